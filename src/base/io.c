@@ -1,0 +1,195 @@
+#include "base/io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+G_DEFINE_QUARK(waybill - io, io_error)
+
+bool io_fail(GError **error, int code, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    g_autofree char *message = g_strdup_vprintf(format, arguments);
+    va_end(arguments);
+    g_set_error(error, IO_ERROR, code, "%s: %s", message, g_strerror(code));
+    return false;
+}
+
+void io_close(int *fd)
+{
+    if (*fd >= 0) {
+        int saved = errno;
+        close(*fd);
+        errno = saved;
+    }
+    *fd = -1;
+}
+
+int io_steal_fd(int *fd)
+{
+    int stolen = *fd;
+    *fd = -1;
+    return stolen;
+}
+
+bool io_write_all(int fd, const void *data, size_t size, GError **error)
+{
+    const char *at = data;
+    while (size > 0) {
+        ssize_t written = write(fd, at, size);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written < 0)
+            return io_fail(error, errno, "write");
+        at += written;
+        size -= (size_t)written;
+    }
+    return true;
+}
+
+ssize_t io_read_full(int fd, void *data, size_t size, GError **error)
+{
+    size_t done = 0;
+    while (done < size) {
+        ssize_t got = read(fd, (char *)data + done, size - done);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0) {
+            io_fail(error, errno, "read");
+            return -1;
+        }
+        if (got == 0)
+            break;
+        done += (size_t)got;
+    }
+    return (ssize_t)done;
+}
+
+GBytes *io_read_file(int directory, const char *path, size_t limit, GError **error)
+{
+    autofd fd = openat(directory, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0) {
+        io_fail(error, errno, "%s", path);
+        return NULL;
+    }
+    g_autoptr(GByteArray) content = g_byte_array_new();
+    for (;;) {
+        guint at = content->len;
+        g_byte_array_set_size(content, at + 65536);
+        ssize_t got = io_read_full(fd, content->data + at, 65536, error);
+        if (got < 0) {
+            g_prefix_error(error, "%s: ", path);
+            return NULL;
+        }
+        g_byte_array_set_size(content, at + (guint)got);
+        if (content->len > limit) {
+            io_fail(error, EFBIG, "%s is over %zu bytes", path, limit);
+            return NULL;
+        }
+        if (got < 65536)
+            return g_byte_array_free_to_bytes(g_steal_pointer(&content));
+    }
+}
+
+bool io_replace_file(int directory, const char *name, const void *data, size_t size, mode_t mode,
+                     GError **error)
+{
+    g_autofree char *temporary = g_strdup_printf("%s.%d.%08x.tmp", name, getpid(), g_random_int());
+    autofd fd = openat(directory, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+    if (fd < 0)
+        return io_fail(error, errno, "%s", temporary);
+    bool done = io_write_all(fd, data, size, error);
+    if (done && fsync(fd) < 0)
+        done = io_fail(error, errno, "fsync %s", temporary);
+    if (done && renameat(directory, temporary, directory, name) < 0)
+        done = io_fail(error, errno, "rename %s to %s", temporary, name);
+    if (!done) {
+        unlinkat(directory, temporary, 0);
+        g_prefix_error(error, "%s: ", name);
+        return false;
+    }
+    return io_sync_directory(directory, error);
+}
+
+bool io_sync_directory(int directory, GError **error)
+{
+    if (fsync(directory) < 0)
+        return io_fail(error, errno, "fsync of a directory");
+    return true;
+}
+
+static bool directory_sync_path(const char *path, GError **error)
+{
+    autofd fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return io_fail(error, errno, "%s", path);
+    return io_sync_directory(fd, error);
+}
+
+bool io_make_directories(const char *path, mode_t mode, GError **error)
+{
+    if (mkdir(path, mode) == 0) {
+        g_autofree char *parent = g_path_get_dirname(path);
+        return directory_sync_path(parent, error);
+    }
+    if (errno == EEXIST) {
+        if (g_file_test(path, G_FILE_TEST_IS_DIR))
+            return true;
+        return io_fail(error, ENOTDIR, "%s", path);
+    }
+    if (errno != ENOENT)
+        return io_fail(error, errno, "%s", path);
+    g_autofree char *parent = g_path_get_dirname(path);
+    if (strcmp(parent, path) == 0)
+        return io_fail(error, ENOENT, "%s", path);
+    return io_make_directories(parent, mode, error) && io_make_directories(path, mode, error);
+}
+
+/* The slow way: one openat for each component, none of which may be a link. */
+static int open_by_components(int directory, const char *path, int flags)
+{
+    g_auto(GStrv) parts = g_strsplit(path, "/", -1);
+    autofd at = openat(directory, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (path[0] == '/') {
+        errno = EXDEV;
+        return -1;
+    }
+    for (char **part = parts; at >= 0 && *part; part++) {
+        if (**part == '\0' || strcmp(*part, ".") == 0)
+            continue;
+        if (strcmp(*part, "..") == 0) {
+            errno = EXDEV;
+            return -1;
+        }
+        bool last = !part[1];
+        int next = openat(at, *part,
+                          last ? flags | O_NOFOLLOW | O_CLOEXEC
+                               : O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (last)
+            return next;
+        io_close(&at);
+        at = next;
+    }
+    if (at < 0)
+        return -1;
+    return openat(at, ".", flags | O_CLOEXEC);
+}
+
+int io_open_beneath(int directory, const char *path, int flags)
+{
+    struct open_how how = {.flags = (uint64_t)(flags | O_CLOEXEC),
+                           .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
+    int fd;
+    do
+        fd = (int)syscall(SYS_openat2, directory, path, &how, sizeof(how));
+    while (fd < 0 && (errno == EAGAIN || errno == EINTR));
+    if (fd >= 0 || (errno != ENOSYS && errno != EPERM))
+        return fd;
+    return open_by_components(directory, path, flags);
+}

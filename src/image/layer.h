@@ -1,0 +1,51 @@
+/* The one-pass writer of deterministic layers (images.md, "Layers").
+ *
+ * Model bytes are read once and written once: one thread reads and writes, a second one hashes,
+ * eight buffers of 1 MiB go round between them; sync_file_range runs behind the writes and fsync
+ * stands at the end. Memory does not grow with the model.
+ *
+ * Entries are sorted by byte, files 0644, directories 0755, 1000:100, mtime 0, no xattrs, pax
+ * headers only where ustar does not hold the path or the size, no entry above home/mind/model; two
+ * zero blocks end the layer. */
+#pragma once
+
+#include "base/progress.h"
+#include "image/layout.h"
+#include "model/package.h"
+
+#define LAYER_MEDIA_TYPE "application/vnd.oci.image.layer.v1.tar"
+#define LAYER_ROOT       "home/mind/model"
+#define LAYER_LARGE_FILE (64LL << 20) /* bytes: from here on a file has a layer of its own */
+#define LAYER_SHARED_MAX (256LL << 20)
+#define LAYER_MAX_COUNT  100 /* with base and environment */
+
+/* The files that go into one layer: a slice of the package's sorted list. */
+typedef struct {
+    GPtrArray *files; /* of const PackageFile *, borrowed from the package, sorted by path */
+    int64_t bytes;    /* of content */
+} LayerPlan;
+
+/* Shares the package's files out to at most `max_layers` layers; deterministic. Array of LayerPlan,
+ * owned. */
+GPtrArray *layer_plan(const Package *package, int max_layers);
+void layer_plan_free(LayerPlan *plan);
+
+/* Size of the layer's blob in bytes, known before it is written. */
+int64_t layer_plan_size(const LayerPlan *plan);
+
+typedef struct {
+    char *digest; /* of the blob and, the layer being uncompressed, its diff id */
+    int64_t size;
+    bool existed;       /* the layout had it already: nothing was added */
+    GPtrArray *digests; /* of char *: SHA-256 of each file's content, in the plan's order; an
+                           element is NULL for the single file of a large-file layer (its content is
+                           identified by the layer's digest) */
+} Layer;
+void layer_free(Layer *layer);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Layer, layer_free)
+
+/* Packs the plan into a blob of the layout. NULL with *finding set when a file could not be read as
+ * it was listed (29), else with *error set (IO_ERROR: the layout could not be written;
+ * G_IO_ERROR_CANCELLED: progress->stop was seen). */
+Layer *layer_write(const LayerPlan *plan, Package *package, Layout *layout, Progress *progress,
+                   Event **finding, GError **error);

@@ -1,0 +1,89 @@
+/* A directory in the OCI image layout (image-spec, image-layout.md): the embedded image store, and
+ * where base and custom images come from.
+ *
+ * A blob appears under its final name only when it is whole and durable: temporary file in DIR/tmp
+ * (held with an OFD lock by its writer, so that gc can tell it from a left-over), fsync, rename
+ * without clobber, fsync of the directory. */
+#pragma once
+
+#include <glib.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct Layout Layout;
+
+/* Errors about what a layout holds; what the disk refuses has the domain IO_ERROR. */
+#define IMAGE_ERROR (image_error_quark())
+GQuark image_error_quark(void);
+typedef enum {
+    IMAGE_ERROR_NO_LAYOUT, /* no such directory, or it is no layout */
+    IMAGE_ERROR_NO_TAG,
+    IMAGE_ERROR_NO_MANIFEST,
+    IMAGE_ERROR_NO_BLOB,    /* a blob is missing */
+    IMAGE_ERROR_DAMAGED,    /* a blob's bytes are not its digest, or not its size */
+    IMAGE_ERROR_MALFORMED,  /* JSON that is not what the image-spec says */
+    IMAGE_ERROR_PLATFORM,   /* an index without our platform */
+    IMAGE_ERROR_UNSUPPORTED /* a media type that we cannot use */
+} ImageError;
+
+/* Opens a layout that exists; it is only read. */
+Layout *layout_open(const char *directory, GError **error);
+/* The embedded store: made when it is not there. */
+Layout *layout_create(const char *directory, GError **error);
+void layout_free(Layout *layout);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Layout, layout_free)
+
+const char *layout_directory(const Layout *layout);
+int layout_fd(const Layout *layout);
+
+/* The ref.names of index.json, sorted; NULL-terminated. */
+char **layout_tags(Layout *layout, GError **error);
+/* The descriptor {mediaType, digest, size, …} that a tag names in index.json. A new reference. */
+json_t *layout_resolve(Layout *layout, const char *tag, GError **error);
+
+bool layout_has_blob(const Layout *layout, const char *digest, int64_t size);
+/* Opened for reading; -1: IMAGE_ERROR_NO_BLOB or IO_ERROR. */
+int layout_open_blob(const Layout *layout, const char *digest, GError **error);
+/* A small blob (JSON), verified against its digest; at most 4 MiB. */
+GBytes *layout_read_blob(const Layout *layout, const char *digest, GError **error);
+/* Re-hashes a blob. expected_size -1: any. *found, when not NULL, is set to what its bytes hash to
+ * (the caller frees it). */
+bool layout_verify_blob(const Layout *layout, const char *digest, int64_t expected_size,
+                        char **found, GError **error);
+/* Stores bytes; returns their digest. Does nothing when they are there. */
+char *layout_put(Layout *layout, const void *data, size_t size, GError **error);
+
+/* A blob that is being written. */
+typedef struct BlobWriter BlobWriter;
+BlobWriter *layout_begin_blob(Layout *layout, GError **error);
+bool blob_writer_write(BlobWriter *writer, const void *data, size_t size, GError **error);
+/* Makes it durable under its digest. *existed: it was there, ours is dropped. Frees the writer,
+ * also on failure. */
+bool blob_writer_commit(BlobWriter *writer, const char *digest, bool *existed, GError **error);
+/* Drops it and leaves no trace. */
+void blob_writer_abort(BlobWriter *writer);
+
+/* What index.json is to list. */
+typedef struct {
+    char *name; /* org.opencontainers.image.ref.name */
+    char *media_type, *digest;
+    int64_t size;
+} LayoutEntry;
+void layout_entry_free(LayoutEntry *entry);
+/* Writes index.json anew (under an flock of the layout, by rename), from the list that `entries`
+ * returns once the lock is held. */
+typedef GPtrArray *(*LayoutEntriesFunc)(gpointer data, GError **error);
+bool layout_write_index(Layout *layout, LayoutEntriesFunc entries, gpointer data, GError **error);
+
+/* Every blob of the layout: called with its digest and size. Names that are no digest are passed as
+ * they are (stray files). */
+typedef bool (*LayoutBlobFunc)(const char *name, int64_t size, gpointer data, GError **error);
+bool layout_each_blob(Layout *layout, LayoutBlobFunc call, gpointer data, GError **error);
+bool layout_remove_blob(Layout *layout, const char *name, GError **error);
+/* Removes temporary files whose writer is gone; *count, *bytes: how many. */
+bool layout_sweep_temporary(Layout *layout, int *count, int64_t *bytes, GError **error);
+
+/* Publishing a blob and recording the row that refers to it exclude gc's removal: shared for those,
+ * exclusive for gc. Returns a file descriptor that holds the lock until it is closed. */
+int layout_lock(Layout *layout, bool exclusive, GError **error);

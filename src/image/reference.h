@@ -1,0 +1,34 @@
+/* Names of images (images.md, "Names"). */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+
+typedef enum { REFERENCE_LAYOUT, REFERENCE_REGISTRY } ReferenceKind;
+
+typedef struct {
+    ReferenceKind kind;
+    bool plain_http;  /* registry+http:// */
+    char *host;       /* HOST[:PORT] of a registry; NULL of a layout */
+    char *directory;  /* of a layout; NULL of a registry */
+    char *repository; /* of a registry; of a layout NULL */
+    char *tag;        /* of a layout: the ref.name; NULL with a digest */
+    char *digest;     /* valid, or NULL */
+    char *text;       /* as it was written */
+} Reference;
+
+/* `[registry+http://]HOST[:PORT]/REPOSITORY(:TAG|@DIGEST)` or `oci:DIR:TAG` (or `oci:DIR@DIGEST`);
+ * the tag is what follows the last colon of oci:. WAYBILL-readable message in *error (domain
+ * REFERENCE_ERROR) that names what was found and what a reference looks like. */
+Reference *reference_parse(const char *text, GError **error);
+void reference_free(Reference *reference);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Reference, reference_free)
+
+#define REFERENCE_ERROR (reference_error_quark())
+GQuark reference_error_quark(void);
+
+/* A model's or project's name as a repository: itself, or "x--" + base32 of the first 10 bytes of
+ * its SHA-256. */
+char *reference_encode_name(const char *name);
+/* PROJECT/REPOSITORY:VERSION: the ref.name in a layout. */
+char *reference_name(const char *project, const char *name, const char *version);

@@ -1,0 +1,90 @@
+/* The model package: files that come from a folder now and from object stores later.
+ *
+ * The interface is declared here, below those who implement it (object/). Specification:
+ * model-package.md. */
+#pragma once
+
+#include "event/finding.h"
+
+#define PACKAGE_DEFAULT_CHILD "model"
+#define PACKAGE_MAX_PATH      4096 /* bytes */
+
+/* What says that a file is still the one that was read before. */
+typedef struct {
+    uint64_t device, inode;
+    int64_t size;               /* bytes */
+    int64_t mtime_ns, ctime_ns; /* ns since 1970 */
+} FileIdentity;
+
+typedef struct {
+    char *path; /* beneath the child directory, UTF-8, '/' between, no leading one */
+    FileIdentity identity;
+} PackageFile;
+
+void package_file_free(PackageFile *file);
+
+typedef struct PackageReader PackageReader;
+typedef struct PackageSource PackageSource;
+
+/* Reading of one file. On failure read and end return false / -1 and hand over a finding (29) in
+ * *finding. */
+struct PackageReader {
+    /* Up to size bytes into data; 0 is the end of the file. */
+    ssize_t (*read)(PackageReader *reader, void *data, size_t size, Event **finding);
+    /* After the last byte: whether the file stayed the same while it was read. */
+    bool (*end)(PackageReader *reader, Event **finding);
+    void (*free)(PackageReader *reader);
+};
+
+struct PackageSource {
+    /* Appends every regular file beneath the child directory to files (of PackageFile, unsorted);
+     * unsafe entries and what cannot be read become findings (29), a missing child directory the
+     * finding 43 alone. False: *error says why. */
+    bool (*list)(PackageSource *source, const char *child, GPtrArray *files, Findings *findings,
+                 GError **error);
+    PackageReader *(*open)(PackageSource *source, const char *child, const PackageFile *file,
+                           Event **finding);
+    void (*free)(PackageSource *source);
+};
+
+void package_source_free(PackageSource *source);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PackageSource, package_source_free)
+void package_reader_free(PackageReader *reader);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PackageReader, package_reader_free)
+
+/* A listed package: its files sorted by byte, their sizes added up. */
+typedef struct {
+    PackageSource *source; /* owned */
+    char *directory;       /* as the request wrote it: what events name, never a resolved path */
+    char *child;           /* "model"; "." is the source itself */
+    bool child_found;
+    GPtrArray *files; /* of PackageFile, sorted by the bytes of path */
+    int64_t bytes;
+} Package;
+
+/* Takes the source over, also on failure. */
+Package *package_open(PackageSource *source, const char *directory, const char *child,
+                      Findings *findings, GError **error);
+void package_free(Package *package);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Package, package_free)
+
+const PackageFile *package_find(const Package *package, const char *path);
+/* The content of a small file, at most limit bytes. NULL with *finding set, or NULL and *finding
+ * NULL: it is larger. */
+GBytes *package_read(Package *package, const PackageFile *file, size_t limit, Event **finding);
+
+typedef struct {
+    int64_t model_file_bytes, model_bytes;
+    const char *model_file_gib,
+        *model_gib; /* as the settings write them: the numbers in the texts */
+} PackageLimits;
+
+/* 41 for each file over its limit, 10 for the whole. */
+void package_check_limits(const Package *package, const char *name, const PackageLimits *limits,
+                          Findings *findings);
+/* 44, 45: the files that the engine needs (model-package.md, table). Unknown types are left alone:
+ * 8 names them. */
+void package_check_engine(const Package *package, const char *model_type, Findings *findings);
+
+/* SHA-256 over paths and identities: equal means that nothing needs to be looked at again. */
+char *package_listing_digest(const Package *package);
