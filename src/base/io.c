@@ -151,34 +151,97 @@ bool io_make_directories(const char *path, mode_t mode, GError **error)
     return io_make_directories(parent, mode, error) && io_make_directories(path, mode, error);
 }
 
-/* The slow way: one openat for each component, none of which may be a link. */
-static int open_by_components(int directory, const char *path, int flags)
+/* The walk of io_open_beneath without openat2: a descriptor for each directory on the way down, so
+ * that
+ * ".." goes back to the one that it came from, whatever was renamed meanwhile. */
+typedef struct {
+    GArray *trail;    /* of int: the directories, the first one being a duplicate of the start */
+    GPtrArray *ahead; /* of char *: components still to go, the next one last */
+    int links;
+} BeneathWalk;
+
+static void walk_push(BeneathWalk *walk, const char *path)
 {
     g_auto(GStrv) parts = g_strsplit(path, "/", -1);
-    autofd at = openat(directory, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (path[0] == '/') {
-        errno = EXDEV;
+    for (guint i = g_strv_length(parts); i > 0; i--)
+        if (*parts[i - 1] && strcmp(parts[i - 1], ".") != 0)
+            g_ptr_array_add(walk->ahead, g_strdup(parts[i - 1]));
+}
+
+static int walk_top(const BeneathWalk *walk)
+{
+    return g_array_index(walk->trail, int, walk->trail->len - 1);
+}
+
+static int walk_up(BeneathWalk *walk)
+{
+    if (walk->trail->len == 1)
+        return EXDEV;
+    close(walk_top(walk));
+    g_array_set_size(walk->trail, walk->trail->len - 1);
+    return 0;
+}
+
+static int walk_follow(BeneathWalk *walk, const char *name)
+{
+    char target[PATH_MAX];
+    ssize_t length = readlinkat(walk_top(walk), name, target, sizeof target - 1);
+    if (length < 0)
+        return errno;
+    target[length] = '\0';
+    if (*target == '/')
+        return EXDEV;
+    if (++walk->links > 40)
+        return ELOOP;
+    walk_push(walk, target);
+    return 0;
+}
+
+/* One component: 0 to go on, else an errno. *opened is set by the last one. */
+static int walk_step(BeneathWalk *walk, int flags, int *opened)
+{
+    g_autofree char *name = g_ptr_array_steal_index(walk->ahead, walk->ahead->len - 1);
+    if (strcmp(name, "..") == 0)
+        return walk_up(walk);
+    struct stat about;
+    if (fstatat(walk_top(walk), name, &about, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno;
+    bool last = walk->ahead->len == 0;
+    if (S_ISLNK(about.st_mode) && !(last && flags & O_NOFOLLOW))
+        return walk_follow(walk, name);
+    int down = last ? flags | O_NOFOLLOW : O_PATH | O_DIRECTORY | O_NOFOLLOW;
+    int fd = openat(walk_top(walk), name, down | O_CLOEXEC);
+    if (fd < 0)
+        return errno;
+    if (last)
+        *opened = fd;
+    else
+        g_array_append_val(walk->trail, fd);
+    return 0;
+}
+
+int io_open_beneath_walking(int directory, const char *path, int flags)
+{
+    int start = openat(directory, ".", O_PATH | O_DIRECTORY | O_CLOEXEC), opened = -1;
+    if (start < 0)
         return -1;
+    BeneathWalk walk = {.trail = g_array_new(FALSE, FALSE, sizeof(int)),
+                        .ahead = g_ptr_array_new_with_free_func(g_free)};
+    g_array_append_val(walk.trail, start);
+    int code = *path == '/' ? EXDEV : *path ? 0 : ENOENT;
+    walk_push(&walk, path);
+    while (code == 0 && opened < 0 && walk.ahead->len > 0)
+        code = walk_step(&walk, flags, &opened);
+    if (code == 0 && opened < 0) { /* it ends at a directory of the trail: ".", "a/.." */
+        opened = openat(walk_top(&walk), ".", flags | O_CLOEXEC);
+        code = opened < 0 ? errno : 0;
     }
-    for (char **part = parts; at >= 0 && *part; part++) {
-        if (**part == '\0' || strcmp(*part, ".") == 0)
-            continue;
-        if (strcmp(*part, "..") == 0) {
-            errno = EXDEV;
-            return -1;
-        }
-        bool last = !part[1];
-        int next = openat(at, *part,
-                          last ? flags | O_NOFOLLOW | O_CLOEXEC
-                               : O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (last)
-            return next;
-        io_close(&at);
-        at = next;
-    }
-    if (at < 0)
-        return -1;
-    return openat(at, ".", flags | O_CLOEXEC);
+    for (guint i = 0; i < walk.trail->len; i++)
+        close(g_array_index(walk.trail, int, i));
+    g_array_unref(walk.trail);
+    g_ptr_array_unref(walk.ahead);
+    errno = code;
+    return opened;
 }
 
 int io_open_beneath(int directory, const char *path, int flags)
@@ -191,5 +254,5 @@ int io_open_beneath(int directory, const char *path, int flags)
     while (fd < 0 && (errno == EAGAIN || errno == EINTR));
     if (fd >= 0 || (errno != ENOSYS && errno != EPERM))
         return fd;
-    return open_by_components(directory, path, flags);
+    return io_open_beneath_walking(directory, path, flags);
 }

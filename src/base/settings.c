@@ -1,0 +1,254 @@
+#include "base/settings.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+G_DEFINE_QUARK(waybill - settings, settings_error)
+
+static const SettingRow TABLE[] = {
+    {"limits.model_file_gib", SETTING_GIB, "5", "one model file may be this large"},
+    {"limits.model_gib", SETTING_GIB, "20", "a whole model package may be this large"},
+    {"limits.image_gib", SETTING_GIB, "50", "a custom image may be this large"},
+    {"image.health_url", SETTING_PATH, "/health", "the health URL that custom images must have"},
+    {"image.platform", SETTING_PLATFORM, "",
+     "os/architecture picked from an image index; the host's when empty"},
+    {"store.busy_timeout_ms", SETTING_MS, "5000", "how long a write waits for another process's"},
+    {NULL}};
+
+#define TABLE_COUNT (G_N_ELEMENTS(TABLE) - 1)
+
+struct Settings {
+    char *values[TABLE_COUNT];
+    char *origins[TABLE_COUNT];
+};
+
+const SettingRow *settings_table(void)
+{
+    return TABLE;
+}
+
+void settings_free(Settings *settings)
+{
+    if (!settings)
+        return;
+    for (size_t i = 0; i < TABLE_COUNT; i++) {
+        g_free(settings->values[i]);
+        g_free(settings->origins[i]);
+    }
+    g_free(settings);
+}
+
+static int setting_index(const char *key)
+{
+    for (size_t i = 0; i < TABLE_COUNT; i++)
+        if (strcmp(TABLE[i].key, key) == 0)
+            return (int)i;
+    return -1;
+}
+
+/* The shortest decimal that reads back as the same number: 5, 0.001; never 1e-06. */
+static char *decimal_shortest(double number)
+{
+    char text[512];
+    for (int digits = 0; digits <= 20; digits++) {
+        g_snprintf(text, sizeof text, "%.*f", digits, number);
+        if (g_ascii_strtod(text, NULL) == number)
+            break;
+    }
+    return g_strdup(text);
+}
+
+/* NULL, or what was expected instead. *normal: the value as it is kept. */
+static const char *setting_check(SettingType type, const char *value, char **normal)
+{
+    char *end = NULL;
+    *normal = NULL;
+    switch (type) {
+    case SETTING_GIB: {
+        errno = 0;
+        double number = g_ascii_strtod(value, &end);
+        if (end == value || *end || errno || !g_ascii_isdigit(*value) || !(number > 0) ||
+            number > 8e9 || number * 1073741824.0 < 1)
+            return "a number of GiB above 0, such as 5 or 0.5";
+        *normal = decimal_shortest(number);
+        return NULL;
+    }
+    case SETTING_MS: {
+        errno = 0;
+        guint64 number = g_ascii_strtoull(value, &end, 10);
+        if (!g_ascii_isdigit(*value) || *end || errno || number > G_MAXINT)
+            return "a whole number of milliseconds";
+        *normal = g_strdup(value);
+        return NULL;
+    }
+    case SETTING_PATH:
+        if (*value != '/' || !g_utf8_validate(value, -1, NULL))
+            return "a path that begins with /";
+        *normal = g_strdup(value);
+        return NULL;
+    case SETTING_PLATFORM:
+        if (*value && (!strchr(value, '/') ||
+                       strspn(value, "abcdefghijklmnopqrstuvwxyz0123456789/_.-") != strlen(value)))
+            return "os/architecture, such as linux/amd64 or linux/arm64";
+        *normal = g_strdup(value);
+        return NULL;
+    case SETTING_TEXT:
+        if (!g_utf8_validate(value, -1, NULL))
+            return "text in UTF-8";
+        *normal = g_strdup(value);
+        return NULL;
+    }
+    g_assert_not_reached();
+}
+
+static bool setting_put(Settings *settings, const char *key, const char *value, const char *origin,
+                        GError **error)
+{
+    int at = setting_index(key);
+    if (at < 0) {
+        g_set_error(error, SETTINGS_ERROR, 0, "%s: there is no setting %s", origin, key);
+        return false;
+    }
+    char *normal;
+    const char *expected = setting_check(TABLE[at].type, value, &normal);
+    if (expected) {
+        g_set_error(error, SETTINGS_ERROR, 0, "%s: %s is \"%s\"; expected %s", origin, key, value,
+                    expected);
+        return false;
+    }
+    g_free(settings->values[at]);
+    g_free(settings->origins[at]);
+    settings->values[at] = normal;
+    settings->origins[at] = g_strdup(origin);
+    return true;
+}
+
+/* GKeyFile keeps no lines: the first one of the group that begins with the key. */
+static int key_line(const char *text, const char *group, const char *key)
+{
+    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+    g_autofree char *head = g_strdup_printf("[%s]", group);
+    bool inside = false;
+    for (int i = 0; lines[i]; i++) {
+        char *line = g_strstrip(lines[i]);
+        if (*line == '[')
+            inside = strcmp(line, head) == 0;
+        size_t length = strlen(key);
+        if (inside && strncmp(line, key, length) == 0 &&
+            (line[length] == '=' || g_ascii_isspace(line[length])))
+            return i + 1;
+    }
+    return 0;
+}
+
+static bool settings_read_group(Settings *settings, GKeyFile *keys, const char *file,
+                                const char *text, const char *group, GError **error)
+{
+    g_auto(GStrv) names = g_key_file_get_keys(keys, group, NULL, error);
+    for (char **name = names; name && *name; name++) {
+        g_autofree char *value = g_key_file_get_string(keys, group, *name, error);
+        if (!value)
+            return false;
+        g_autofree char *key = g_strdup_printf("%s.%s", group, *name);
+        g_autofree char *origin = g_strdup_printf("%s line %d", file, key_line(text, group, *name));
+        if (!setting_put(settings, key, value, origin, error))
+            return false;
+    }
+    return names != NULL;
+}
+
+static bool settings_read_file(Settings *settings, const char *file, GError **error)
+{
+    g_autofree char *text = NULL;
+    gsize length;
+    if (!g_file_get_contents(file, &text, &length, error))
+        return false;
+    g_autoptr(GKeyFile) keys = g_key_file_new();
+    if (!g_key_file_load_from_data(keys, text, length, G_KEY_FILE_NONE, error)) {
+        g_prefix_error(error, "%s: ", file);
+        return false;
+    }
+    g_auto(GStrv) groups = g_key_file_get_groups(keys, NULL);
+    for (char **group = groups; *group; group++)
+        if (!settings_read_group(settings, keys, file, text, *group, error))
+            return false;
+    return true;
+}
+
+static char *settings_usual_file(void)
+{
+    const char *named = g_getenv("WAYBILL_CONFIG_FILE");
+    if (named && *named)
+        return g_strdup(named);
+    g_autofree char *own =
+        g_build_filename(g_get_user_config_dir(), "waybill", "waybill.conf", NULL);
+    if (g_file_test(own, G_FILE_TEST_EXISTS))
+        return g_steal_pointer(&own);
+    const char *machine = "/etc/waybill/waybill.conf";
+    return g_file_test(machine, G_FILE_TEST_EXISTS) ? g_strdup(machine) : NULL;
+}
+
+/* limits.model_gib is WAYBILL_LIMITS_MODEL_GIB. */
+static bool settings_read_environment(Settings *settings, GError **error)
+{
+    for (size_t i = 0; i < TABLE_COUNT; i++) {
+        g_autofree char *upper = g_ascii_strup(TABLE[i].key, -1);
+        g_autofree char *variable = g_strconcat("WAYBILL_", g_strdelimit(upper, ".", '_'), NULL);
+        const char *value = g_getenv(variable);
+        if (value && !setting_put(settings, TABLE[i].key, value, variable, error))
+            return false;
+    }
+    return true;
+}
+
+static bool settings_read_sets(Settings *settings, char *const *sets, GError **error)
+{
+    for (; sets && *sets; sets++) {
+        const char *equals = strchr(*sets, '=');
+        if (!equals) {
+            g_set_error(error, SETTINGS_ERROR, 0, "--set %s: expected section.key=value", *sets);
+            return false;
+        }
+        g_autofree char *key = g_strndup(*sets, (gsize)(equals - *sets));
+        if (!setting_put(settings, key, equals + 1, "--set", error))
+            return false;
+    }
+    return true;
+}
+
+Settings *settings_load(const char *file, char *const *sets, GError **error)
+{
+    g_autoptr(Settings) settings = g_new0(Settings, 1);
+    for (size_t i = 0; i < TABLE_COUNT; i++)
+        if (!setting_put(settings, TABLE[i].key, TABLE[i].otherwise, "default", error))
+            return NULL;
+    g_autofree char *usual = file ? NULL : settings_usual_file();
+    const char *chosen = file ? file : usual;
+    if (chosen && !settings_read_file(settings, chosen, error))
+        return NULL;
+    if (!settings_read_environment(settings, error) || !settings_read_sets(settings, sets, error))
+        return NULL;
+    return g_steal_pointer(&settings);
+}
+
+const char *settings_text(const Settings *settings, const char *key)
+{
+    return settings->values[setting_index(key)];
+}
+
+int64_t settings_int(const Settings *settings, const char *key)
+{
+    return g_ascii_strtoll(settings_text(settings, key), NULL, 10);
+}
+
+int64_t settings_bytes(const Settings *settings, const char *key)
+{
+    return (int64_t)(g_ascii_strtod(settings_text(settings, key), NULL) * 1073741824.0);
+}
+
+const char *settings_origin(const Settings *settings, const char *key)
+{
+    return settings->origins[setting_index(key)];
+}

@@ -1,0 +1,50 @@
+/* The settings: waybill.conf (INI), the environment's WAYBILL_SECTION_KEY above it, --set above
+ * both.
+ *
+ * Every key stands in one table with its type, its default and its meaning. An unknown key or a bad
+ * value is an error that names where it stands. A setting that is accepted works: none is listed
+ * before it does something. */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define SETTINGS_ERROR (settings_error_quark())
+GQuark settings_error_quark(void);
+
+typedef enum {
+    SETTING_TEXT,
+    SETTING_PATH,    /* begins with a slash: a URL's path */
+    SETTING_GIB,     /* a size in GiB, fractions allowed, above 0 */
+    SETTING_MS,      /* a whole number of milliseconds */
+    SETTING_PLATFORM /* os/architecture, "" is the host's */
+} SettingType;
+
+typedef struct {
+    const char *key; /* section.name */
+    SettingType type;
+    const char *otherwise; /* the default */
+    const char *meaning;
+} SettingRow;
+
+/* All of them, ended by a row whose key is NULL. */
+const SettingRow *settings_table(void);
+
+typedef struct Settings Settings;
+
+/* `file` NULL: the usual places (WAYBILL_CONFIG_FILE, $XDG_CONFIG_HOME/waybill/waybill.conf,
+ * /etc/waybill/waybill.conf), of which none needs to be there. `sets`: section.key=value each,
+ * NULL-terminated, the later the stronger; may be NULL. */
+Settings *settings_load(const char *file, char *const *sets, GError **error);
+void settings_free(Settings *settings);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Settings, settings_free)
+
+/* key must stand in the table. */
+const char *settings_text(const Settings *settings, const char *key);
+int64_t settings_int(const Settings *settings, const char *key);
+/* A SETTING_GIB in bytes, and as the shortest decimal ("5", "0.001"). */
+int64_t settings_bytes(const Settings *settings, const char *key);
+/* Where the value comes from: "default", a file's name and line, the environment's variable or
+ * "--set". */
+const char *settings_origin(const Settings *settings, const char *key);
