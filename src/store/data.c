@@ -1,0 +1,140 @@
+#include "store/data.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "store/schema.h"
+
+#ifndef CIFS_SUPER_MAGIC
+#define CIFS_SUPER_MAGIC 0xFF534D42
+#endif
+#ifndef SMB2_SUPER_MAGIC
+#define SMB2_SUPER_MAGIC 0xFE534D42
+#endif
+
+const char *data_network_file_system(int fd)
+{
+    struct statfs about;
+    if (fstatfs(fd, &about) < 0)
+        return NULL;
+    switch ((unsigned long)about.f_type & 0xFFFFFFFFUL) {
+    case NFS_SUPER_MAGIC:
+        return "nfs";
+    case SMB_SUPER_MAGIC:
+    case CIFS_SUPER_MAGIC:
+    case SMB2_SUPER_MAGIC:
+        return "smb";
+    default:
+        return NULL;
+    }
+}
+
+static bool data_lock_store(DataDirectory *data, GError **error)
+{
+    data->store_lock = openat(data->fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (data->store_lock < 0)
+        return io_fail(error, errno, "%s/lock", data->path);
+    struct flock shared = {.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 1};
+    if (fcntl(data->store_lock, F_OFD_SETLK, &shared) == 0)
+        return true;
+    g_set_error(error, DB_ERROR, DB_ERROR_BUSY,
+                "%s is being restored or migrated by another process", data->path);
+    return false;
+}
+
+DataDirectory *data_open(const char *path, bool create, int busy_timeout_ms, GError **error)
+{
+    g_autoptr(DataDirectory) data = g_new0(DataDirectory, 1);
+    data->fd = data->store_lock = -1;
+    data->busy_timeout_ms = busy_timeout_ms;
+    data->path = g_canonicalize_filename(path, NULL);
+    if (create && !io_make_directories(data->path, 0700, error))
+        return NULL;
+    data->fd = open(data->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (data->fd < 0) {
+        io_fail(error, errno, "data directory %s", data->path);
+        return NULL;
+    }
+    const char *network = data_network_file_system(data->fd);
+    if (network) {
+        g_set_error(error, DB_ERROR, DB_ERROR_FAILED,
+                    "data directory %s lies on %s, where file locks do not hold: choose a local "
+                    "disk with --data",
+                    data->path, network);
+        return NULL;
+    }
+    if (!data_lock_store(data, error))
+        return NULL;
+    data_make_reserve(data);
+    return g_steal_pointer(&data);
+}
+
+void data_free(DataDirectory *data)
+{
+    if (!data)
+        return;
+    io_close(&data->store_lock);
+    io_close(&data->fd);
+    g_free(data->path);
+    g_free(data);
+}
+
+char *data_path(const DataDirectory *data, const char *name)
+{
+    return g_build_filename(data->path, name, NULL);
+}
+
+/* Making and migrating a store are for one process at a time: SQLite's own lock does not cover the
+ * switch to WAL. */
+static int data_lock_opening(DataDirectory *data, GError **error)
+{
+    int fd = openat(data->fd, "lock", O_RDWR | O_CLOEXEC);
+    struct flock exclusive = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 1, .l_len = 1};
+    if (fd >= 0 && fcntl(fd, F_OFD_SETLKW, &exclusive) == 0)
+        return fd;
+    io_fail(error, errno, "%s/lock", data->path);
+    io_close(&fd);
+    return -1;
+}
+
+Db *data_open_store(DataDirectory *data, GError **error)
+{
+    autofd opening = data_lock_opening(data, error);
+    if (opening < 0)
+        return NULL;
+    g_autofree char *path = data_path(data, "waybill.db");
+    g_autoptr(Db) db = db_open_sqlite(path, data->busy_timeout_ms, error);
+    int count;
+    const Migration *migrations = schema_migrations(&count);
+    if (!db || !schema_migrate(db, migrations, count, path, error))
+        return NULL;
+    return g_steal_pointer(&db);
+}
+
+void data_release_reserve(DataDirectory *data)
+{
+    unlinkat(data->fd, "reserve", 0);
+}
+
+void data_make_reserve(DataDirectory *data)
+{
+    struct stat about;
+    if (fstatat(data->fd, "reserve", &about, 0) == 0 && about.st_size >= DATA_RESERVE_BYTES)
+        return;
+    autofd fd = openat(data->fd, "reserve", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    /* A failure is no fault of its own: there is no room now, and the next start tries again. */
+    if (fd >= 0 && posix_fallocate(fd, 0, DATA_RESERVE_BYTES) != 0)
+        unlinkat(data->fd, "reserve", 0);
+}
+
+int64_t data_free_bytes(const DataDirectory *data)
+{
+    struct statvfs about;
+    return fstatvfs(data->fd, &about) == 0 ? (int64_t)about.f_bavail * (int64_t)about.f_frsize : 0;
+}

@@ -1,0 +1,41 @@
+/* The data directory of the embedded mode:
+ *
+ *   waybill.db (-wal, -shm)   the store
+ *   images/                   an OCI image layout
+ *   leases                    byte N is locked while job N is worked on
+ *   lock                      held while the store is opened and migrated; exclusively by `restore`
+ *   reserve                   1 MiB, given up when the disk is full, so that the event that says so
+ * can be written
+ *
+ * Several processes use one data directory at once. File locks do not hold on network file systems:
+ * those are refused. */
+#pragma once
+
+#include "store/db.h"
+
+#define DATA_RESERVE_BYTES (1 << 20)
+
+typedef struct {
+    char *path; /* absolute */
+    int fd;
+    int store_lock; /* shared while the directory is in use */
+    int busy_timeout_ms;
+} DataDirectory;
+
+/* Opens it; makes it when `create`. */
+DataDirectory *data_open(const char *path, bool create, int busy_timeout_ms, GError **error);
+void data_free(DataDirectory *data);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(DataDirectory, data_free)
+
+/* A connection to its store, migrated. Each thread opens its own. */
+Db *data_open_store(DataDirectory *data, GError **error);
+char *data_path(const DataDirectory *data, const char *name);
+
+/* NULL, or the name of the file system when file locks do not hold on it ("nfs", "smb"). */
+const char *data_network_file_system(int fd);
+
+/* Gives the reserve up so that small writes succeed on a full disk; makes it again when there is
+ * room. */
+void data_release_reserve(DataDirectory *data);
+void data_make_reserve(DataDirectory *data);
+int64_t data_free_bytes(const DataDirectory *data);

@@ -1,0 +1,71 @@
+/* The store's connection: one set of SQL for every engine, thin drivers beneath.
+ *
+ * Statements are written with $1, $2, …; arguments follow a string of types, one letter each: 's'
+ * const char * in UTF-8 (NULL is NULL), 'i' int64_t. A Db belongs to one thread. Every write stands
+ * between db_begin and db_commit. db_begin takes the write lock at once (BEGIN IMMEDIATE), so that
+ * what was read inside stays true until the commit. */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define DB_ERROR (db_error_quark())
+GQuark db_error_quark(void);
+typedef enum {
+    DB_ERROR_FAILED,
+    DB_ERROR_BUSY,       /* another process holds the lock past the timeout */
+    DB_ERROR_FULL,       /* the disk is full */
+    DB_ERROR_CONSTRAINT, /* unique, foreign key, check */
+    DB_ERROR_DAMAGED,    /* not a database, or a damaged one */
+    DB_ERROR_NEWER       /* written by a newer program: refused */
+} DbError;
+
+typedef struct Db Db;
+typedef struct DbRows DbRows;
+
+/* Opens (and makes) the SQLite database at `path`: WAL, synchronous=FULL, foreign keys. The schema
+ * is schema_migrate's. */
+Db *db_open_sqlite(const char *path, int busy_timeout_ms, GError **error);
+void db_free(Db *db);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Db, db_free)
+
+bool db_begin(Db *db, GError **error);
+bool db_commit(Db *db, GError **error);
+/* Does nothing outside of a transaction. */
+void db_rollback(Db *db);
+
+/* A transaction that rolls back when it leaves its scope before the commit. */
+typedef Db DbTransaction;
+DbTransaction *db_transaction(Db *db, GError **error);
+static inline void db_transaction_end(DbTransaction *transaction)
+{
+    db_rollback(transaction);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(DbTransaction, db_transaction_end)
+
+bool db_exec(Db *db, GError **error, const char *sql, const char *types, ...);
+/* Several statements without arguments: migrations. */
+bool db_script(Db *db, const char *sql, GError **error);
+
+DbRows *db_query(Db *db, GError **error, const char *sql, const char *types, ...);
+/* True: there is a (further) row. False: the end, or *error is set. */
+bool db_next(DbRows *rows, GError **error);
+int64_t db_int(DbRows *rows, int column);
+/* NULL of NULL; valid until the next db_next. */
+const char *db_text(DbRows *rows, int column);
+void db_rows_free(DbRows *rows);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(DbRows, db_rows_free)
+
+/* The only column of the only row as a number; `otherwise` when there is no row or it is NULL.
+ * False: *error. */
+bool db_query_int(Db *db, int64_t *value, int64_t otherwise, GError **error, const char *sql,
+                  const char *types, ...);
+
+/* A number that changes whenever another connection commits: what followers look at before they
+ * query. */
+int64_t db_data_version(Db *db);
+/* A consistent copy in one file, of a store in use too. */
+bool db_copy_to(Db *db, const char *path, GError **error);
+/* Whether the store's own structures are whole. */
+bool db_check(Db *db, GError **error);

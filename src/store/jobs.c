@@ -1,0 +1,174 @@
+#include "store/jobs.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/io.h"
+#include "store/leases.h"
+
+static const char *const KINDS[] = {
+    [JOB_IMPORT] = "import", [JOB_IMAGE_BUILD] = "image-build", [JOB_ENV_BUILD] = "env-build"};
+
+const char *job_kind_name(JobKind kind)
+{
+    return KINDS[kind];
+}
+
+static JobKind job_kind_of(const char *name)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(KINDS); i++)
+        if (strcmp(KINDS[i], name) == 0)
+            return (JobKind)i;
+    g_error("the store holds a job of unknown kind %s", name);
+}
+
+void job_free(Job *job)
+{
+    if (!job)
+        return;
+    io_close(&job->lease);
+    g_free(job->model_id);
+    g_free(job->state);
+    g_free(job->worker);
+    g_free(job->cancelled_by);
+    g_free(job);
+}
+
+#define JOB_COLUMNS                                                                       \
+    "SELECT id, kind, model_id, attempt, state, coalesce(waits_for, 0), leases, worker, " \
+    "cancelled_by, created_at FROM jobs "
+
+static Job *job_of_row(DbRows *rows)
+{
+    Job *job = g_new0(Job, 1);
+    job->id = db_int(rows, 0);
+    job->kind = job_kind_of(db_text(rows, 1));
+    job->model_id = g_strdup(db_text(rows, 2));
+    job->attempt = (int)db_int(rows, 3);
+    job->state = g_strdup(db_text(rows, 4));
+    job->waits_for = db_int(rows, 5);
+    job->leases = (int)db_int(rows, 6);
+    job->worker = g_strdup(db_text(rows, 7));
+    job->cancelled_by = g_strdup(db_text(rows, 8));
+    job->created_at = db_int(rows, 9);
+    job->lease = -1;
+    return job;
+}
+
+bool job_insert(Db *db, JobKind kind, const char *model_id, int attempt, const char *cache_key,
+                int64_t *id, GError **error)
+{
+    *id = 0;
+    return db_query_int(
+        db, id, 0, error,
+        "INSERT INTO jobs(kind, model_id, attempt, state, cache_key, leases, created_at) "
+        "VALUES ($1, $2, $3, 'queued', $4, 0, $5) RETURNING id",
+        "ssisi", job_kind_name(kind), model_id, (int64_t)attempt, cache_key, clock_now_ms());
+}
+
+bool job_of_cache_key(Db *db, const char *cache_key, int64_t *id, GError **error)
+{
+    return db_query_int(db, id, 0, error,
+                        "SELECT id FROM jobs WHERE cache_key = $1 AND state <> 'done'", "s",
+                        cache_key);
+}
+
+Job *job_load(Db *db, int64_t id, GError **error)
+{
+    g_autoptr(DbRows) rows = db_query(db, error, JOB_COLUMNS "WHERE id = $1", "i", id);
+    return rows && db_next(rows, error) ? job_of_row(rows) : NULL;
+}
+
+Job *job_of_model(Db *db, const char *model_id, GError **error)
+{
+    g_autoptr(DbRows) rows = db_query(
+        db, error,
+        JOB_COLUMNS
+        "WHERE model_id = $1 AND kind = 'import' AND state <> 'done' ORDER BY id DESC LIMIT 1",
+        "s", model_id);
+    return rows && db_next(rows, error) ? job_of_row(rows) : NULL;
+}
+
+Job *job_claim(Db *db, DataDirectory *data, int64_t id, const char *worker, GError **error)
+{
+    g_autoptr(DbTransaction) transaction = db_transaction(db, error);
+    g_autoptr(Job) job = transaction ? job_load(db, id, error) : NULL;
+    if (!job || (strcmp(job->state, "queued") != 0 && strcmp(job->state, "running") != 0))
+        return NULL;
+    job->lease = lease_take(data, id, error);
+    if (job->lease < 0)
+        return NULL;
+    if (strcmp(job->state, "running") != 0)
+        g_clear_pointer(&job->worker, g_free);
+    job->leases++;
+    if (!db_exec(
+            db, error,
+            "UPDATE jobs SET state = 'running', worker = $2, leases = leases + 1 WHERE id = $1",
+            "is", id, worker) ||
+        !db_commit(db, error))
+        return NULL;
+    return g_steal_pointer(&job);
+}
+
+bool job_park(Db *db, int64_t id, int64_t waits_for, GError **error)
+{
+    return db_exec(db, error, "UPDATE jobs SET state = 'parked', waits_for = $2 WHERE id = $1",
+                   "ii", id, waits_for);
+}
+
+bool job_end(Db *db, int64_t id, GError **error)
+{
+    return db_exec(db, error, "UPDATE jobs SET state = 'done' WHERE id = $1", "i", id);
+}
+
+bool job_give_back(Db *db, int64_t id, GError **error)
+{
+    return db_exec(db, error,
+                   "UPDATE jobs SET state = 'queued' WHERE id = $1 AND state = 'running'", "i", id);
+}
+
+bool job_wake_waiting(Db *db, int64_t build, GError **error)
+{
+    return db_exec(db, error,
+                   "UPDATE jobs SET state = 'queued', waits_for = NULL WHERE waits_for = $1 AND "
+                   "state = 'parked'",
+                   "i", build);
+}
+
+GPtrArray *jobs_waiting(Db *db, int64_t build, GError **error)
+{
+    g_autoptr(GPtrArray) jobs = g_ptr_array_new_with_free_func((GDestroyNotify)job_free);
+    g_autoptr(DbRows) rows =
+        db_query(db, error, JOB_COLUMNS "WHERE waits_for = $1 AND state = 'parked' ORDER BY id",
+                 "i", build);
+    GError *failure = NULL;
+    while (rows && db_next(rows, &failure))
+        g_ptr_array_add(jobs, job_of_row(rows));
+    if (failure)
+        g_propagate_error(error, failure);
+    return rows && !failure ? g_steal_pointer(&jobs) : NULL;
+}
+
+bool job_ask_cancel(Db *db, const char *model_id, const char *actor, GError **error)
+{
+    return db_exec(db, error,
+                   "UPDATE jobs SET cancelled_by = $2 WHERE model_id = $1 AND state <> 'done' AND "
+                   "cancelled_by IS NULL",
+                   "ss", model_id, actor);
+}
+
+char *job_cancelled_by(Db *db, int64_t id, GError **error)
+{
+    g_autoptr(DbRows) rows =
+        db_query(db, error, "SELECT cancelled_by FROM jobs WHERE id = $1", "i", id);
+    return rows && db_next(rows, error) ? g_strdup(db_text(rows, 0)) : NULL;
+}
+
+bool jobs_ahead(Db *db, int64_t id, int64_t *ahead, GError **error)
+{
+    return db_query_int(db, ahead, 0, error,
+                        "SELECT count(*) FROM jobs q JOIN jobs j ON j.id = $1 "
+                        "WHERE q.kind = j.kind AND q.state = 'queued' AND q.id < j.id",
+                        "i", id);
+}

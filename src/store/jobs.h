@@ -1,0 +1,60 @@
+/* Jobs: what workers take. Three kinds; an import that waits for a build is parked and holds no
+ * worker.
+ *
+ *   queued --claim--> running --park--> parked --(the build's last transaction)--> queued
+ *                        \--end--> done
+ *
+ * Claiming takes the lease (leases.h) inside the transaction that says "running". A running job
+ * whose lease is free was interrupted: claiming it again is a resume. */
+#pragma once
+
+#include "store/data.h"
+
+typedef enum { JOB_IMPORT, JOB_IMAGE_BUILD, JOB_ENV_BUILD } JobKind;
+const char *job_kind_name(JobKind kind); /* "import", "image-build", "env-build" */
+
+typedef struct {
+    int64_t id;
+    JobKind kind;
+    char *model_id;
+    int attempt;
+    char *state;
+    int64_t waits_for; /* 0: nothing */
+    int leases;        /* how often it was taken, this time included */
+    char *worker;      /* who took it last, before a claim: the former one */
+    char *cancelled_by;
+    int64_t created_at;
+    int lease; /* file descriptor that holds it; -1: not held by us */
+} Job;
+
+void job_free(Job *job); /* gives the lease back */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Job, job_free)
+
+/* Inserts a queued job within the caller's transaction. cache_key NULL: none. *id: its number. */
+bool job_insert(Db *db, JobKind kind, const char *model_id, int attempt, const char *cache_key,
+                int64_t *id, GError **error);
+/* The open env-build of that key; 0: none. */
+bool job_of_cache_key(Db *db, const char *cache_key, int64_t *id, GError **error);
+
+/* Takes the job if it is open, not parked, and nobody works on it. NULL with *error unset: it
+ * cannot be had now. job->worker is the former worker when the job was interrupted (state was
+ * running), else NULL. */
+Job *job_claim(Db *db, DataDirectory *data, int64_t id, const char *worker, GError **error);
+Job *job_load(Db *db, int64_t id, GError **error);
+/* The newest attempt's open import job; NULL with *error unset: none. */
+Job *job_of_model(Db *db, const char *model_id, GError **error);
+
+bool job_park(Db *db, int64_t id, int64_t waits_for, GError **error);
+bool job_end(Db *db, int64_t id, GError **error);
+/* Hands it back to the queue, as it was before it was taken. */
+bool job_give_back(Db *db, int64_t id, GError **error);
+/* Wakes every import that waits for this build. */
+bool job_wake_waiting(Db *db, int64_t build, GError **error);
+/* Imports that wait for this build, as Job without a lease. */
+GPtrArray *jobs_waiting(Db *db, int64_t build, GError **error);
+/* Asks for the end of the attempt's open jobs. The worker sees it within a moment. */
+bool job_ask_cancel(Db *db, const char *model_id, const char *actor, GError **error);
+/* Who asked for the cancel; NULL with *error unset: nobody. */
+char *job_cancelled_by(Db *db, int64_t id, GError **error);
+/* Jobs queued before this one. */
+bool jobs_ahead(Db *db, int64_t id, int64_t *ahead, GError **error);

@@ -1,0 +1,97 @@
+#include "store/schema.h"
+
+#include <gio/gio.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "config.h"
+#include "store/schema-resource.h"
+
+static const char *schema_text(const char *path)
+{
+    g_autoptr(GBytes) bytes = g_resource_lookup_data(schema_get_resource(), path, 0, NULL);
+    g_assert(bytes);
+    return g_bytes_get_data(bytes, NULL); /* static, and GResource puts a NUL behind it */
+}
+
+const Migration *schema_migrations(int *count)
+{
+    static Migration migrations[] = {{1, "spine", NULL}};
+    migrations[0].sql = schema_text("/waybill/store/schema/0001-spine.sql");
+    *count = G_N_ELEMENTS(migrations);
+    return migrations;
+}
+
+bool schema_version(Db *db, int *version, GError **error)
+{
+    int64_t found = 0;
+    *version = 0;
+    if (!db_query_int(
+            db, &found, 0, error,
+            "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'migrations'", ""))
+        return false;
+    if (found && !db_query_int(db, &found, 0, error, "SELECT max(number) FROM migrations", ""))
+        return false;
+    *version = (int)found;
+    return true;
+}
+
+static bool schema_refuse_newer(Db *db, int found, int known, GError **error)
+{
+    g_autoptr(DbRows) rows =
+        db_query(db, error, "SELECT name, program FROM migrations WHERE number = $1", "i",
+                 (int64_t)found);
+    if (!rows || !db_next(rows, error))
+        return false;
+    g_set_error(
+        error, DB_ERROR, DB_ERROR_NEWER,
+        "the store has schema %d (%s), written by waybill %s; this is waybill %s, which knows "
+        "schemas up to %d: use the newer program, or restore a backup",
+        found, db_text(rows, 0), db_text(rows, 1), WAYBILL_VERSION, known);
+    return false;
+}
+
+static bool migration_run(Db *db, const Migration *migration, GError **error)
+{
+    g_autoptr(DbTransaction) transaction = db_transaction(db, error);
+    return transaction && db_script(db, migration->sql, error) &&
+           db_exec(
+               db, error,
+               "INSERT INTO migrations(number, name, program, applied_at) VALUES ($1, $2, $3, $4)",
+               "issi", (int64_t)migration->number, migration->name, WAYBILL_VERSION,
+               clock_now_ms()) &&
+           db_commit(db, error);
+}
+
+bool schema_migrate(Db *db, const Migration *migrations, int count, const char *keep,
+                    GError **error)
+{
+    int version;
+    if (!schema_version(db, &version, error))
+        return false;
+    if (version > count)
+        return schema_refuse_newer(db, version, count, error);
+    if (version == 0 &&
+        !db_script(
+            db,
+            "CREATE TABLE IF NOT EXISTS migrations (number BIGINT PRIMARY KEY, name TEXT NOT NULL, "
+            "program TEXT NOT NULL, applied_at BIGINT NOT NULL)",
+            error))
+        return false;
+    for (; version < count; version++) {
+        g_autofree char *copy =
+            keep ? g_strdup_printf("%s.before-%d", keep, migrations[version].number) : NULL;
+        if (copy && version > 0) {
+            unlink(copy); /* of a migration that was interrupted */
+            if (!db_copy_to(db, copy, error))
+                return false;
+        }
+        if (!migration_run(db, &migrations[version], error)) {
+            g_prefix_error(error, "migration %d (%s): ", migrations[version].number,
+                           migrations[version].name);
+            return false;
+        }
+    }
+    return true;
+}

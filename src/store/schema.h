@@ -1,0 +1,24 @@
+/* The store's schema: numbered migrations, each run once, in a transaction, at start.
+ *
+ * Before a migration changes a store that holds data, a copy of it is kept beside it. A store that
+ * a newer program wrote is refused by name. */
+#pragma once
+
+#include "store/db.h"
+
+typedef struct {
+    int number; /* 1, 2, … without a gap */
+    const char *name;
+    const char *sql;
+} Migration;
+
+/* Those of this program; *count of them. */
+const Migration *schema_migrations(int *count);
+
+/* Brings the store to the last of the migrations. `keep` names the copy's path without its number;
+ * NULL keeps none. */
+bool schema_migrate(Db *db, const Migration *migrations, int count, const char *keep,
+                    GError **error);
+
+/* The number of the newest migration that was run; 0: none. */
+bool schema_version(Db *db, int *version, GError **error);

@@ -1,0 +1,284 @@
+/* The SQLite driver of db.h.
+ *
+ * Statements are kept prepared, by their text: a stage that records a hundred thousand files
+ * compiles its INSERT once. A statement that is being read is taken out of the cache until its rows
+ * are freed, so nested use is safe. */
+#include "store/db.h"
+
+#include <errno.h>
+#include <sqlite3.h>
+#include <string.h>
+
+struct Db {
+    sqlite3 *sqlite;
+    char *path;
+    GHashTable *prepared; /* SQL text -> sqlite3_stmt, those not in use */
+    bool in_transaction;
+};
+
+struct DbRows {
+    Db *db;
+    sqlite3_stmt *statement;
+    bool ended;
+};
+
+G_DEFINE_QUARK(waybill - db, db_error)
+
+static DbError db_error_code(sqlite3 *sqlite, int result)
+{
+    switch (result & 0xff) {
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return DB_ERROR_BUSY;
+    case SQLITE_FULL:
+        return DB_ERROR_FULL;
+    case SQLITE_IOERR: {
+        int code = sqlite ? sqlite3_system_errno(sqlite) : 0;
+        return code == ENOSPC || code == EDQUOT ? DB_ERROR_FULL : DB_ERROR_FAILED;
+    }
+    case SQLITE_CONSTRAINT:
+        return DB_ERROR_CONSTRAINT;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        return DB_ERROR_DAMAGED;
+    default:
+        return DB_ERROR_FAILED;
+    }
+}
+
+static bool db_fail(Db *db, int result, GError **error)
+{
+    g_set_error(error, DB_ERROR, db_error_code(db->sqlite, result), "store %s: %s", db->path,
+                sqlite3_errmsg(db->sqlite));
+    return false;
+}
+
+static void statement_free(gpointer statement)
+{
+    sqlite3_finalize(statement);
+}
+
+Db *db_open_sqlite(const char *path, int busy_timeout_ms, GError **error)
+{
+    g_autoptr(Db) db = g_new0(Db, 1);
+    db->path = g_strdup(path);
+    db->prepared = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, statement_free);
+    int result =
+        sqlite3_open_v2(path, &db->sqlite,
+                        SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+    if (result != SQLITE_OK) {
+        db_fail(db, result, error);
+        return NULL;
+    }
+    sqlite3_extended_result_codes(db->sqlite, 1);
+    sqlite3_busy_timeout(db->sqlite, busy_timeout_ms);
+    if (!db_script(db,
+                   "PRAGMA journal_mode = WAL;"
+                   "PRAGMA synchronous = FULL;"
+                   "PRAGMA foreign_keys = ON;"
+                   "PRAGMA trusted_schema = OFF;",
+                   error))
+        return NULL;
+    return g_steal_pointer(&db);
+}
+
+void db_free(Db *db)
+{
+    if (!db)
+        return;
+    db_rollback(db);
+    g_hash_table_unref(db->prepared);
+    sqlite3_close_v2(db->sqlite);
+    g_free(db->path);
+    g_free(db);
+}
+
+bool db_script(Db *db, const char *sql, GError **error)
+{
+    int result = sqlite3_exec(db->sqlite, sql, NULL, NULL, NULL);
+    return result == SQLITE_OK || db_fail(db, result, error);
+}
+
+bool db_begin(Db *db, GError **error)
+{
+    g_return_val_if_fail(!db->in_transaction, false);
+    db->in_transaction = db_script(db, "BEGIN IMMEDIATE", error);
+    return db->in_transaction;
+}
+
+bool db_commit(Db *db, GError **error)
+{
+    g_return_val_if_fail(db->in_transaction, false);
+    if (!db_script(db, "COMMIT", error)) {
+        db_rollback(db);
+        return false;
+    }
+    db->in_transaction = false;
+    return true;
+}
+
+void db_rollback(Db *db)
+{
+    if (!db || !db->in_transaction)
+        return;
+    /* A full disk may have rolled back already: then there is nothing left to undo. */
+    if (!sqlite3_get_autocommit(db->sqlite))
+        sqlite3_exec(db->sqlite, "ROLLBACK", NULL, NULL, NULL);
+    db->in_transaction = false;
+}
+
+DbTransaction *db_transaction(Db *db, GError **error)
+{
+    return db_begin(db, error) ? db : NULL;
+}
+
+static sqlite3_stmt *statement_take(Db *db, const char *sql, GError **error)
+{
+    gpointer key, statement;
+    if (g_hash_table_steal_extended(db->prepared, sql, &key, &statement)) {
+        g_free(key);
+        return statement;
+    }
+    sqlite3_stmt *fresh = NULL;
+    int result = sqlite3_prepare_v3(db->sqlite, sql, -1, SQLITE_PREPARE_PERSISTENT, &fresh, NULL);
+    if (result != SQLITE_OK) {
+        db_fail(db, result, error);
+        return NULL;
+    }
+    return fresh;
+}
+
+static void statement_give_back(Db *db, sqlite3_stmt *statement)
+{
+    sqlite3_reset(statement);
+    sqlite3_clear_bindings(statement);
+    g_hash_table_replace(db->prepared, g_strdup(sqlite3_sql(statement)), statement);
+}
+
+/* By name: SQLite numbers "$2, $1" by first appearance. Texts are copied: the caller's may be gone
+ * before the last row. */
+static void statement_bind(sqlite3_stmt *statement, const char *types, va_list arguments)
+{
+    for (int i = 0; types[i]; i++) {
+        char name[16];
+        g_snprintf(name, sizeof name, "$%d", i + 1);
+        int at = sqlite3_bind_parameter_index(statement, name);
+        g_assert(at > 0);
+        if (types[i] == 's')
+            sqlite3_bind_text(statement, at, va_arg(arguments, const char *), -1, SQLITE_TRANSIENT);
+        else if (types[i] == 'i')
+            sqlite3_bind_int64(statement, at, va_arg(arguments, int64_t));
+        else
+            g_assert_not_reached();
+    }
+}
+
+static DbRows *query_start(Db *db, GError **error, const char *sql, const char *types,
+                           va_list arguments)
+{
+    sqlite3_stmt *statement = statement_take(db, sql, error);
+    if (!statement)
+        return NULL;
+    statement_bind(statement, types, arguments);
+    DbRows *rows = g_new0(DbRows, 1);
+    rows->db = db;
+    rows->statement = statement;
+    return rows;
+}
+
+DbRows *db_query(Db *db, GError **error, const char *sql, const char *types, ...)
+{
+    va_list arguments;
+    va_start(arguments, types);
+    DbRows *rows = query_start(db, error, sql, types, arguments);
+    va_end(arguments);
+    return rows;
+}
+
+bool db_next(DbRows *rows, GError **error)
+{
+    if (rows->ended)
+        return false;
+    int result = sqlite3_step(rows->statement);
+    if (result == SQLITE_ROW)
+        return true;
+    rows->ended = true;
+    if (result != SQLITE_DONE)
+        db_fail(rows->db, result, error);
+    return false;
+}
+
+int64_t db_int(DbRows *rows, int column)
+{
+    return sqlite3_column_int64(rows->statement, column);
+}
+
+const char *db_text(DbRows *rows, int column)
+{
+    return (const char *)sqlite3_column_text(rows->statement, column);
+}
+
+void db_rows_free(DbRows *rows)
+{
+    if (!rows)
+        return;
+    statement_give_back(rows->db, rows->statement);
+    g_free(rows);
+}
+
+bool db_exec(Db *db, GError **error, const char *sql, const char *types, ...)
+{
+    va_list arguments;
+    va_start(arguments, types);
+    g_autoptr(DbRows) rows = query_start(db, error, sql, types, arguments);
+    va_end(arguments);
+    if (!rows)
+        return false;
+    GError *failure = NULL;
+    while (db_next(rows, &failure))
+        ;
+    if (failure)
+        g_propagate_error(error, failure);
+    return !failure;
+}
+
+bool db_query_int(Db *db, int64_t *value, int64_t otherwise, GError **error, const char *sql,
+                  const char *types, ...)
+{
+    va_list arguments;
+    va_start(arguments, types);
+    g_autoptr(DbRows) rows = query_start(db, error, sql, types, arguments);
+    va_end(arguments);
+    if (!rows)
+        return false;
+    GError *failure = NULL;
+    *value = otherwise;
+    if (db_next(rows, &failure) && sqlite3_column_type(rows->statement, 0) != SQLITE_NULL)
+        *value = db_int(rows, 0);
+    if (failure)
+        g_propagate_error(error, failure);
+    return !failure;
+}
+
+int64_t db_data_version(Db *db)
+{
+    int64_t version = 0;
+    db_query_int(db, &version, 0, NULL, "PRAGMA data_version", "");
+    return version;
+}
+
+bool db_copy_to(Db *db, const char *path, GError **error)
+{
+    return db_exec(db, error, "VACUUM INTO $1", "s", path);
+}
+
+bool db_check(Db *db, GError **error)
+{
+    g_autoptr(DbRows) rows = db_query(db, error, "PRAGMA quick_check(1)", "");
+    if (!rows || !db_next(rows, error))
+        return false;
+    if (g_strcmp0(db_text(rows, 0), "ok") == 0)
+        return true;
+    g_set_error(error, DB_ERROR, DB_ERROR_DAMAGED, "store %s: %s", db->path, db_text(rows, 0));
+    return false;
+}
