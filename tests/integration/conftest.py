@@ -1,0 +1,137 @@
+"""Fixtures of the integration tests. They run the real program: $WAYBILL, or build/waybill."""
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from oci_layout import make_base
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = os.path.abspath(os.environ.get("WAYBILL") or ROOT / "build/waybill")
+
+
+@dataclass
+class Result:
+    """What a command printed. events: its standard output's lines as event objects (--json)."""
+    arguments: list
+    returncode: int
+    stdout: str
+    stderr: str
+
+    @property
+    def events(self):
+        return [json.loads(line) for line in self.stdout.splitlines()]
+
+    @property
+    def reasons(self):
+        return [event["reason"] for event in self.events]
+
+    def __str__(self):
+        return "waybill %s: exit status %d\n%s%s" % (
+            " ".join(self.arguments), self.returncode, self.stdout, self.stderr)
+
+
+class Waybill:
+    """The program on a data directory of its own."""
+
+    def __init__(self, data):
+        self.program = PROGRAM
+        self.data = Path(data)
+        # No setting of the machine's own user may leak into a test.
+        self.environment = {key: value for key, value in os.environ.items()
+                            if not key.startswith("WAYBILL")}
+        self.environment |= {"WAYBILL_DATA": str(data), "LC_ALL": "C.UTF-8", "NO_COLOR": "1",
+                             "WAYBILL_LANG": "en"}
+
+    def start(self, *arguments, **options):
+        """A running process: for tests that kill it, or run several."""
+        options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE,
+                   "stderr": subprocess.PIPE, "text": True} | options
+        return subprocess.Popen([self.program, *map(str, arguments)], env=self.environment,
+                                **options)
+
+    def run(self, *arguments, check=False, timeout=120, env=None):
+        """Runs it to its end; with check, anything but exit status 0 fails the test."""
+        arguments = [str(argument) for argument in arguments]
+        done = subprocess.run([self.program, *arguments], env=self.environment | (env or {}),
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=timeout)
+        result = Result(arguments, done.returncode, done.stdout, done.stderr)
+        if check:
+            assert result.returncode == 0, str(result)
+        return result
+
+
+@pytest.fixture
+def waybill(tmp_path):
+    """Waybill with a fresh data directory and no runtime."""
+    return Waybill(tmp_path / "data")
+
+
+@pytest.fixture
+def waybill_at(tmp_path):
+    """Makes further ones: waybill_at("other") works on another fresh data directory."""
+    return lambda name: Waybill(tmp_path / name)
+
+
+@pytest.fixture(scope="session")
+def base_layout(tmp_path_factory):
+    """An OCI layout with a small image, tag `latest`. Shared by all tests: copy before damaging."""
+    where = tmp_path_factory.mktemp("base") / "layout"
+    make_base(where)
+    return where
+
+
+@pytest.fixture
+def ready(waybill, base_layout):
+    """Waybill with the runtime `base`, which serves every engine."""
+    waybill.run("runtime", "add", "base", "--image", f"oci:{base_layout}:latest", check=True)
+    return waybill
+
+
+def write_package(where, files, links=None, fifos=(), modes=None):
+    """A folder of files. A path that ends with / is a directory. Contents: text, bytes, a number
+    (so many zero bytes, sparse), or anything else (written as JSON)."""
+    where = Path(where)
+    where.mkdir(parents=True, exist_ok=True)
+    for path, content in files.items():
+        full = where / path
+        if path.endswith("/"):
+            full.mkdir(parents=True, exist_ok=True)
+            continue
+        full.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, int):
+            with open(full, "wb") as file:
+                file.truncate(content)
+        elif isinstance(content, (str, bytes)):
+            full.write_bytes(content.encode() if isinstance(content, str) else content)
+        else:
+            full.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    for path, target in (links or {}).items():
+        (where / path).parent.mkdir(parents=True, exist_ok=True)
+        os.symlink(target, where / path)
+    for path in fifos:
+        os.mkfifo(where / path)
+    for path, mode in (modes or {}).items():
+        os.chmod(where / path, mode)
+    return where
+
+
+@pytest.fixture
+def package(tmp_path):
+    """package() is a sound Custom package; package(files={…}, links={…}, fifos=[…], name="…")
+    another. A config given as `config` replaces the sound one's fields; None as a file's content
+    leaves that file out."""
+    def build(files=None, config=None, links=None, fifos=(), modes=None, name="package"):
+        sound = {
+            "model/config.json": {"model_algorithm": "test", "model_type": "Custom"}
+                                 | (config or {}),
+            "model/weights.bin": "weights",
+        }
+        wanted = {path: content for path, content in (sound | (files or {})).items()
+                  if content is not None}
+        return write_package(tmp_path / name, wanted, links, fifos, modes)
+    return build
