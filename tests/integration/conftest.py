@@ -2,12 +2,15 @@
 import json
 import os
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from oci_layout import make_base
+sys.dont_write_bytecode = True  # a __pycache__ in examples/ would become part of a package
+
+from oci_layout import make_base  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = os.path.abspath(os.environ.get("WAYBILL") or ROOT / "build/waybill")
