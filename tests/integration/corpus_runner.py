@@ -292,7 +292,8 @@ class Scene:
                                       for platform in case["platforms"]])
             else:
                 shutil.copytree(base, self.base)
-            damage(self.base, case.get("damage", {}))
+            if "damage" in case:
+                damage(self.base, case["damage"])
         make_package(case, self.package, self.fill)
         self.settings = [part for key, value in case.get("settings", {}).items()
                          for part in ("--set", "%s=%s" % (key, self.fill(str(value))))]
@@ -311,7 +312,8 @@ class Scene:
         """Of the base's blobs, in whatever layout of the data directory they are kept."""
         for which, how in what.items():
             name = os.path.basename(image_blobs(base)[which])
-            [path] = glob.glob(os.path.join(self.waybill.data, "**", "sha256", name), recursive=True)
+            [path] = glob.glob(os.path.join(self.waybill.data, "**", "sha256", name),
+                               recursive=True)
             if how == "missing":
                 os.unlink(path)
             else:
