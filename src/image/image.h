@@ -16,8 +16,9 @@ typedef struct {
     Descriptor *manifest;
     Descriptor *config;
     GPtrArray *layers;   /* of Descriptor */
-    GPtrArray *diff_ids; /* of char *; empty when the config has none */
-    char *platform;      /* os/architecture[/variant] of the config */
+    GPtrArray *diff_ids; /* of char *, one a layer; empty when the config has none */
+    char *platform;      /* os/architecture[/variant] of the config, without the variants that an
+                            architecture means anyway (linux/arm64, not linux/arm64/v8) */
     json_t *manifest_json, *config_json;
     int64_t size; /* manifest + config + layers, bytes */
 } Image;
@@ -27,24 +28,25 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Image, image_free)
 /* The host's platform, e.g. "linux/amd64". */
 const char *image_host_platform(void);
 
-/* What an index offers, in `*platforms` (NULL-terminated, may be NULL), when the platform is not in
- * it (IMAGE_ERROR_PLATFORM). Reads the descriptor's manifest, through an index (platform picked)
- * where it is one, and its config. Manifest, index and config are verified by digest; layers are
- * looked at by image_copy. OCI and Docker media types. `*bad_digest`, when not NULL, is set to the
- * digest of the blob that is missing or damaged, `*found` to what its bytes hash to. Both the
- * caller's. */
+/* What is wrong with an image, for those who say it; cleared by image_fault_clear. */
 typedef struct {
-    char *bad_digest; /* or NULL */
-    char *found;      /* or NULL */
-    char **platforms; /* or NULL */
+    char *bad_digest; /* of the blob that is missing or damaged, or NULL */
+    char *found;      /* what its bytes hash to; NULL: it is missing, or larger than it may be */
+    char **platforms; /* IMAGE_ERROR_PLATFORM: what there is instead; NULL-terminated, or NULL */
 } ImageFault;
 void image_fault_clear(ImageFault *fault);
+
+/* Reads the descriptor's manifest (layout_resolve) and its config, both verified by digest and
+ * size; layers are looked at by image_copy. An index is searched for the platform, those in it at
+ * most two deep. platform NULL: the image's own, whatever it is, and of an index the host's. OCI
+ * and Docker schema 2 media types; layers as tar, gzip or zstd. fault may be NULL. */
 Image *image_read(Layout *layout, const json_t *descriptor, const char *platform, ImageFault *fault,
                   GError **error);
 
-/* Copies manifest, config and layers into `to`, each verified on its way; blobs that are there
- * already are verified by size and not copied again (*reused counts their bytes, *copied the
- * others'). */
+/* Copies layers, config and manifest, in this order, into `to`, each verified on its way. What is
+ * there already is not copied again (*reused counts its bytes, *copied the others'), but is
+ * verified at its source all the same: a damaged image is one, however much of it we have. progress
+ * counts the bytes of both; G_IO_ERROR_CANCELLED: progress->stop was seen. fault may be NULL. */
 bool image_copy(Layout *from, const Image *image, Layout *to, Progress *progress, int64_t *copied,
                 int64_t *reused, ImageFault *fault, GError **error);
 
@@ -63,9 +65,11 @@ typedef struct {
     int port;
 } ImageSpec;
 
-/* Base layers + model layers, deterministic: `created` absent, labels
- * org.opencontainers.image.title, .version, .description (when there is one) and
- * io.waybill.model.type; WorkingDir, User, Cmd, Entrypoint and Env are the base's, ExposedPorts the
- * base's and the port. Writes config and manifest into the layout, reads the manifest back and
- * returns the image. */
+/* Base layers + model layers, deterministic: `created` absent; the base's config with its own
+ * labels and the labels org.opencontainers.image.title, .version, .description (when there is one)
+ * and io.waybill.model.type, ExposedPorts the base's and the port; the base's history, where it
+ * fits its layers, and ours. Layers are listed with OCI media types; ours have the annotation
+ * io.waybill.file (of a large file's layer) or io.waybill.files (their number). Writes config and
+ * manifest into the layout, reads them back and returns the image. IMAGE_ERROR_MALFORMED: the base
+ * has not one diff id for each layer, or a text is not UTF-8. */
 Image *image_make(Layout *layout, const ImageSpec *spec, GError **error);

@@ -1,12 +1,13 @@
 /* The one-pass writer of deterministic layers (images.md, "Layers").
  *
- * Model bytes are read once and written once: one thread reads and writes, a second one hashes,
- * eight buffers of 1 MiB go round between them; sync_file_range runs behind the writes and fsync
- * stands at the end. Memory does not grow with the model.
+ * Model bytes are read once and written once (image/blob_pipe.h). Memory does not grow with the
+ * model.
  *
- * Entries are sorted by byte, files 0644, directories 0755, 1000:100, mtime 0, no xattrs, pax
- * headers only where ustar does not hold the path or the size, no entry above home/mind/model; two
- * zero blocks end the layer. */
+ * Entries are sorted by the bytes of their whole path, to which directories count their '/' at the
+ * end: so a directory stands before what it holds. Each layer has the directories of its own files,
+ * from home/mind/model down and each once; nothing above that, and no empty ones. Files are 0644,
+ * directories 0755, 1000:100, mtime 0, no xattrs; pax headers stand only where ustar does not hold
+ * the path or the size; two zero blocks end the layer. */
 #pragma once
 
 #include "base/progress.h"
@@ -20,15 +21,22 @@
 #define LAYER_MAX_COUNT  100 /* with base and environment */
 
 /* The files that go into one layer: a slice of the package's sorted list. */
-typedef struct {
+typedef struct LayerPlan {
     GPtrArray *files; /* of const PackageFile *, borrowed from the package, sorted by path */
     int64_t bytes;    /* of content */
 } LayerPlan;
 
-/* Shares the package's files out to at most `max_layers` layers; deterministic. Array of LayerPlan,
- * owned. */
+/* Shares the package's files out to at most `max_layers` (>= 1) layers, which hold them all: first
+ * the shared layers, then the large files' own, both in the order of their paths. Where that takes
+ * too many layers, both limits above are doubled until it does not, so that the largest files keep
+ * theirs. Deterministic. Array of LayerPlan, owned; empty for an empty package. */
 GPtrArray *layer_plan(const Package *package, int max_layers);
 void layer_plan_free(LayerPlan *plan);
+/* Whether this is one large file's own layer: its content is identified by the layer's digest. */
+bool layer_plan_is_single(const LayerPlan *plan);
+/* The headers that stand before the content of the plan's file number `index`: those of new
+ * directories and its own. */
+void layer_plan_headers(const LayerPlan *plan, guint index, GByteArray *out);
 
 /* Size of the layer's blob in bytes, known before it is written. */
 int64_t layer_plan_size(const LayerPlan *plan);
@@ -38,14 +46,15 @@ typedef struct {
     int64_t size;
     bool existed;       /* the layout had it already: nothing was added */
     GPtrArray *digests; /* of char *: SHA-256 of each file's content, in the plan's order; an
-                           element is NULL for the single file of a large-file layer (its content is
-                           identified by the layer's digest) */
+                           element is NULL for the single file of a large-file layer
+                           (layer_plan_is_single) */
 } Layer;
 void layer_free(Layer *layer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Layer, layer_free)
 
-/* Packs the plan into a blob of the layout. NULL with *finding set when a file could not be read as
- * it was listed (29), else with *error set (IO_ERROR: the layout could not be written;
- * G_IO_ERROR_CANCELLED: progress->stop was seen). */
+/* Packs the plan into a blob of the layout, and counts the bytes of content in progress. NULL with
+ * *finding set when a file could not be read as it was listed (29), else with *error set (IO_ERROR:
+ * the layout could not be written; G_IO_ERROR_CANCELLED: progress->stop was seen). On failure no
+ * temporary file is left. */
 Layer *layer_write(const LayerPlan *plan, Package *package, Layout *layout, Progress *progress,
                    Event **finding, GError **error);

@@ -19,12 +19,12 @@ GQuark image_error_quark(void);
 typedef enum {
     IMAGE_ERROR_NO_LAYOUT, /* no such directory, or it is no layout */
     IMAGE_ERROR_NO_TAG,
-    IMAGE_ERROR_NO_MANIFEST,
-    IMAGE_ERROR_NO_BLOB,    /* a blob is missing */
-    IMAGE_ERROR_DAMAGED,    /* a blob's bytes are not its digest, or not its size */
-    IMAGE_ERROR_MALFORMED,  /* JSON that is not what the image-spec says */
-    IMAGE_ERROR_PLATFORM,   /* an index without our platform */
-    IMAGE_ERROR_UNSUPPORTED /* a media type that we cannot use */
+    IMAGE_ERROR_NO_MANIFEST, /* no blob of the digest that a reference names */
+    IMAGE_ERROR_NO_BLOB,     /* a blob is missing */
+    IMAGE_ERROR_DAMAGED,     /* a blob's bytes are not its digest, or not its size */
+    IMAGE_ERROR_MALFORMED,   /* JSON that is not what the image-spec says */
+    IMAGE_ERROR_PLATFORM,    /* an index without our platform */
+    IMAGE_ERROR_UNSUPPORTED  /* a media type that we cannot use */
 } ImageError;
 
 /* Opens a layout that exists; it is only read. */
@@ -39,16 +39,21 @@ int layout_fd(const Layout *layout);
 
 /* The ref.names of index.json, sorted; NULL-terminated. */
 char **layout_tags(Layout *layout, GError **error);
-/* The descriptor {mediaType, digest, size, …} that a tag names in index.json. A new reference. */
+/* The descriptor {mediaType, digest, size, …} that a tag names in index.json (IMAGE_ERROR_NO_TAG).
+ * A new reference. */
 json_t *layout_resolve(Layout *layout, const char *tag, GError **error);
+/* The same of a manifest or index that a digest names (IMAGE_ERROR_NO_MANIFEST); it need not be in
+ * index.json. */
+json_t *layout_resolve_digest(Layout *layout, const char *digest, GError **error);
 
+/* By its size only; -1: of any size. */
 bool layout_has_blob(const Layout *layout, const char *digest, int64_t size);
 /* Opened for reading; -1: IMAGE_ERROR_NO_BLOB or IO_ERROR. */
 int layout_open_blob(const Layout *layout, const char *digest, GError **error);
 /* A small blob (JSON), verified against its digest; at most 4 MiB. */
 GBytes *layout_read_blob(const Layout *layout, const char *digest, GError **error);
 /* Re-hashes a blob. expected_size -1: any. *found, when not NULL, is set to what its bytes hash to
- * (the caller frees it). */
+ * (the caller frees it), or to NULL: it is missing, or larger than expected and so not read. */
 bool layout_verify_blob(const Layout *layout, const char *digest, int64_t expected_size,
                         char **found, GError **error);
 /* Stores bytes; returns their digest. Does nothing when they are there. */
@@ -71,8 +76,9 @@ typedef struct {
     int64_t size;
 } LayoutEntry;
 void layout_entry_free(LayoutEntry *entry);
-/* Writes index.json anew (under an flock of the layout, by rename), from the list that `entries`
- * returns once the lock is held. */
+/* Writes index.json anew (under an flock of the layout, by rename), from the list of LayoutEntry
+ * that `entries` returns once the lock is held; sorts and frees it. The same list again writes
+ * nothing. */
 typedef GPtrArray *(*LayoutEntriesFunc)(gpointer data, GError **error);
 bool layout_write_index(Layout *layout, LayoutEntriesFunc entries, gpointer data, GError **error);
 
@@ -81,7 +87,7 @@ bool layout_write_index(Layout *layout, LayoutEntriesFunc entries, gpointer data
 typedef bool (*LayoutBlobFunc)(const char *name, int64_t size, gpointer data, GError **error);
 bool layout_each_blob(Layout *layout, LayoutBlobFunc call, gpointer data, GError **error);
 bool layout_remove_blob(Layout *layout, const char *name, GError **error);
-/* Removes temporary files whose writer is gone; *count, *bytes: how many. */
+/* Removes temporary files whose writer is gone; *count, *bytes: how many and how much. */
 bool layout_sweep_temporary(Layout *layout, int *count, int64_t *bytes, GError **error);
 
 /* Publishing a blob and recording the row that refers to it exclude gc's removal: shared for those,

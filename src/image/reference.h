@@ -17,15 +17,19 @@ typedef struct {
     char *text;       /* as it was written */
 } Reference;
 
-/* `[registry+http://]HOST[:PORT]/REPOSITORY(:TAG|@DIGEST)` or `oci:DIR:TAG` (or `oci:DIR@DIGEST`);
- * the tag is what follows the last colon of oci:. WAYBILL-readable message in *error (domain
- * REFERENCE_ERROR) that names what was found and what a reference looks like. */
+/* `[registry+http://]HOST[:PORT]/REPOSITORY(:TAG|@DIGEST)` or `oci:DIR:TAG` or `oci:DIR@DIGEST`.
+ *
+ * The directory of a layout ends at its first colon, as in skopeo and umoci, for a tag may have one
+ * (PROJECT/REPOSITORY:VERSION). The host of a registry has a dot or a colon or is "localhost";
+ * repository, tag and digest follow the distribution-spec. There is no default host and no default
+ * tag. *error (domain REFERENCE_ERROR, always UTF-8) names what was found and what is expected. */
 Reference *reference_parse(const char *text, GError **error);
 void reference_free(Reference *reference);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Reference, reference_free)
 
 #define REFERENCE_ERROR (reference_error_quark())
 GQuark reference_error_quark(void);
+typedef enum { REFERENCE_ERROR_SYNTAX } ReferenceError;
 
 /* A model's or project's name as a repository: itself, or "x--" + base32 of the first 10 bytes of
  * its SHA-256. */

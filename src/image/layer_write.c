@@ -1,0 +1,113 @@
+#include <gio/gio.h>
+
+#include "base/io.h"
+#include "image/blob_pipe.h"
+#include "image/layer.h"
+#include "image/tar.h"
+
+/* What all files of a layer share while it is written. Of the last two, whichever says why it
+ * failed is set. */
+typedef struct {
+    const LayerPlan *plan;
+    Package *package;
+    Progress *progress;
+    BlobPipe *pipe;
+    bool own_digests;
+    Event **finding;
+    GError **error;
+} LayerWrite;
+
+static bool append_zeros(LayerWrite *write, size_t size)
+{
+    static const unsigned char ZEROS[2 * TAR_BLOCK];
+    return blob_pipe_append(write->pipe, ZEROS, size, write->error);
+}
+
+/* Fewer or more bytes than were listed. The reader knows best what happened; where it saw nothing,
+ * the layer fails all the same. */
+static bool fail_changed(LayerWrite *write, const PackageFile *file, PackageReader *reader)
+{
+    if (reader->end(reader, write->finding))
+        io_fail(write->error, ESTALE, "%s is not %" G_GINT64_FORMAT " bytes long any more",
+                file->path, file->identity.size);
+    return false;
+}
+
+static bool copy_content(LayerWrite *write, const PackageFile *file, PackageReader *reader)
+{
+    int64_t left = file->identity.size;
+    while (left > 0) {
+        if (progress_stopped(write->progress)) {
+            g_set_error(write->error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "stopped while packing %s",
+                        file->path);
+            return false;
+        }
+        size_t room;
+        void *to = blob_pipe_room(write->pipe, &room);
+        ssize_t got = reader->read(reader, to, MIN(room, (uint64_t)left), write->finding);
+        if (got < 0)
+            return false;
+        if (got == 0)
+            return fail_changed(write, file, reader);
+        if (!blob_pipe_advance(write->pipe, (size_t)got, write->error))
+            return false;
+        progress_add(write->progress, got);
+        left -= got;
+    }
+    char surplus;
+    ssize_t got = reader->read(reader, &surplus, 1, write->finding);
+    if (got > 0)
+        return fail_changed(write, file, reader);
+    return got == 0 && reader->end(reader, write->finding);
+}
+
+static bool write_content(LayerWrite *write, const PackageFile *file)
+{
+    PackageSource *source = write->package->source;
+    PackageReader *reader = source->open(source, write->package->child, file, write->finding);
+    if (!reader)
+        return false;
+    if (write->own_digests)
+        blob_pipe_begin_file(write->pipe);
+    bool copied = copy_content(write, file, reader);
+    reader->free(reader);
+    if (!copied)
+        return false;
+    if (write->own_digests)
+        blob_pipe_end_file(write->pipe);
+    return append_zeros(write, tar_padding(file->identity.size));
+}
+
+static bool write_entries(LayerWrite *write)
+{
+    g_autoptr(GByteArray) headers = g_byte_array_new();
+    for (guint i = 0; i < write->plan->files->len; i++) {
+        g_byte_array_set_size(headers, 0);
+        layer_plan_headers(write->plan, i, headers);
+        if (!blob_pipe_append(write->pipe, headers->data, headers->len, write->error) ||
+            !write_content(write, write->plan->files->pdata[i]))
+            return false;
+    }
+    return append_zeros(write, 2 * TAR_BLOCK);
+}
+
+Layer *layer_write(const LayerPlan *plan, Package *package, Layout *layout, Progress *progress,
+                   Event **finding, GError **error)
+{
+    g_autoptr(BlobPipe) pipe = blob_pipe_new(layout, error);
+    if (!pipe)
+        return NULL;
+    LayerWrite write = {plan, package, progress, pipe, !layer_plan_is_single(plan), finding, error};
+    if (!write_entries(&write))
+        return NULL;
+
+    g_autoptr(Layer) layer = g_new0(Layer, 1);
+    layer->digest = blob_pipe_finish(pipe, error);
+    if (!layer->digest)
+        return NULL;
+    layer->size = blob_pipe_size(pipe);
+    layer->digests = blob_pipe_take_file_digests(pipe);
+    if (!write.own_digests)
+        g_ptr_array_add(layer->digests, NULL);
+    return blob_pipe_commit(pipe, &layer->existed, error) ? g_steal_pointer(&layer) : NULL;
+}

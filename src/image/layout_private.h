@@ -1,0 +1,29 @@
+/* What the files that implement layout.h share. */
+#pragma once
+
+#include "image/layout.h"
+
+#define LAYOUT_BLOBS     "blobs/sha256"
+#define LAYOUT_TEMPORARY "tmp"
+#define LAYOUT_INDEX     "index.json"
+#define LAYOUT_MAX_JSON  ((size_t)4 << 20)  /* bytes: manifests, configs, foreign index.json */
+#define LAYOUT_MAX_INDEX ((size_t)64 << 20) /* bytes: our own index.json */
+
+struct Layout {
+    char *directory; /* as it was given: what messages name */
+    int fd;
+    int blobs, temporary; /* of layout_create; -1 where the layout is only read */
+};
+
+/* Opens a regular file beneath the layout, which may be anybody's: never a link, a device or a
+ * pipe. A file that is not there is the error `missing`. -1 on failure. */
+int layout_open_file(const Layout *layout, const char *path, ImageError missing, GError **error);
+/* All of it, at most `limit` bytes: more is IMAGE_ERROR_MALFORMED. */
+GBytes *layout_read_file(const Layout *layout, const char *path, size_t limit, ImageError missing,
+                         GError **error);
+
+/* The lock under which index.json and oci-layout are written: one writer at a time. A file
+ * descriptor that holds it until it is closed; -1 on failure. */
+int layout_lock_index(Layout *layout, GError **error);
+/* Whether a whole blob of this size is there. -1: any size. */
+bool layout_stores(const Layout *layout, const char *digest, int64_t size);
