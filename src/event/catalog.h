@@ -1,7 +1,9 @@
 /* The catalogue: every event that can be, once (events.json, to the letter, and those of our own).
  *
  * catalog.def is an X-macro; from it come this enum, the typed emitters of event.h, the JSON of the
- * catalogue, docs/events.md and `waybill explain`. */
+ * catalogue, docs/events.md and `waybill explain`. What explains each event (when, causes, advice,
+ * example) stands in guide-package.def, guide-image.def, guide-build.def and guide-normal.def, by
+ * subject. A new event is a row here and a guide there; the tests miss neither. */
 #pragma once
 
 #include <glib.h>
@@ -37,7 +39,8 @@ typedef struct {
     const char *causes[2]; /* one a line */
     const char *advice[2]; /* one step a line; where the original only says "contact support", what
                               to check */
-    const char *example;   /* JSON: {"params": {…}, "evidence": {…}} */
+    const char *example; /* JSON: {"params": {…}, "evidence": {…}}, further fields of the event
+                            where they belong: see event_example() */
 } CatalogRow;
 
 const CatalogRow *catalog_row(EventReason reason);
@@ -48,6 +51,9 @@ const CatalogRow *catalog_find(const char *reason);
  * caller frees the array. */
 const CatalogRow **catalog_nearest(const char *text);
 
+/* "docs/events.md#imagebuildfailed"; NULL: the row has no FAQ entry. The caller frees it. */
+char *catalog_faq(const CatalogRow *row);
+
 const char *event_type_name(EventType type); /* "normal", "abnormal", "hint" */
 
 /* {no, reason, type, zh, en, params, solution_zh, solution_en, faq, ours, stage, when_en, when_zh,
@@ -55,5 +61,9 @@ const char *event_type_name(EventType type); /* "normal", "abnormal", "hint" */
  * explain --json`. no is null for ours. */
 json_t *catalog_row_json(const CatalogRow *row);
 
-/* The message with {name} filled in from params (an object of strings). The caller frees it. */
+/* The message with {name} filled in from params (an object of strings). The caller frees it. An
+ * event that exists is asked for its own message instead: event_message(). */
 char *catalog_message(const CatalogRow *row, Language language, const json_t *params);
+/* The same of any text. What a parameter brings in is not looked at again; a placeholder without a
+ * parameter stays. */
+char *catalog_fill(const char *text, const json_t *params);

@@ -26,15 +26,29 @@ typedef struct Event {
 void event_free(Event *event);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Event, event_free)
 
+/* What JSON, a database and a terminal can all take of bytes that come from outside (file names,
+ * answers of a server): bytes that are not UTF-8 and control characters become \xNN, everything
+ * else stays. Doing it twice changes nothing. The caller frees it. The constructors do it to their
+ * parameters by themselves. */
+char *event_text(const char *bytes);
+
 /* Sets evidence fields by jansson's json_pack format and returns the event, so that calls chain:
  *   event_with(event_image_built(), "{s:s, s:I}", "digest", digest, "size", size)
  * A format that does not fit, or text that is not UTF-8, is a bug and aborts. */
 Event *event_with(Event *event, const char *format, ...);
-/* Puts one field; takes the value over. */
+/* Puts one field; takes the value over. A value that could not be made (NULL) is a bug and aborts.
+ */
 Event *event_with_json(Event *event, const char *key, json_t *value);
+/* Puts one field of text that may hold anything: as event_text() makes it. */
+Event *event_with_text(Event *event, const char *key, const char *bytes);
 Event *event_with_kind(Event *event, const char *kind);
+/* The limit in force, as the settings write it ("5", "0.001"), as evidence limit_gib. The message
+ * of ModelFileTooLarge has no parameter for it, but a "5G" to the letter: the 5 is then this. */
+Event *event_with_limit_gib(Event *event, const char *gib);
 
 const CatalogRow *event_row(const Event *event);
+/* The message with its parameters, the limit in force included. The caller frees it. */
+char *event_message(const Event *event, Language language);
 
 /* What the timeline adds. */
 typedef struct {
@@ -48,6 +62,9 @@ typedef struct {
 /* The event object of api.md. place NULL: without event_id, seq, occur_time and attempt, as
  * `waybill check --json` prints findings. */
 json_t *event_json(const Event *event, const EventPlace *place);
+
+/* The row's example as an event: what documentation and `explain` show. */
+Event *event_example(const CatalogRow *row);
 
 /* Constructors: Event *event_import_started(void), Event *event_image_tag_not_found(const char
  * *image, const char *tag), … */

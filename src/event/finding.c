@@ -1,0 +1,41 @@
+#include "event/finding.h"
+
+static void free_event(void *event)
+{
+    event_free(event);
+}
+
+Findings *findings_new(void)
+{
+    Findings *findings = g_new0(Findings, 1);
+    findings->events = g_ptr_array_new_with_free_func(free_event);
+    return findings;
+}
+
+void findings_free(Findings *findings)
+{
+    if (!findings)
+        return;
+    g_ptr_array_unref(findings->events);
+    g_free(findings);
+}
+
+void findings_add(Findings *findings, Event *event)
+{
+    g_ptr_array_add(findings->events, event);
+}
+
+bool findings_fatal(const Findings *findings)
+{
+    for (guint i = 0; i < findings->events->len; i++) {
+        if (event_is_fatal(g_ptr_array_index(findings->events, i)))
+            return true;
+    }
+    return false;
+}
+
+bool event_is_fatal(const Event *event)
+{
+    return event_row(event)->type == EVENT_TYPE_ABNORMAL ||
+           event->reason == EVENT_ModelFileAmbiguous;
+}
