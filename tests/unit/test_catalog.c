@@ -199,6 +199,15 @@ static void faq_addresses_are_anchors_of_the_document(void **state)
     g_autofree char *address = catalog_faq(catalog_row(EVENT_ImageBuildFailed));
     assert_string_equal(address, "docs/events.md#imagebuildfailed");
     assert_null(catalog_faq(catalog_row(EVENT_ImportStarted)));
+
+    g_autofree char *path =
+        g_build_filename(g_getenv("WAYBILL_SOURCE_ROOT"), "docs", "events.md", NULL);
+    g_autofree char *document = NULL;
+    assert_true(g_file_get_contents(path, &document, NULL, NULL));
+    for (int i = 0; i < EVENT_COUNT; i++) {
+        g_autofree char *heading = g_strdup_printf("\n## %s\n", catalog_row(i)->reason);
+        assert_non_null(strstr(document, heading));
+    }
 }
 
 int main(void)
