@@ -157,7 +157,8 @@ static bool publish(BlobWriter *writer, const char *digest, bool *existed, GErro
 bool blob_writer_commit(BlobWriter *writer, const char *digest, bool *existed, GError **error)
 {
     Layout *layout = writer->layout;
-    bool done = publish(writer, digest, existed, error);
+    bool done = digest_is_valid(digest) ? publish(writer, digest, existed, error)
+                                        : io_fail(error, EINVAL, "no digest");
     blob_writer_abort(writer);
     /* Also where it existed: whoever published it may not have come this far yet. */
     done = done && io_sync_directory(layout->blobs, error);

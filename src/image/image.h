@@ -10,6 +10,7 @@ typedef struct {
     int64_t size;
 } Descriptor;
 void descriptor_free(Descriptor *descriptor);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Descriptor, descriptor_free)
 
 /* An image as its manifest (and config) describes it. */
 typedef struct {

@@ -29,4 +29,3 @@ const char *image_json_string(const json_t *object, const char *key, const char 
 
 /* image-spec descriptor.md: mediaType, a sha256 digest, and a size of at least 0. */
 Descriptor *image_json_descriptor(const json_t *json, const char *where, GError **error);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(Descriptor, descriptor_free)

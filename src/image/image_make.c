@@ -61,7 +61,7 @@ static bool history_fits(const json_t *history, guint layers)
 {
     size_t i, count = 0;
     const json_t *entry;
-    json_array_foreach(history, i, entry)
+    json_array_foreach (history, i, entry)
         count += !json_is_true(json_object_get(entry, "empty_layer"));
     return json_is_array(history) && count == layers;
 }

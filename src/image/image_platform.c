@@ -3,9 +3,9 @@
 
 #include "image/image_private.h"
 
+/* Foreign indexes may name each other, by the thousand. */
 #define MAX_DEPTH   2  /* of indexes in an index */
-#define MAX_INDEXES 64 /* read for one image: foreign indexes may name each other by the thousand \
-                        */
+#define MAX_INDEXES 64 /* read for one image */
 
 const char *image_host_platform(void)
 {

@@ -287,13 +287,11 @@ char *layout_put(Layout *layout, const void *data, size_t size, GError **error)
     g_autofree char *digest = digest_of(data, size);
     if (layout_stores(layout, digest, (int64_t)size))
         return io_sync_directory(layout->blobs, error) ? g_steal_pointer(&digest) : NULL;
-    BlobWriter *writer = layout_begin_blob(layout, error);
-    if (!writer)
+    g_autoptr(BlobWriter) writer = layout_begin_blob(layout, error);
+    if (!writer || !blob_writer_write(writer, data, size, error))
         return NULL;
-    if (!blob_writer_write(writer, data, size, error)) {
-        blob_writer_abort(writer);
-        return NULL;
-    }
     bool existed;
-    return blob_writer_commit(writer, digest, &existed, error) ? g_steal_pointer(&digest) : NULL;
+    if (!blob_writer_commit(g_steal_pointer(&writer), digest, &existed, error))
+        return NULL;
+    return g_steal_pointer(&digest);
 }

@@ -68,6 +68,7 @@ bool blob_writer_write(BlobWriter *writer, const void *data, size_t size, GError
 bool blob_writer_commit(BlobWriter *writer, const char *digest, bool *existed, GError **error);
 /* Drops it and leaves no trace. */
 void blob_writer_abort(BlobWriter *writer);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(BlobWriter, blob_writer_abort)
 
 /* What index.json is to list. */
 typedef struct {
@@ -76,6 +77,7 @@ typedef struct {
     int64_t size;
 } LayoutEntry;
 void layout_entry_free(LayoutEntry *entry);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(LayoutEntry, layout_entry_free)
 /* Writes index.json anew (under an flock of the layout, by rename), from the list of LayoutEntry
  * that `entries` returns once the lock is held; sorts and frees it. The same list again writes
  * nothing. */

@@ -78,7 +78,7 @@ char **layout_tags(Layout *layout, GError **error)
     g_autoptr(GPtrArray) tags = g_ptr_array_new();
     size_t i;
     json_t *descriptor;
-    json_array_foreach(manifests, i, descriptor) {
+    json_array_foreach (manifests, i, descriptor) {
         const char *tag = tag_of(descriptor);
         if (tag)
             g_ptr_array_add(tags, (gpointer)tag);
@@ -105,7 +105,7 @@ json_t *layout_resolve(Layout *layout, const char *tag, GError **error)
     json_t *found = NULL;
     size_t i, tags = 0;
     json_t *descriptor;
-    json_array_foreach(manifests, i, descriptor) {
+    json_array_foreach (manifests, i, descriptor) {
         const char *name = tag_of(descriptor);
         tags += name != NULL;
         if (g_strcmp0(name, tag) != 0)
