@@ -6,6 +6,9 @@
 
 #include "event/finding.h"
 
+#include <stdint.h>
+#include <sys/types.h>
+
 #define PACKAGE_DEFAULT_CHILD "model"
 #define PACKAGE_MAX_PATH      4096 /* bytes */
 
