@@ -4,6 +4,9 @@
  * model-package.md. */
 #pragma once
 
+#include <stdint.h>
+#include <sys/types.h>
+
 #include "event/finding.h"
 
 #include <stdint.h>
@@ -11,6 +14,7 @@
 
 #define PACKAGE_DEFAULT_CHILD "model"
 #define PACKAGE_MAX_PATH      4096 /* bytes */
+#define PACKAGE_MAX_FILES     1000000
 
 /* What says that a file is still the one that was read before. */
 typedef struct {

@@ -1,0 +1,152 @@
+#include "event/timeline.h"
+
+#include <poll.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/io.h"
+
+#define WATCH_STEP_MS 200
+
+/* The next place in the model's timeline, under the lock of its row. */
+static bool timeline_next(Db *db, const char *model_id, EventPlace *place, GError **error)
+{
+    g_autoptr(DbRows) rows = db_query(db, error,
+                                      "UPDATE models SET last_seq = last_seq + 1, last_time = CASE "
+                                      "WHEN last_time > $2 THEN last_time ELSE $2 END "
+                                      "WHERE id = $1 RETURNING last_seq, last_time",
+                                      "si", model_id, clock_now_ms());
+    GError *failure = NULL;
+    if (!rows || !db_next(rows, &failure)) {
+        if (rows && !failure)
+            g_set_error(error, DB_ERROR, DB_ERROR_FAILED, "there is no model %s", model_id);
+        else if (failure)
+            g_propagate_error(error, failure);
+        return false;
+    }
+    place->seq = db_int(rows, 0);
+    place->occur_time = db_int(rows, 1);
+    return true;
+}
+
+bool timeline_append(Db *db, const char *model_id, int attempt, const char *stage,
+                     const Event *event, int64_t *seq, GError **error)
+{
+    g_autofree char *id = g_uuid_string_random();
+    EventPlace place = {.event_id = id,
+                        .stage = event->stage ? event->stage : stage,
+                        .attempt = attempt};
+    if (!timeline_next(db, model_id, &place, error))
+        return false;
+    json_t *object = event_json(event, &place);
+    char *json = json_dumps(object, JSON_COMPACT);
+    json_decref(object);
+    const CatalogRow *row = event_row(event);
+    bool done = db_exec(
+        db, error,
+        "INSERT INTO events(model_id, seq, attempt, occur_time, event_type, reason, stage, event) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "siiissss", model_id, place.seq, (int64_t)attempt, place.occur_time,
+        event_type_name(row->type), row->reason, place.stage, json);
+    free(json);
+    if (done && seq)
+        *seq = place.seq;
+    return done;
+}
+
+static bool filter_wants(const TimelineFilter *filter, const char *type)
+{
+    if (!filter->normal && !filter->abnormal && !filter->hint)
+        return true;
+    return (filter->normal && strcmp(type, "normal") == 0) ||
+           (filter->abnormal && strcmp(type, "abnormal") == 0) ||
+           (filter->hint && strcmp(type, "hint") == 0);
+}
+
+bool timeline_each(Db *db, const char *model_id, const TimelineFilter *filter, TimelineFunc call,
+                   gpointer data, GError **error)
+{
+    g_autoptr(DbRows) rows =
+        db_query(db, error,
+                 "SELECT seq, event_type, event FROM events WHERE model_id = $1 AND seq > $2 "
+                 "AND ($3 = 0 OR attempt = $3) ORDER BY seq",
+                 "sii", model_id, filter->after, (int64_t)filter->attempt);
+    GError *failure = NULL;
+    while (rows && db_next(rows, &failure))
+        if (filter_wants(filter, db_text(rows, 1)) &&
+            !call(db_text(rows, 2), db_int(rows, 0), data))
+            break;
+    if (failure)
+        g_propagate_error(error, failure);
+    return rows && !failure;
+}
+
+char *timeline_last(Db *db, const char *model_id, GError **error)
+{
+    g_autoptr(DbRows) rows =
+        db_query(db, error,
+                 "SELECT event FROM events WHERE model_id = $1 ORDER BY seq DESC LIMIT 1", "s",
+                 model_id);
+    return rows && db_next(rows, error) ? g_strdup(db_text(rows, 0)) : NULL;
+}
+
+bool timeline_find(Db *db, const char *model_id, int attempt, const char *reason, int64_t *seq,
+                   GError **error)
+{
+    return db_query_int(
+        db, seq, 0, error,
+        "SELECT min(seq) FROM events WHERE model_id = $1 AND attempt = $2 AND reason = $3", "sis",
+        model_id, (int64_t)attempt, reason);
+}
+
+struct TimelineWatch {
+    Db *db;
+    int inotify;
+    int64_t version;
+};
+
+TimelineWatch *timeline_watch_new(DataDirectory *data, Db *db)
+{
+    TimelineWatch *watch = g_new0(TimelineWatch, 1);
+    watch->db = db;
+    watch->version = db_data_version(db);
+    watch->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    g_autofree char *wal = data_path(data, "waybill.db-wal");
+    /* Where there are no more inotify watches to be had, the version alone is looked at. */
+    if (watch->inotify >= 0)
+        inotify_add_watch(watch->inotify, wal, IN_MODIFY);
+    return watch;
+}
+
+void timeline_watch_free(TimelineWatch *watch)
+{
+    if (!watch)
+        return;
+    io_close(&watch->inotify);
+    g_free(watch);
+}
+
+static bool watch_is_new(TimelineWatch *watch)
+{
+    int64_t version = db_data_version(watch->db);
+    bool is_new = version != watch->version;
+    watch->version = version;
+    return is_new;
+}
+
+void timeline_watch_wait(TimelineWatch *watch, int timeout_ms)
+{
+    int64_t end = clock_monotonic_ms() + timeout_ms;
+    char dropped[4096];
+    while (!watch_is_new(watch)) {
+        int64_t left = end - clock_monotonic_ms();
+        if (left <= 0)
+            return;
+        struct pollfd poll_for = {.fd = watch->inotify, .events = POLLIN};
+        poll(&poll_for, 1, (int)MIN(left, WATCH_STEP_MS));
+        while (watch->inotify >= 0 && read(watch->inotify, dropped, sizeof dropped) > 0)
+            ;
+    }
+}

@@ -1,0 +1,13 @@
+/* A package in a folder of this machine.
+ *
+ * Everything is opened beneath the folder's descriptor; nothing outside of it is ever opened. Links
+ * inside the package, to files and to directories, are followed (at most 40 hops; a directory that
+ * is its own ancestor is a loop) and stand in the listing as what they point to. Links that leave
+ * it, dangle or are absolute, special files, names with control characters and what cannot be read
+ * become findings (29). */
+#pragma once
+
+#include "model/package.h"
+
+/* NULL: the directory cannot be opened (IO_ERROR). */
+PackageSource *folder_source_new(const char *directory, GError **error);
