@@ -1,0 +1,136 @@
+#include "import/details.h"
+
+#include <string.h>
+
+#include "event/timeline.h"
+
+static json_t *last_event(Service *service, const char *model_id, GError **error)
+{
+    g_autofree char *text = timeline_last(service->db, model_id, error);
+    return text ? json_loads(text, 0, NULL) : json_null();
+}
+
+/* Of a failed model: the event that ImportFailed names as its cause. */
+static json_t *failure_of(Service *service, const Model *model, const json_t *last, GError **error)
+{
+    int64_t cause = json_integer_value(json_object_get(last, "cause"));
+    if (strcmp(model->outcome, "failed") != 0 || !cause)
+        return NULL;
+    g_autoptr(DbRows) rows =
+        db_query(service->db, error, "SELECT event FROM events WHERE model_id = $1 AND seq = $2",
+                 "si", model->id, cause);
+    if (!rows || !db_next(rows, error))
+        return NULL;
+    json_t *event = json_loads(db_text(rows, 0), 0, NULL);
+    json_t *kind = json_object_get(event, "kind");
+    json_t *failure = json_pack("{s:I, s:O, s:O*}", "seq", (json_int_t)cause, "reason",
+                                json_object_get(event, "reason"), "kind", kind);
+    json_decref(event);
+    return failure;
+}
+
+json_t *model_item(Service *service, const Model *model, GError **error)
+{
+    g_autoptr(Attempt) attempt = attempt_load(service->db, model->id, model->attempt, error);
+    g_autoptr(ImportRequest) request =
+        attempt ? import_request_from_json(attempt->request, error) : NULL;
+    if (!request)
+        return NULL;
+    json_t *item =
+        json_pack("{s:s, s:s, s:s, s:s?, s:I, s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:[s], s:s, "
+                  "s:b, s:b, s:b, s:s, s:{}, s:i}",
+                  "model_id", model->id, "model_name", model->name, "model_version", model->version,
+                  "model_type", model->type, "model_size", (json_int_t)MAX(model->size, 0),
+                  "model_status", model_status(model), "description", model->description, "tenant",
+                  model->project, "project", model->project, "owner", model->owner, "create_at",
+                  (json_int_t)model->created_at, "source_type", "auto", "model_source", "custom",
+                  "install_type", "real-time", "workspace_id", "0", "market_flag", 0, "tunable", 0,
+                  "publishable_flag", 0, "source_copy", "true", "specification", "attempt",
+                  model->attempt);
+    json_t *last = last_event(service, model->id, error);
+    json_t *failure = last ? failure_of(service, model, last, error) : NULL;
+    if (failure)
+        json_object_set_new(item, "failure", failure);
+    if (last)
+        json_object_set_new(item, "last_event", last);
+    return item;
+}
+
+static json_t *layers_json(Service *service, const Model *model, GError **error)
+{
+    g_autoptr(GPtrArray) layers = layers_of(service->db, model->id, model->attempt, error);
+    json_t *array = json_array();
+    for (guint i = 0; layers && i < layers->len; i++) {
+        const LayerRow *row = layers->pdata[i];
+        json_t *layer = json_pack("{s:s, s:I, s:s, s:s, s:I}", "digest", row->digest, "size",
+                                  (json_int_t)row->size, "media_type", row->media_type, "origin",
+                                  row->origin, "files", (json_int_t)row->files);
+        if (row->file)
+            json_object_set_new(layer, "file", json_string(row->file));
+        json_array_append_new(array, layer);
+    }
+    return array;
+}
+
+/* A member of config.json as the original sends it: some as values, some as a string that holds
+ * JSON. */
+static void set_from_config(json_t *details, const char *key, const json_t *config,
+                            const char *member, bool as_text)
+{
+    json_t *value = json_object_get(config, member);
+    if (value && as_text) {
+        char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+        json_object_set_new(details, key, json_string(text));
+        free(text);
+    } else if (value) {
+        json_object_set(details, key, value);
+    }
+}
+
+static void set_config(json_t *details, const Attempt *attempt)
+{
+    static const struct {
+        const char *key, *member;
+        bool as_text;
+    } MEMBERS[] = {{"model_algorithm", "model_algorithm", false},
+                   {"dependencies", "dependencies", false},
+                   {"apis", "apis", true},
+                   {"model_metrics", "metrics", true},
+                   {"health", "health", false}};
+    if (!attempt->config)
+        return;
+    json_t *config = json_loads(attempt->config, 0, NULL);
+    for (size_t i = 0; config && i < G_N_ELEMENTS(MEMBERS); i++)
+        set_from_config(details, MEMBERS[i].key, config, MEMBERS[i].member, MEMBERS[i].as_text);
+    json_object_set_new(details, "config", json_string(attempt->config));
+    json_decref(config);
+}
+
+static void set_image(Service *service, json_t *details, const Model *model, const Attempt *attempt)
+{
+    if (!attempt->image_digest || strcmp(model->outcome, "imported") != 0)
+        return;
+    g_autofree char *address =
+        service_image_address(service, model->project, model->name, model->version);
+    json_object_set_new(details, "image_address", json_string(address));
+    json_object_set_new(details, "image_digest", json_string(attempt->image_digest));
+    json_object_set_new(details, "image_size", json_integer(attempt->image_size));
+}
+
+json_t *model_details(Service *service, const Model *model, GError **error)
+{
+    g_autoptr(Attempt) attempt = attempt_load(service->db, model->id, model->attempt, error);
+    g_autoptr(ImportRequest) request =
+        attempt ? import_request_from_json(attempt->request, error) : NULL;
+    json_t *details = request ? model_item(service, model, error) : NULL;
+    if (!details)
+        return NULL;
+    json_object_set_new(details, "source_location", json_string(request->source));
+    if (attempt->runtime)
+        json_object_set_new(details, "runtime", json_string(attempt->runtime));
+    json_object_set_new(details, "dependencies", json_array());
+    set_config(details, attempt);
+    set_image(service, details, model, attempt);
+    json_object_set_new(details, "layers", layers_json(service, model, error));
+    return details;
+}

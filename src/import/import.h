@@ -1,0 +1,62 @@
+/* The pipeline, as the faces (command line, later the server) see it.
+ *
+ *   import_submit  -> one transaction: model, attempt, job
+ *   import_work    -> leases jobs and walks the stage table until the model's attempt has ended
+ *
+ * There is no second path: retry, resume and rebuild are submissions of the same kind, worked on by
+ * the same worker. */
+#pragma once
+
+#include "import/request.h"
+#include "import/service.h"
+#include "model/config.h"
+#include "model/package.h"
+#include "store/jobs.h"
+#include "store/models.h"
+
+#define IMPORT_ERROR (import_error_quark())
+GQuark import_error_quark(void);
+typedef enum {
+    IMPORT_ERROR_CONFLICT, /* the version is taken, or somebody works on it */
+    IMPORT_ERROR_USAGE,    /* e.g. no runtime of that name */
+} ImportErrorCode;
+
+/* What a submission made, or found. */
+typedef struct {
+    char *model_id;
+    int64_t job;
+    int attempt;
+    bool resumed;          /* an interrupted attempt goes on */
+    bool already_imported; /* retry of an imported model: nothing was done */
+} Submission;
+void submission_clear(Submission *submission);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Submission, submission_clear)
+
+/* A new model version; or, where the version failed or was interrupted, its next attempt or the
+ * same one. */
+bool import_submit(Service *service, ImportRequest *request, Submission *submission,
+                   GError **error);
+/* The model again: an interrupted attempt is resumed, after a failed one attempt n+1 begins. */
+bool import_retry(Service *service, const Model *model, const char *actor, Submission *submission,
+                  GError **error);
+
+/* Works until the attempt has ended or service->progress.stop was set (then the job is back in the
+ * queue). The attempt's outcome is in the store. False: the store could not be used. */
+bool import_work(Service *service, const char *model_id, GError **error);
+
+/* Asks for the end of a running attempt; closes it itself when nobody works on it. *running false:
+ * there was nothing to cancel. */
+bool import_cancel(Service *service, const Model *model, const char *actor, bool *running,
+                   GError **error);
+/* Cancels it if it runs, then removes the model; its timeline stays. */
+bool import_delete(Service *service, const Model *model, const char *actor, GError **error);
+
+/* Whether a worker holds the attempt's job, or that of the build it waits for. */
+bool import_is_worked_on(Service *service, const char *model_id, bool *worked_on, GError **error);
+
+/* Every check that needs no build: what stage `check` does, and all that `waybill check` does.
+ * runtimes: of Runtime. *package, *config and *runtime (each may be NULL) are set to what was
+ * looked at, NULL where there is none. */
+bool import_check(const Settings *settings, GPtrArray *runtimes, const ImportRequest *request,
+                  Findings *findings, Package **package, Config **config, char **runtime,
+                  GError **error);

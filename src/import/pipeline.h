@@ -1,0 +1,89 @@
+/* Inside of the pipeline: what the stages share. Nobody outside of import/ includes this.
+ *
+ * A stage does its work without a transaction, then records its result, its events and that it is
+ * closed in one. A stage that fails appends the abnormal event that fits; ImportFailed names it as
+ * its cause, in the same transaction (attempt_fail). */
+#pragma once
+
+#include "image/image.h"
+#include "import/import.h"
+#include "model/config.h"
+
+typedef enum {
+    STAGE_CLOSED,
+    STAGE_FAILED,  /* the attempt has ended */
+    STAGE_PARKED,  /* it waits for a build */
+    STAGE_STOPPED, /* progress.stop was seen */
+    STAGE_ERROR    /* *error: becomes event 40 */
+} StageResult;
+
+typedef struct {
+    Service *service;
+    Job *job;
+    Model *model;
+    ImportRequest *request;
+    Config *config;   /* after `check`, NULL where there is none */
+    Package *package; /* after `check`, NULL of an image reference */
+    char *runtime;    /* its name, after `check`; NULL of an image */
+    int64_t began;    /* of the stage, clock_monotonic_ms */
+} Import;
+
+typedef StageResult (*StageFunc)(Import *import, GError **error);
+
+/* The stages, in their files. */
+StageResult stage_check(Import *import, GError **error);
+StageResult stage_copy(Import *import, GError **error);
+StageResult stage_environment(Import *import, GError **error);
+StageResult stage_build(Import *import, GError **error);
+StageResult stage_source_size(Import *import, GError **error);
+StageResult stage_source(Import *import, GError **error);
+StageResult stage_finish(Import *import, GError **error);
+
+/* What a build job does; the import that waits for it is woken, or its attempt ended, by the
+ * build's last transaction. */
+StageResult image_build_run(Service *service, Job *job, GError **error);
+StageResult env_build_run(Service *service, Job *job, GError **error);
+
+/* Whether the request or the config makes it a custom image. */
+bool import_is_image(const Import *import);
+/* Looks at source and config again where a resumed or parked import needs them: findings there are
+ * fatal. */
+StageResult import_look(Import *import, const char *stage, GError **error);
+
+/* Appends events (of Event, taken over), closes the stage with its result (taken over), commits.
+ * The last event gets duration_ms. */
+StageResult import_close(Import *import, const char *stage, json_t *result, GPtrArray *events,
+                         GError **error);
+/* A list of events; takes them over. Ended by NULL. */
+GPtrArray *events_new(Event *first, ...) G_GNUC_NULL_TERMINATED;
+
+/* Ends the attempt: the events, then ImportFailed with its causes; outcome and jobs in the same
+ * transaction. Takes the events over. */
+StageResult import_fail(Import *import, const char *stage, GPtrArray *events, GError **error);
+/* The same within the caller's transaction, for any attempt. build_status, when not NULL, is what
+ * became of its image build (6). */
+bool attempt_fail(Service *service, const char *model_id, int attempt, const char *stage,
+                  const GPtrArray *events, const char *build_status, GError **error);
+/* Ends it as cancelled: ImportCancelled, then as above. */
+bool attempt_cancel(Service *service, const char *model_id, int attempt, const char *stage,
+                    const char *actor, const char *build_status, GError **error);
+
+/* The event that a failure of the system deserves: 40 with its kind, its evidence and an incident,
+ * which is logged. */
+Event *event_of_error(Service *service, const GError *error, int64_t needed);
+bool error_is_full_disk(const GError *error);
+
+/* Files of the package that are not what an earlier attempt's check saw: how many, and the first
+ * one's path (NULL: none). */
+bool import_changed_files(Import *import, int attempt, int64_t *count, char **first,
+                          GError **error);
+
+/* The base image of a runtime, out of our own layout. NULL with *event set: event 2, base_unusable;
+ * or *error. */
+Image *base_image(Service *service, const char *runtime, char **reference, Event **event,
+                  GError **error);
+
+/* Records that the attempt's image is this one, with its base layers, while every blob of it is
+ * there. */
+bool image_record(Service *service, const Job *job, const Image *image, guint base_layers,
+                  GError **error);

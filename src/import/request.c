@@ -1,0 +1,220 @@
+#include "import/request.h"
+
+#include <gio/gio.h>
+#include <string.h>
+
+#include "image/reference.h"
+#include "model/config.h"
+#include "model/model.h"
+#include "store/models.h"
+
+ImportRequest *import_request_new(void)
+{
+    return g_new0(ImportRequest, 1);
+}
+
+/* Every field of text, once: freeing, writing and reading go through this table. */
+static const struct {
+    const char *key;
+    size_t offset;
+} FIELDS[] = {
+    {"source", offsetof(ImportRequest, source)},
+    {"source_path", offsetof(ImportRequest, source_path)},
+    {"child", offsetof(ImportRequest, child)},
+    {"project", offsetof(ImportRequest, project)},
+    {"name", offsetof(ImportRequest, name)},
+    {"version", offsetof(ImportRequest, version)},
+    {"type", offsetof(ImportRequest, type)},
+    {"runtime", offsetof(ImportRequest, runtime)},
+    {"description", offsetof(ImportRequest, description)},
+    {"config_text", offsetof(ImportRequest, config_text)},
+    {"config_file", offsetof(ImportRequest, config_file)},
+    {"actor", offsetof(ImportRequest, actor)},
+};
+
+static char **field_of(const ImportRequest *request, size_t i)
+{
+    return (char **)((char *)request + FIELDS[i].offset);
+}
+
+void import_request_free(ImportRequest *request)
+{
+    if (!request)
+        return;
+    for (size_t i = 0; i < G_N_ELEMENTS(FIELDS); i++)
+        g_free(*field_of(request, i));
+    g_free(request);
+}
+
+char *import_request_to_json(const ImportRequest *request)
+{
+    json_t *object = json_object();
+    for (size_t i = 0; i < G_N_ELEMENTS(FIELDS); i++) {
+        const char *value = *field_of(request, i);
+        if (value)
+            json_object_set_new(object, FIELDS[i].key, json_string(value));
+    }
+    char *text = json_dumps(object, JSON_COMPACT);
+    json_decref(object);
+    return text;
+}
+
+ImportRequest *import_request_from_json(const char *text, GError **error)
+{
+    json_error_t fault;
+    json_t *object = json_loads(text, JSON_REJECT_DUPLICATES, &fault);
+    if (!json_is_object(object)) {
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
+                    "the store's request of an attempt: %s", fault.text);
+        json_decref(object);
+        return NULL;
+    }
+    ImportRequest *request = import_request_new();
+    for (size_t i = 0; i < G_N_ELEMENTS(FIELDS); i++)
+        *field_of(request, i) = g_strdup(json_string_value(json_object_get(object, FIELDS[i].key)));
+    json_decref(object);
+    return request;
+}
+
+bool import_request_is_reference(const ImportRequest *request)
+{
+    return !request->source_path;
+}
+
+void request_fault_free(RequestFault *fault)
+{
+    if (!fault)
+        return;
+    g_free(fault->field);
+    g_free(fault->message);
+    g_free(fault);
+}
+
+static void fault_add(GPtrArray *faults, const char *field, const char *format, ...)
+    G_GNUC_PRINTF(3, 4);
+
+static void fault_add(GPtrArray *faults, const char *field, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    RequestFault *fault = g_new0(RequestFault, 1);
+    fault->field = g_strdup(field);
+    fault->message = g_strdup_vprintf(format, arguments);
+    va_end(arguments);
+    g_ptr_array_add(faults, fault);
+}
+
+static bool has_scheme(const char *source, const char *const *schemes)
+{
+    for (; *schemes; schemes++)
+        if (g_str_has_prefix(source, *schemes))
+            return true;
+    return false;
+}
+
+static void check_reference(const ImportRequest *request, GPtrArray *faults)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Reference) reference = reference_parse(request->source, &error);
+    if (!reference)
+        fault_add(faults, "SOURCE", "%s", error->message);
+    else if (reference->kind == REFERENCE_REGISTRY)
+        fault_add(faults, "SOURCE",
+                  "%s is in a registry: registries are not in this version; give an OCI layout, "
+                  "oci:DIR:TAG",
+                  request->source);
+}
+
+/* With --type Image an existing directory is a package, anything else a reference; else it must be
+ * a directory. */
+static void check_source(ImportRequest *request, GPtrArray *faults)
+{
+    static const char *const STORES[] = {"obs://", "s3://", NULL};
+    bool is_image = g_strcmp0(request->type, "Image") == 0;
+    if (!g_utf8_validate(request->source, -1, NULL)) {
+        fault_add(faults, "SOURCE", "the path is not UTF-8");
+        return;
+    }
+    if (has_scheme(request->source, STORES)) {
+        fault_add(
+            faults, "SOURCE",
+            "%s is in an object store: object stores are not in this version; give a directory",
+            request->source);
+        return;
+    }
+    if (g_file_test(request->source, G_FILE_TEST_IS_DIR))
+        request->source_path = g_canonicalize_filename(request->source, NULL);
+    else if (is_image)
+        check_reference(request, faults);
+    else if (g_str_has_prefix(request->source, "oci:"))
+        fault_add(faults, "SOURCE", "%s is an image reference: add --type Image", request->source);
+    else if (g_file_test(request->source, G_FILE_TEST_EXISTS))
+        fault_add(faults, "SOURCE", "%s is not a directory; expected one that holds %s/",
+                  request->source, PACKAGE_DEFAULT_CHILD);
+    else
+        fault_add(faults, "SOURCE", "there is no directory %s", request->source);
+}
+
+/* A folder's last part; of an image its repository's or its layout's. */
+static char *name_of_source(const ImportRequest *request)
+{
+    if (request->source_path) {
+        g_autofree char *last = g_path_get_basename(request->source_path);
+        return model_name_from(last);
+    }
+    g_autoptr(Reference) reference = reference_parse(request->source, NULL);
+    g_autofree char *last = g_path_get_basename(reference ? reference->directory : request->source);
+    return model_name_from(last);
+}
+
+static void check_child(const char *child, GPtrArray *faults)
+{
+    g_auto(GStrv) parts = g_strsplit(child, "/", -1);
+    if (!*child || *child == '/' || g_strv_contains((const char *const *)parts, "..") ||
+        !g_utf8_validate(child, -1, NULL))
+        fault_add(faults, "--child",
+                  "\"%s\"; expected a directory beneath SOURCE, such as %s, or . for SOURCE itself",
+                  child, PACKAGE_DEFAULT_CHILD);
+}
+
+static void check_rule(GPtrArray *faults, const char *field, const char *value, const char *rule)
+{
+    if (rule) {
+        g_autofree char *shown = event_text(value);
+        fault_add(faults, field, "\"%s\"; expected %s", shown, rule);
+    }
+}
+
+static void check_type(const char *type, GPtrArray *faults)
+{
+    if (config_is_model_type(type))
+        return;
+    g_autofree char *types = g_strjoinv(", ", (char **)CONFIG_MODEL_TYPES);
+    g_autofree char *shown = event_text(type);
+    fault_add(faults, "--type", "\"%s\"; expected one of %s", shown, types);
+}
+
+GPtrArray *import_request_check(ImportRequest *request)
+{
+    GPtrArray *faults = g_ptr_array_new_with_free_func((GDestroyNotify)request_fault_free);
+    g_free(g_steal_pointer(&request->source_path));
+    check_source(request, faults);
+    if (!request->project)
+        request->project = g_strdup(PROJECT_DEFAULT);
+    if (!request->child)
+        request->child = g_strdup(PACKAGE_DEFAULT_CHILD);
+    check_child(request->child, faults);
+    if (!request->name)
+        request->name = name_of_source(request);
+    check_rule(faults, "--name", request->name, model_rule_name(request->name));
+    check_rule(faults, "--project", request->project, model_rule_name(request->project));
+    if (request->version)
+        check_rule(faults, "--version", request->version, model_rule_version(request->version));
+    if (!request->description)
+        request->description = g_strdup("");
+    check_rule(faults, "--description", request->description,
+               model_rule_description(request->description));
+    if (request->type)
+        check_type(request->type, faults);
+    return faults;
+}

@@ -1,0 +1,44 @@
+/* What somebody asks to be imported.
+ *
+ * Faults in the request itself (a name, a version, a description, an option that breaks its rule)
+ * are answered at once and nothing is recorded; what lies in the package is found by the import and
+ * becomes events (specification, "Faults in the request itself"). */
+#pragma once
+
+#include <glib.h>
+#include <jansson.h>
+#include <stdbool.h>
+
+typedef struct {
+    char *source;      /* as it was written: what events name */
+    char *source_path; /* a folder's absolute path; NULL of an image reference */
+    char *child;       /* "model" */
+    char *project, *name;
+    char *version;        /* NULL: the newest if it failed, else the next one */
+    char *type, *runtime; /* NULL: as config.json says */
+    char *description;
+    char *config_text; /* the text given with --config; NULL: the package's config.json counts */
+    char *config_file; /* its name */
+    char *actor;
+} ImportRequest;
+
+ImportRequest *import_request_new(void);
+void import_request_free(ImportRequest *request);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ImportRequest, import_request_free)
+
+typedef struct {
+    char *field;   /* "--version", "SOURCE" */
+    char *message; /* the value, what was expected */
+} RequestFault;
+void request_fault_free(RequestFault *fault);
+
+/* Fills in what follows from the rest (name from the source, child) and returns every fault, an
+ * empty array when there is none. */
+GPtrArray *import_request_check(ImportRequest *request);
+
+/* Kept with the attempt, so that another process can go on with it. */
+char *import_request_to_json(const ImportRequest *request);
+ImportRequest *import_request_from_json(const char *text, GError **error);
+
+/* An image reference instead of a package. */
+bool import_request_is_reference(const ImportRequest *request);

@@ -1,0 +1,336 @@
+/* The walk through the stage table, and the worker that leases jobs. */
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/io.h"
+#include "config.h"
+#include "event/timeline.h"
+#include "import/pipeline.h"
+
+#define WATCH_MS 200
+
+typedef struct {
+    const char *name;  /* of its row: what a closed stage is known by */
+    const char *stage; /* what events and people call it */
+    StageFunc run;
+} Stage;
+
+/* A package is packed; a custom image is copied. Both begin with `check`, which says which of them
+ * it is. */
+static const Stage PACKAGE_STAGES[] = {{"check", "check", stage_check},
+                                       {"copy", "copy", stage_copy},
+                                       {"environment", "environment", stage_environment},
+                                       {"build", "build", stage_build},
+                                       {"finish", "finish", stage_finish},
+                                       {NULL}};
+static const Stage IMAGE_STAGES[] = {{"check", "check", stage_check},
+                                     {"size", "source", stage_source_size},
+                                     {"source", "source", stage_source},
+                                     {"finish", "finish", stage_finish},
+                                     {NULL}};
+
+static void import_clear(Import *import)
+{
+    model_free(import->model);
+    import_request_free(import->request);
+    config_free(import->config);
+    package_free(import->package);
+    g_free(import->runtime);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Import, import_clear)
+
+static const Stage *stages_of(const Import *import)
+{
+    bool image = import_is_image(import) || g_strcmp0(import->model->type, "Image") == 0;
+    return image ? IMAGE_STAGES : PACKAGE_STAGES;
+}
+
+/* -- finish -- */
+
+static Event *event_finished(Import *import, const Attempt *attempt)
+{
+    g_autofree char *address = service_image_address(import->service, import->model->project,
+                                                     import->model->name, import->model->version);
+    g_autofree char *run = g_strdup_printf("podman run --rm -p 8080:8080 %s", address);
+    int64_t took =
+        clock_now_ms() - (attempt->started_at ? attempt->started_at : attempt->created_at);
+    Event *event =
+        event_with(event_model_imported(), "{s:s, s:I, s:I, s:I}", "digest", attempt->image_digest,
+                   "size", (json_int_t)attempt->image_size, "total_ms", (json_int_t)MAX(took, 0),
+                   "waited_ms", (json_int_t)MAX(attempt->started_at - attempt->created_at, 0));
+    event_with_text(event, "image", address);
+    return event_with_text(event, "run", run);
+}
+
+StageResult stage_finish(Import *import, GError **error)
+{
+    Db *db = import->service->db;
+    const char *id = import->model->id;
+    int number = import->job->attempt;
+    g_autoptr(Attempt) attempt = attempt_load(db, id, number, error);
+    if (!attempt)
+        return STAGE_ERROR;
+    g_autoptr(Event) event = event_finished(import, attempt);
+    g_autoptr(DbTransaction) transaction = db_transaction(db, error);
+    if (!transaction || !timeline_append(db, id, number, "finish", event, NULL, error) ||
+        !attempt_end(db, id, number, "imported", error) ||
+        !stage_close(db, id, number, "finish", "{}", error) ||
+        !job_end(db, import->job->id, error) || !db_commit(db, error))
+        return STAGE_ERROR;
+    service_committed(import->service);
+    return STAGE_CLOSED;
+}
+
+/* -- the import job -- */
+
+/* The first stage that is not closed yet. */
+static const Stage *stage_next(Import *import, GError **error)
+{
+    for (const Stage *stage = stages_of(import); stage->name; stage++) {
+        g_autoptr(GError) failure = NULL;
+        g_autofree char *closed = stage_result(import->service->db, import->model->id,
+                                               import->job->attempt, stage->name, &failure);
+        if (failure) {
+            g_propagate_error(error, g_steal_pointer(&failure));
+            return NULL;
+        }
+        if (!closed)
+            return stage;
+    }
+    g_set_error(error, IMPORT_ERROR, IMPORT_ERROR_CONFLICT,
+                "attempt %d has closed every stage, yet its job is open", import->job->attempt);
+    return NULL;
+}
+
+static Event *event_started(const Import *import)
+{
+    const ImportRequest *request = import->request;
+    Event *event =
+        event_with(event_import_started(), "{s:i, s:I, s:s, s:s}", "attempt", import->job->attempt,
+                   "waited_ms", (json_int_t)MAX(clock_now_ms() - import->job->created_at, 0),
+                   "waybill", WAYBILL_VERSION, "load_mode", "packed");
+    event->stage = "queue";
+    event->actor = g_strdup(request->actor);
+    event_with_text(event, "source", request->source);
+    event_with_text(event, "worker", import->service->worker);
+    if (request->type)
+        event_with_text(event, "model_type", request->type);
+    if (request->runtime)
+        event_with_text(event, "runtime", request->runtime);
+    return request->actor ? event_with_text(event, "actor", request->actor) : event;
+}
+
+/* ImportStarted once an attempt; an attempt whose worker was lost says who goes on, and where. */
+static bool import_begin(Import *import, const Stage *next, GError **error)
+{
+    Db *db = import->service->db;
+    const char *id = import->model->id;
+    int attempt = import->job->attempt;
+    int64_t started;
+    g_autoptr(DbTransaction) transaction = db_transaction(db, error);
+    if (!transaction || !timeline_find(db, id, attempt, "ImportStarted", &started, error))
+        return false;
+    if (started && !import->job->worker)
+        return db_commit(db, error);
+    g_autoptr(Event) event =
+        started ? event_import_resumed(import->job->worker, import->service->worker, next->stage)
+                : event_started(import);
+    if (started)
+        event_with(event, "{s:s, s:s, s:s}", "old", import->job->worker, "new",
+                   import->service->worker, "stage", next->stage);
+    if (!timeline_append(db, id, attempt, next->stage, event, NULL, error) ||
+        (!started && !attempt_start(db, id, attempt, error)) || !db_commit(db, error))
+        return false;
+    service_committed(import->service);
+    return true;
+}
+
+static StageResult import_cancelled(Import *import, const char *stage, const char *actor,
+                                    GError **error)
+{
+    Service *service = import->service;
+    g_autoptr(DbTransaction) transaction = db_transaction(service->db, error);
+    if (!transaction ||
+        !attempt_cancel(service, import->model->id, import->job->attempt, stage, actor, NULL,
+                        error) ||
+        !db_commit(service->db, error))
+        return STAGE_ERROR;
+    service_write_index(service, NULL);
+    service_committed(service);
+    return STAGE_FAILED;
+}
+
+/* progress.stop was set: by a cancel, which ends the attempt, or by who stops the worker, which
+ * hands the job back. */
+static StageResult import_stopped(Import *import, const char *stage, GError **error)
+{
+    g_autoptr(GError) failure = NULL;
+    g_autofree char *actor = job_cancelled_by(import->service->db, import->job->id, &failure);
+    if (actor)
+        return import_cancelled(import, stage, actor, error);
+    if (failure) {
+        g_propagate_error(error, g_steal_pointer(&failure));
+        return STAGE_ERROR;
+    }
+    return STAGE_STOPPED;
+}
+
+static StageResult import_stages(Import *import, GError **error)
+{
+    for (;;) {
+        g_autoptr(GError) failure = NULL;
+        const Stage *stage = stage_next(import, &failure);
+        StageResult result = STAGE_ERROR;
+        if (stage && progress_stopped(&import->service->progress))
+            return import_stopped(import, stage->stage, error);
+        import->began = clock_monotonic_ms();
+        if (stage)
+            result = stage->run(import, &failure);
+        if (result == STAGE_ERROR && stage)
+            result =
+                import_fail(import, stage->stage,
+                            events_new(event_of_error(import->service, failure, 0), NULL), error);
+        else if (result == STAGE_ERROR)
+            g_propagate_error(error, g_steal_pointer(&failure));
+        if (result == STAGE_STOPPED)
+            return import_stopped(import, stage->stage, error);
+        if (result != STAGE_CLOSED || strcmp(stage->name, "finish") == 0)
+            return result;
+    }
+}
+
+static StageResult import_run(Service *service, Job *job, GError **error)
+{
+    g_auto(Import) import = {.service = service, .job = job};
+    import.model = model_load(service->db, job->model_id, error);
+    g_autoptr(Attempt) attempt =
+        import.model ? attempt_load(service->db, job->model_id, job->attempt, error) : NULL;
+    import.request = attempt ? import_request_from_json(attempt->request, error) : NULL;
+    const Stage *next = import.request ? stage_next(&import, error) : NULL;
+    if (!next || !import_begin(&import, next, error))
+        return STAGE_ERROR;
+    if (job->cancelled_by)
+        return import_cancelled(&import, next->stage, job->cancelled_by, error);
+    return import_stages(&import, error);
+}
+
+/* -- the worker -- */
+
+/* Looks, in a thread of its own, whether somebody asked for the model's cancel. */
+typedef struct {
+    Service *service;
+    const char *model_id;
+    pthread_t thread;
+    bool running;
+    atomic_bool end;
+} CancelWatch;
+
+static void *cancel_watch_run(void *data)
+{
+    CancelWatch *watch = data;
+    g_autoptr(Db) db = data_open_store(watch->service->data, NULL);
+    for (int64_t version = -1; db && !watch->end; g_usleep(WATCH_MS * 250)) {
+        int64_t now = db_data_version(db), cancelled = 0;
+        if (now == version)
+            continue;
+        version = now;
+        db_query_int(db, &cancelled, 0, NULL,
+                     "SELECT count(*) FROM jobs WHERE model_id = $1 AND state <> 'done' AND "
+                     "cancelled_by IS NOT NULL",
+                     "s", watch->model_id);
+        if (cancelled)
+            watch->service->progress.stop = true;
+    }
+    return NULL;
+}
+
+static void cancel_watch_start(CancelWatch *watch)
+{
+    /* Without the thread a cancel is still seen, at the next stage. */
+    watch->running = pthread_create(&watch->thread, NULL, cancel_watch_run, watch) == 0;
+}
+
+static void cancel_watch_stop(CancelWatch *watch)
+{
+    watch->end = true;
+    if (watch->running)
+        pthread_join(watch->thread, NULL);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CancelWatch, cancel_watch_stop)
+
+static StageResult job_run(Service *service, Job *job, GError **error)
+{
+    switch (job->kind) {
+    case JOB_IMPORT:
+        return import_run(service, job, error);
+    case JOB_IMAGE_BUILD:
+        return image_build_run(service, job, error);
+    case JOB_ENV_BUILD:
+        return env_build_run(service, job, error);
+    }
+    g_assert_not_reached();
+}
+
+static bool job_hand_back(Service *service, Job *job, GError **error)
+{
+    g_autoptr(DbTransaction) transaction = db_transaction(service->db, error);
+    return transaction && job_give_back(service->db, job->id, error) &&
+           db_commit(service->db, error);
+}
+
+/* One job of the model: its import, or the build that the import waits for. *wait: nothing can be
+ * had now. */
+static bool work_once(Service *service, const char *model_id, bool *ended, bool *wait,
+                      GError **error)
+{
+    g_autoptr(GError) failure = NULL;
+    g_autoptr(Job) open = job_of_model(service->db, model_id, &failure);
+    *ended = !open && !failure;
+    g_autoptr(Job) job =
+        open ? job_claim(service->db, service->data, open->waits_for ? open->waits_for : open->id,
+                         service->worker, &failure)
+             : NULL;
+    *wait = !job;
+    if (failure || !job) {
+        if (failure)
+            g_propagate_error(error, g_steal_pointer(&failure));
+        return !*error;
+    }
+    switch (job_run(service, job, error)) {
+    case STAGE_ERROR:
+        return false;
+    case STAGE_STOPPED:
+        return job_hand_back(service, job, error);
+    default:
+        return true;
+    }
+}
+
+bool import_work(Service *service, const char *model_id, GError **error)
+{
+    g_auto(CancelWatch) cancel = {.service = service, .model_id = model_id};
+    cancel_watch_start(&cancel);
+    g_autoptr(TimelineWatch) watch = timeline_watch_new(service->data, service->db);
+    for (bool ended = false; !ended;) {
+        bool wait = false;
+        GError *failure = NULL;
+        if (!work_once(service, model_id, &ended, &wait, &failure)) {
+            g_propagate_error(error, failure);
+            return false;
+        }
+        if (progress_stopped(&service->progress) && !ended) {
+            bool cancelled = false;
+            g_autoptr(Job) open = job_of_model(service->db, model_id, error);
+            cancelled = open && open->cancelled_by;
+            if (!cancelled)
+                return !*error;
+        }
+        if (wait && !ended)
+            timeline_watch_wait(watch, WATCH_MS);
+        if (wait)
+            service_committed(service);
+    }
+    return true;
+}

@@ -1,0 +1,107 @@
+#include "import/service.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "image/reference.h"
+
+Service *service_open(const char *directory, bool create, const Settings *settings, GError **error)
+{
+    g_autoptr(Service) service = g_new0(Service, 1);
+    service->settings = settings;
+    service->worker = g_strdup_printf("%s/%d", g_get_host_name(), getpid());
+    service->data =
+        data_open(directory, create, (int)settings_int(settings, "store.busy_timeout_ms"), error);
+    service->db = service->data ? data_open_store(service->data, error) : NULL;
+    if (!service->db)
+        return NULL;
+    g_autofree char *images = data_path(service->data, "images");
+    service->images = layout_create(images, error);
+    return service->images ? g_steal_pointer(&service) : NULL;
+}
+
+void service_free(Service *service)
+{
+    if (!service)
+        return;
+    layout_free(service->images);
+    db_free(service->db);
+    data_free(service->data);
+    g_free(service->worker);
+    g_free(service);
+}
+
+void service_committed(Service *service)
+{
+    if (service->committed)
+        service->committed(service->committed_data);
+}
+
+static LayoutEntry *entry_new(char *name, DbRows *rows, int column)
+{
+    LayoutEntry *entry = g_new0(LayoutEntry, 1);
+    entry->name = name;
+    entry->media_type = g_strdup(db_text(rows, column));
+    entry->digest = g_strdup(db_text(rows, column + 1));
+    entry->size = db_int(rows, column + 2);
+    return entry;
+}
+
+static bool entries_of_models(Db *db, GPtrArray *entries, GError **error)
+{
+    g_autoptr(DbRows) rows =
+        db_query(db, error,
+                 "SELECT m.project, m.name, m.version, a.image_media_type, a.image_digest, "
+                 "a.image_manifest_size FROM models m "
+                 "JOIN attempts a ON a.model_id = m.id WHERE m.deleted_at IS NULL AND a.attempt = "
+                 "(SELECT max(i.attempt) FROM attempts i WHERE i.model_id = m.id AND "
+                 "i.image_digest IS NOT NULL AND i.outcome <> 'failed') "
+                 "ORDER BY m.project, m.name, m.version_number",
+                 "");
+    GError *failure = NULL;
+    while (rows && db_next(rows, &failure))
+        g_ptr_array_add(entries, entry_new(reference_name(db_text(rows, 0), db_text(rows, 1),
+                                                          db_text(rows, 2)),
+                                           rows, 3));
+    if (failure)
+        g_propagate_error(error, failure);
+    return rows && !failure;
+}
+
+/* "runtime/NAME": no model's name has that shape, which always holds a colon. */
+static bool entries_of_runtimes(Db *db, GPtrArray *entries, GError **error)
+{
+    g_autoptr(DbRows) rows =
+        db_query(db, error,
+                 "SELECT name, media_type, digest, manifest_size FROM runtimes ORDER BY name", "");
+    GError *failure = NULL;
+    while (rows && db_next(rows, &failure))
+        g_ptr_array_add(entries,
+                        entry_new(g_strconcat("runtime/", db_text(rows, 0), NULL), rows, 1));
+    if (failure)
+        g_propagate_error(error, failure);
+    return rows && !failure;
+}
+
+static GPtrArray *index_entries(gpointer data, GError **error)
+{
+    Service *service = data;
+    g_autoptr(GPtrArray) entries =
+        g_ptr_array_new_with_free_func((GDestroyNotify)layout_entry_free);
+    if (!entries_of_models(service->db, entries, error) ||
+        !entries_of_runtimes(service->db, entries, error))
+        return NULL;
+    return g_steal_pointer(&entries);
+}
+
+bool service_write_index(Service *service, GError **error)
+{
+    return layout_write_index(service->images, index_entries, service, error);
+}
+
+char *service_image_address(const Service *service, const char *project, const char *name,
+                            const char *version)
+{
+    g_autofree char *reference = reference_name(project, name, version);
+    return g_strdup_printf("oci:%s:%s", layout_directory(service->images), reference);
+}

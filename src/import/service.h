@@ -1,0 +1,33 @@
+/* What everybody who works on a data directory holds: the directory, a connection to its store, its
+ * image layout, the settings. */
+#pragma once
+
+#include "base/progress.h"
+#include "base/settings.h"
+#include "image/layout.h"
+#include "store/data.h"
+
+typedef struct {
+    DataDirectory *data;
+    Db *db;
+    Layout *images;
+    const Settings *settings; /* borrowed */
+    char *worker;             /* who works: HOST/PID */
+    Progress progress;
+    /* Called after every commit that appended events, in the worker's thread. May be NULL. */
+    void (*committed)(gpointer data);
+    gpointer committed_data;
+} Service;
+
+Service *service_open(const char *directory, bool create, const Settings *settings, GError **error);
+void service_free(Service *service);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Service, service_free)
+
+void service_committed(Service *service);
+
+/* index.json of the layout, from the store: every image that a model has now, and the runtimes'
+ * base images. */
+bool service_write_index(Service *service, GError **error);
+/* oci:DIR:PROJECT/REPOSITORY:VERSION. The caller frees it. */
+char *service_image_address(const Service *service, const char *project, const char *name,
+                            const char *version);

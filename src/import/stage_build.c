@@ -1,0 +1,448 @@
+/* The model image: an import hands its build over (36, 37 in the transaction that inserts the job)
+ * and parks; a worker takes the build, and the build's last transaction wakes the import or ends
+ * its attempt.
+ *
+ * Order of an image build: blobs durable -> rows -> index.json -> the manifest read back ->
+ * ImageBuilt. */
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/digest.h"
+#include "base/io.h"
+#include "event/timeline.h"
+#include "image/layer.h"
+#include "import/pipeline.h"
+
+/* -- the import's side -- */
+
+static bool park(Import *import, int64_t build, GError **error)
+{
+    return job_park(import->service->db, import->job->id, build, error);
+}
+
+static Event *event_requested(Import *import, Event *event, const Image *base,
+                              const char *reference)
+{
+    event_with(event, "{s:s, s:s}", "base", reference, "base_digest", base->manifest->digest);
+    return event_with_text(event, "worker", import->service->worker);
+}
+
+static bool append_both(Import *import, const char *stage, const Event *request, int64_t build,
+                        GError **error)
+{
+    Db *db = import->service->db;
+    const char *id = import->model->id;
+    int attempt = import->job->attempt;
+    int64_t ahead;
+    if (!timeline_append(db, id, attempt, stage, request, NULL, error) ||
+        !jobs_ahead(db, build, &ahead, error))
+        return false;
+    if (request->reason != EVENT_ImageBuildRequested)
+        return true;
+    g_autoptr(Event) queued =
+        event_with(event_image_build_status("queued"), "{s:I}", "ahead", (json_int_t)ahead);
+    return timeline_append(db, id, attempt, stage, queued, NULL, error);
+}
+
+static bool hand_over(Import *import, const char *stage, JobKind kind, const char *cache_key,
+                      const Event *request, GError **error)
+{
+    Db *db = import->service->db;
+    int64_t build = 0;
+    g_autoptr(DbTransaction) transaction = db_transaction(db, error);
+    if (!transaction || (cache_key && !job_of_cache_key(db, cache_key, &build, error)))
+        return false;
+    if (!build &&
+        !job_insert(db, kind, import->model->id, import->job->attempt, cache_key, &build, error))
+        return false;
+    return append_both(import, stage, request, build, error) && park(import, build, error) &&
+           db_commit(db, error);
+}
+
+/* The store lives but did not take the job: that is the queue's failure, not the package's. */
+static StageResult hand_over_failed(Import *import, const char *stage, const GError *failure,
+                                    GError **error)
+{
+    g_autofree char *incident = g_strdup_printf("%08x", g_random_int());
+    g_printerr("waybill: incident %s: %s\n", incident, failure->message);
+    Event *event = event_with_kind(event_build_request_failed(), "store_busy");
+    event_with_text(event, "error", failure->message);
+    event_with_text(event, "incident", incident);
+    return import_fail(import, stage, events_new(event, NULL), error);
+}
+
+static StageResult request_build(Import *import, const char *stage, JobKind kind,
+                                 const char *cache_key, const Event *request, GError **error)
+{
+    g_autoptr(GError) failure = NULL;
+    if (hand_over(import, stage, kind, cache_key, request, &failure)) {
+        service_committed(import->service);
+        return STAGE_PARKED;
+    }
+    if (g_error_matches(failure, DB_ERROR, DB_ERROR_BUSY))
+        return hand_over_failed(import, stage, failure, error);
+    g_propagate_error(error, g_steal_pointer(&failure));
+    return STAGE_ERROR;
+}
+
+/* Base image of the import's runtime; what is wrong with it ends the attempt in this stage. */
+static StageResult import_base(Import *import, const char *stage, Image **base, char **reference,
+                               GError **error)
+{
+    StageResult result = import_look(import, stage, error);
+    if (result != STAGE_CLOSED)
+        return result;
+    Event *unusable = NULL;
+    *base = base_image(import->service, import->runtime, reference, &unusable, error);
+    if (*base)
+        return STAGE_CLOSED;
+    return unusable ? import_fail(import, stage, events_new(unusable, NULL), error) : STAGE_ERROR;
+}
+
+/* SHA-256 over the base image's digest and the dependencies in their normal form. */
+static char *environment_key(const Image *base, const GPtrArray *dependencies)
+{
+    json_t *key = json_pack("{s:s, s:o}", "base", base->manifest->digest, "dependencies",
+                            config_dependencies_json(dependencies));
+    char *text = json_dumps(key, JSON_COMPACT | JSON_SORT_KEYS);
+    char *digest = digest_of(text, strlen(text));
+    free(text);
+    json_decref(key);
+    return digest;
+}
+
+StageResult stage_environment(Import *import, GError **error)
+{
+    g_autoptr(Image) base = NULL;
+    g_autofree char *reference = NULL;
+    StageResult result = import_base(import, "environment", &base, &reference, error);
+    if (result != STAGE_CLOSED)
+        return result;
+    if (!import->config || import->config->dependencies->len == 0)
+        return import_close(import, "environment", json_object(), events_new(NULL, NULL), error);
+    g_autofree char *key = environment_key(base, import->config->dependencies);
+    g_autoptr(Event) request =
+        event_requested(import, event_env_image_build_requested(), base, reference);
+    event_with(request, "{s:s, s:i}", "key", key, "packages",
+               (int)import->config->dependencies->len);
+    return request_build(import, "environment", JOB_ENV_BUILD, key, request, error);
+}
+
+StageResult stage_build(Import *import, GError **error)
+{
+    g_autoptr(Image) base = NULL;
+    g_autofree char *reference = NULL;
+    StageResult result = import_base(import, "build", &base, &reference, error);
+    if (result != STAGE_CLOSED)
+        return result;
+    g_autoptr(Event) request =
+        event_requested(import, event_image_build_requested(), base, reference);
+    return request_build(import, "build", JOB_IMAGE_BUILD, NULL, request, error);
+}
+
+/* -- the environment's side -- */
+
+static Event *event_no_sandbox(const Service *service)
+{
+    Event *event = event_with_kind(event_build_start_failed(), "no_sandbox");
+    event_with_text(event, "worker", service->worker);
+    return event_with(
+        event, "{s:s, s:s}", "error",
+        "this version of waybill has no build sandbox: it cannot install dependencies", "check",
+        "sandbox");
+}
+
+static bool env_build_fail(Service *service, Job *job, GError **error)
+{
+    g_autoptr(DbTransaction) transaction = db_transaction(service->db, error);
+    g_autoptr(GPtrArray) waiting = transaction ? jobs_waiting(service->db, job->id, error) : NULL;
+    for (guint i = 0; waiting && i < waiting->len; i++) {
+        const Job *import = waiting->pdata[i];
+        g_autoptr(GPtrArray) events = events_new(event_no_sandbox(service), NULL);
+        if (!attempt_fail(service, import->model_id, import->attempt, "environment", events, NULL,
+                          error))
+            return false;
+    }
+    return waiting && job_end(service->db, job->id, error) && db_commit(service->db, error);
+}
+
+StageResult env_build_run(Service *service, Job *job, GError **error)
+{
+    if (!env_build_fail(service, job, error))
+        return STAGE_ERROR;
+    service_committed(service);
+    return STAGE_FAILED;
+}
+
+/* -- the build's side -- */
+
+typedef struct {
+    Service *service;
+    Job *job;
+    Model *model;
+    Attempt *attempt;
+    Image *base;
+    char *reference;   /* of the base */
+    GPtrArray *layers; /* of LayerRow: the model's */
+    int64_t began;
+} Build;
+
+static void build_clear(Build *build)
+{
+    model_free(build->model);
+    attempt_free(build->attempt);
+    image_free(build->base);
+    g_free(build->reference);
+    if (build->layers)
+        g_ptr_array_unref(build->layers);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Build, build_clear)
+
+static bool build_log(Build *build, GError **error, const char *format, ...) G_GNUC_PRINTF(3, 4);
+
+static bool build_log(Build *build, GError **error, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    g_autofree char *text = g_strdup_vprintf(format, arguments);
+    va_end(arguments);
+    return build_log_append(build->service->db, build->job->model_id, build->job->attempt,
+                            "waybill", text, error);
+}
+
+static bool build_append(Build *build, Event *event, GError **error)
+{
+    g_autoptr(Event) owned = event;
+    return timeline_append(build->service->db, build->job->model_id, build->job->attempt, "build",
+                           owned, NULL, error);
+}
+
+/* Ends the attempt with the build. Takes the event over. */
+static StageResult build_fail(Build *build, Event *event, GError **error)
+{
+    Service *service = build->service;
+    g_autoptr(GPtrArray) events = events_new(event, NULL);
+    if (g_strcmp0(event->kind, "disk_full") == 0)
+        data_release_reserve(service->data);
+    g_autoptr(DbTransaction) transaction = db_transaction(service->db, error);
+    if (!transaction ||
+        !attempt_fail(service, build->job->model_id, build->job->attempt, "build", events, "failed",
+                      error) ||
+        !db_commit(service->db, error))
+        return STAGE_ERROR;
+    service_write_index(service, NULL); /* it may hold the image already; the store is the truth */
+    service_committed(service);
+    return STAGE_FAILED;
+}
+
+static StageResult build_cancel(Build *build, const char *actor, GError **error)
+{
+    Service *service = build->service;
+    g_autoptr(DbTransaction) transaction = db_transaction(service->db, error);
+    if (!transaction ||
+        !attempt_cancel(service, build->job->model_id, build->job->attempt, "build", actor,
+                        "cancelled", error) ||
+        !db_commit(service->db, error))
+        return STAGE_ERROR;
+    service_committed(service);
+    return STAGE_FAILED;
+}
+
+static bool build_load(Build *build, Event **unusable, GError **error)
+{
+    Service *service = build->service;
+    build->model = model_load(service->db, build->job->model_id, error);
+    build->attempt =
+        build->model ? attempt_load(service->db, build->job->model_id, build->job->attempt, error)
+                     : NULL;
+    build->layers = build->attempt
+                        ? layers_of(service->db, build->job->model_id, build->job->attempt, error)
+                        : NULL;
+    if (!build->layers)
+        return false;
+    for (guint i = build->layers->len; i > 0; i--)
+        if (strcmp(((LayerRow *)build->layers->pdata[i - 1])->origin, "model") != 0)
+            g_ptr_array_remove_index(build->layers,
+                                     i - 1); /* of a build that was interrupted after its rows */
+    build->base = base_image(service, build->attempt->runtime, &build->reference, unusable, error);
+    return build->base != NULL;
+}
+
+/* A build whose worker was lost says who goes on. */
+static bool build_resume(Build *build, GError **error)
+{
+    const char *old = build->job->worker, *new = build->service->worker;
+    return !old ||
+           build_append(build,
+                        event_with(event_import_resumed(old, new, "build"), "{s:s, s:s, s:s}",
+                                   "old", old, "new", new, "stage", "build"),
+                        error);
+}
+
+/* ImageBuildStarted once, however often the job is taken. */
+static bool build_start(Build *build, GError **error)
+{
+    Db *db = build->service->db;
+    int64_t started;
+    g_autoptr(DbTransaction) transaction = db_transaction(db, error);
+    if (!transaction || !timeline_find(db, build->job->model_id, build->job->attempt,
+                                       "ImageBuildStarted", &started, error))
+        return false;
+    if (started)
+        return build_resume(build, error) && db_commit(db, error);
+    Event *event = event_with(event_image_build_started(), "{s:s, s:s}", "base", build->reference,
+                              "base_digest", build->base->manifest->digest);
+    event_with_text(event, "worker", build->service->worker);
+    return build_append(build, event, error) &&
+           build_append(build, event_image_build_status("running"), error) &&
+           build_log(build, error, "base %s %s, %u layers", build->reference,
+                     build->base->manifest->digest, build->base->layers->len) &&
+           db_commit(db, error);
+}
+
+static Image *build_make(Build *build, GError **error)
+{
+    g_autofree ImageLayer *layers = g_new0(ImageLayer, build->layers->len + 1);
+    g_autoptr(GPtrArray) array = g_ptr_array_new();
+    for (guint i = 0; i < build->layers->len; i++) {
+        const LayerRow *row = build->layers->pdata[i];
+        layers[i] = (ImageLayer){.media_type = row->media_type,
+                                 .digest = row->digest,
+                                 .diff_id = row->diff_id,
+                                 .size = row->size,
+                                 .file = row->file,
+                                 .files = row->files};
+        g_ptr_array_add(array, &layers[i]);
+    }
+    const ImageSpec spec = {.base = build->base,
+                            .layers = array,
+                            .name = build->model->name,
+                            .version = build->model->version,
+                            .type = build->model->type,
+                            .description = build->model->description,
+                            .port = 8080};
+    return image_make(build->service->images, &spec, error);
+}
+
+static bool image_is_there(Service *service, const Image *image)
+{
+    bool there = layout_has_blob(service->images, image->manifest->digest, image->manifest->size) &&
+                 layout_has_blob(service->images, image->config->digest, image->config->size);
+    for (guint i = 0; there && i < image->layers->len; i++) {
+        const Descriptor *layer = image->layers->pdata[i];
+        there = layout_has_blob(service->images, layer->digest, layer->size);
+    }
+    return there;
+}
+
+static bool base_layers_record(Service *service, const Job *job, const Image *image, guint count,
+                               GError **error)
+{
+    for (guint i = 0; i < count; i++) {
+        const Descriptor *layer = image->layers->pdata[i];
+        const LayerRow row = {.origin = (char *)"base",
+                              .position = (int)i,
+                              .digest = layer->digest,
+                              .media_type = layer->media_type,
+                              .diff_id = i < image->diff_ids->len ? image->diff_ids->pdata[i]
+                                                                  : layer->digest,
+                              .size = layer->size};
+        if (!layer_insert(service->db, job->model_id, job->attempt, &row, error))
+            return false;
+    }
+    return true;
+}
+
+bool image_record(Service *service, const Job *job, const Image *image, guint base_layers,
+                  GError **error)
+{
+    autofd lock = layout_lock(service->images, false, error);
+    if (lock < 0)
+        return false;
+    if (!image_is_there(service, image)) {
+        g_set_error(error, IMAGE_ERROR, IMAGE_ERROR_NO_BLOB,
+                    "a blob of image %s is gone from the store", image->manifest->digest);
+        return false;
+    }
+    g_autoptr(DbTransaction) transaction = db_transaction(service->db, error);
+    return transaction && base_layers_record(service, job, image, base_layers, error) &&
+           attempt_set_image(service->db, job->model_id, job->attempt, image->manifest->digest,
+                             image->manifest->media_type, image->manifest->size,
+                             image->config->digest, image->size, error) &&
+           db_commit(service->db, error);
+}
+
+/* 33 says that the image is in the store: its manifest is read back, verified, before. */
+static bool build_publish(Build *build, const Image *image, GError **error)
+{
+    Service *service = build->service;
+    if (!image_record(service, build->job, image, build->base->layers->len, error) ||
+        !service_write_index(service, error))
+        return false;
+    g_autoptr(GBytes) manifest = layout_read_blob(service->images, image->manifest->digest, error);
+    return manifest != NULL;
+}
+
+static bool build_log_image(Build *build, const Image *image, GError **error)
+{
+    for (guint i = 0; i < build->layers->len; i++) {
+        const LayerRow *row = build->layers->pdata[i];
+        g_autofree char *what = row->file
+                                    ? g_strdup(row->file)
+                                    : g_strdup_printf("%" G_GINT64_FORMAT " files", row->files);
+        if (!build_log(build, error, "layer %s, %" G_GINT64_FORMAT " bytes: %s", row->digest,
+                       row->size, what))
+            return false;
+    }
+    g_autofree char *address = service_image_address(build->service, build->model->project,
+                                                     build->model->name, build->model->version);
+    return build_log(build, error, "config %s", image->config->digest) &&
+           build_log(build, error, "manifest %s, read back and verified",
+                     image->manifest->digest) &&
+           build_log(build, error, "stored as %s", address);
+}
+
+static bool build_finish(Build *build, const Image *image, GError **error)
+{
+    Service *service = build->service;
+    g_autofree char *address = service_image_address(service, build->model->project,
+                                                     build->model->name, build->model->version);
+    Event *built =
+        event_with(event_image_built(), "{s:s, s:I, s:i, s:i}", "digest", image->manifest->digest,
+                   "size", (json_int_t)image->size, "layers", (int)image->layers->len,
+                   "base_layers", (int)build->base->layers->len);
+    event_with_text(built, "image", address);
+    built->duration_ms = clock_monotonic_ms() - build->began;
+    g_autoptr(DbTransaction) transaction = db_transaction(service->db, error);
+    if (!transaction) {
+        event_free(built);
+        return false;
+    }
+    return build_append(build, built, error) &&
+           build_append(build, event_image_build_status("succeeded"), error) &&
+           build_log_image(build, image, error) &&
+           stage_close(service->db, build->job->model_id, build->job->attempt, "build", "{}",
+                       error) &&
+           job_wake_waiting(service->db, build->job->id, error) &&
+           job_end(service->db, build->job->id, error) && db_commit(service->db, error);
+}
+
+StageResult image_build_run(Service *service, Job *job, GError **error)
+{
+    g_auto(Build) build = {.service = service, .job = job, .began = clock_monotonic_ms()};
+    g_autoptr(GError) failure = NULL;
+    Event *unusable = NULL;
+    if (job->cancelled_by)
+        return build_cancel(&build, job->cancelled_by, error);
+    if (!build_load(&build, &unusable, &failure) && unusable)
+        return build_fail(&build, unusable, error);
+    g_autoptr(Image) image = NULL;
+    if (!failure && build_start(&build, &failure)) {
+        service_committed(service);
+        image = build_make(&build, &failure);
+    }
+    if (!image || !build_publish(&build, image, &failure) || !build_finish(&build, image, &failure))
+        return build_fail(&build, event_of_error(service, failure, 0), error);
+    service_committed(service);
+    return STAGE_CLOSED;
+}

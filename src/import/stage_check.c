@@ -1,0 +1,423 @@
+/* All checks that need no build, so that their findings come together: config, package, engine,
+ * limits. Closes with ModelSizeCalculated; for an image reference there is no package, and no
+ * event. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/digest.h"
+#include "base/io.h"
+#include "event/timeline.h"
+#include "image/reference.h"
+#include "import/pipeline.h"
+#include "object/folder.h"
+#include "store/runtimes.h"
+
+typedef struct {
+    const ImportRequest *request;
+    const Settings *settings;
+    GPtrArray *runtimes; /* of Runtime */
+    Findings *findings;
+    Package *package;
+    Config *config;
+    char *runtime;
+} Look;
+
+/* The source itself cannot be opened: it was there when the request was made. */
+static Event *finding_source_gone(const ImportRequest *request, const GError *error)
+{
+    Event *event = event_with_kind(event_model_files_copy_failed(),
+                                   error->code == ENOENT ? "gone" : "unreadable");
+    event_with_text(event, "path", request->source);
+    return event_with(event, "{s:i, s:s}", "errno", error->code, "error", g_strerror(error->code));
+}
+
+static bool look_at_package(Look *look, Findings *unsafe, GError **error)
+{
+    g_autoptr(GError) failure = NULL;
+    PackageSource *source = folder_source_new(look->request->source_path, &failure);
+    if (!source) {
+        findings_add(look->findings, finding_source_gone(look->request, failure));
+        return true;
+    }
+    look->package =
+        package_open(source, look->request->source, look->request->child, unsafe, error);
+    return look->package != NULL;
+}
+
+static Event *finding_no_config(const Package *package)
+{
+    bool top = strcmp(package->child, ".") == 0;
+    g_autofree char *path =
+        top ? g_strdup("config.json") : g_build_path("/", package->child, "config.json", NULL);
+    Event *event = event_with_kind(event_config_value_invalid("config.json"), "no_config");
+    event_with_text(event, "directory", package->directory);
+    event_with_text(event, "file", path);
+    return event_with(event, "{s:s, s:s, s:s}", "pointer", "", "found", "missing", "expected",
+                      "a config.json in the model directory, or one given with --config");
+}
+
+static Event *finding_config_too_large(const PackageFile *file, const char *name)
+{
+    Event *event = event_with_kind(event_config_value_invalid("config.json"), "value");
+    g_autofree char *found = g_strdup_printf("%" G_GINT64_FORMAT " bytes", file->identity.size);
+    return event_with(event, "{s:s, s:s, s:s, s:s, s:i, s:i, s:I, s:I}", "file", name, "pointer",
+                      "", "found", found, "expected", "at most 1 MiB", "line", 1, "column", 1,
+                      "size", (json_int_t)file->identity.size, "limit",
+                      (json_int_t)DOCUMENT_MAX_BYTES);
+}
+
+static void look_at_config_bytes(Look *look, const void *bytes, size_t size, const char *name)
+{
+    g_autofree const char **names = g_new0(const char *, look->runtimes->len + 1);
+    for (guint i = 0; i < look->runtimes->len; i++)
+        names[i] = ((Runtime *)look->runtimes->pdata[i])->name;
+    const ConfigContext context = {.request_type = look->request->type,
+                                   .request_runtime = look->request->runtime,
+                                   .health_url = settings_text(look->settings, "image.health_url"),
+                                   .runtimes = names,
+                                   .package = look->package};
+    look->config = config_read(bytes, size, name, &context, look->findings);
+}
+
+/* The request's config wins; then a config.json in the package is an ordinary file. An image
+ * reference needs none. */
+static void look_at_config(Look *look)
+{
+    if (look->request->config_text) {
+        look_at_config_bytes(look, look->request->config_text, strlen(look->request->config_text),
+                             look->request->config_file);
+        return;
+    }
+    const PackageFile *file = look->package ? package_find(look->package, "config.json") : NULL;
+    if (!file) {
+        if (look->package)
+            findings_add(look->findings, finding_no_config(look->package));
+        return;
+    }
+    bool top = strcmp(look->package->child, ".") == 0;
+    g_autofree char *name = top ? g_strdup("config.json")
+                                : g_build_path("/", look->package->child, "config.json", NULL);
+    Event *finding = NULL;
+    g_autoptr(GBytes) bytes = package_read(look->package, file, DOCUMENT_MAX_BYTES, &finding);
+    if (bytes) {
+        gsize size;
+        const void *data = g_bytes_get_data(bytes, &size);
+        look_at_config_bytes(look, data, size, name);
+    } else {
+        findings_add(look->findings, finding ? finding : finding_config_too_large(file, name));
+    }
+}
+
+static const char *look_type(const Look *look)
+{
+    const char *type = look->config ? look->config->model_type : NULL;
+    return type ? type : look->request->type;
+}
+
+/* A fault of a member of config.json's root: at its place, or at the root's when it is absent. */
+static Event *finding_of_member(const Config *config, const char *member, const char *kind,
+                                const char *expected)
+{
+    Event *event = event_with_kind(event_config_value_invalid(member), kind);
+    g_autofree char *pointer = g_strconcat("/", member, NULL);
+    const Node *root = config && config->document ? config->document->root : NULL;
+    const Node *node = root ? node_member(root, member) : NULL;
+    g_autofree char *found = node ? node_found(config->document, node) : g_strdup("missing");
+    const Node *place = node ? node : root;
+    event_with(event, "{s:s, s:s, s:s, s:i, s:i}", "pointer", pointer, "found", found, "expected",
+               expected, "line", place ? place->line : 1, "column", place ? place->column : 1);
+    return config ? event_with_text(event, "file", config->file) : event;
+}
+
+static json_t *runtimes_listing(const GPtrArray *runtimes)
+{
+    json_t *listing = json_array();
+    for (guint i = 0; i < runtimes->len && i < 20; i++)
+        json_array_append_new(listing, json_string(((Runtime *)runtimes->pdata[i])->name));
+    return listing;
+}
+
+static const Runtime *runtime_chosen(const Look *look, const char *type, const char *wanted)
+{
+    for (guint i = 0; i < look->runtimes->len; i++) {
+        const Runtime *runtime = look->runtimes->pdata[i];
+        if (wanted ? strcmp(runtime->name, wanted) == 0 : runtime_serves(runtime, type))
+            return runtime;
+    }
+    return NULL;
+}
+
+/* The runtime that is named, or the first that serves the engine. One that is named and unknown was
+ * found by config_read already. */
+static void look_at_runtime(Look *look, const char *type)
+{
+    const char *in_config = look->config ? look->config->runtime : NULL;
+    const char *wanted = look->request->runtime ? look->request->runtime : in_config;
+    const Runtime *runtime = runtime_chosen(look, type, wanted);
+    if (runtime && runtime_serves(runtime, type)) {
+        look->runtime = g_strdup(runtime->name);
+        return;
+    }
+    if (!runtime && wanted && !look->request->runtime)
+        return;
+    g_autofree char *expected = g_strdup_printf("a runtime that serves %s", type);
+    Event *event = finding_of_member(look->config, "runtime", "no_runtime", expected);
+    event_with(event, "{s:s}", "engine", type);
+    if (look->request->runtime)
+        event_with_text(event, "found", look->request->runtime);
+    findings_add(look->findings,
+                 event_with_json(event, "listing", runtimes_listing(look->runtimes)));
+}
+
+/* swr_location of a package of type Image: a reference that this version can read. */
+static void look_at_image_location(Look *look)
+{
+    if (!look->config || !look->config->swr_location)
+        return;
+    g_autoptr(GError) failure = NULL;
+    g_autoptr(Reference) reference = reference_parse(look->config->swr_location, &failure);
+    if (!reference)
+        findings_add(look->findings,
+                     finding_of_member(look->config, "swr_location", "value", failure->message));
+    else if (reference->kind == REFERENCE_REGISTRY)
+        findings_add(look->findings,
+                     finding_of_member(look->config, "swr_location", "value",
+                                       "oci:DIR:TAG (registries are not in this version)"));
+}
+
+static void look_at_engine(Look *look)
+{
+    const char *type = look_type(look);
+    if (!type || !config_is_model_type(type))
+        return;
+    if (strcmp(type, "Image") == 0) {
+        look_at_image_location(look);
+        return;
+    }
+    look_at_runtime(look, type);
+    if (look->package)
+        package_check_engine(look->package, type, look->findings);
+}
+
+static void look_at_limits(Look *look)
+{
+    const PackageLimits limits = {.model_file_bytes =
+                                      settings_bytes(look->settings, "limits.model_file_gib"),
+                                  .model_bytes = settings_bytes(look->settings, "limits.model_gib"),
+                                  .model_file_gib =
+                                      settings_text(look->settings, "limits.model_file_gib"),
+                                  .model_gib = settings_text(look->settings, "limits.model_gib")};
+    package_check_limits(look->package, look->request->name, &limits, look->findings);
+}
+
+/* Findings in their order: the config's, then the package's. A child directory that is missing (43)
+ * stands alone. */
+static bool look_at_all(Look *look, GError **error)
+{
+    g_autoptr(Findings) unsafe = findings_new();
+    bool is_reference = import_request_is_reference(look->request);
+    if (!is_reference && !look_at_package(look, unsafe, error))
+        return false;
+    bool has_package = look->package && look->package->child_found;
+    if (has_package || is_reference)
+        look_at_config(look);
+    while (unsafe->events->len > 0)
+        findings_add(look->findings, g_ptr_array_steal_index(unsafe->events, 0));
+    if (has_package || is_reference)
+        look_at_engine(look);
+    if (has_package)
+        look_at_limits(look);
+    for (guint i = 0; i < look->findings->events->len; i++) {
+        Event *event = look->findings->events->pdata[i];
+        if (!event->stage && event_row(event)->number != 29)
+            event->stage = event_row(event)->stage;
+    }
+    return true;
+}
+
+bool import_check(const Settings *settings, GPtrArray *runtimes, const ImportRequest *request,
+                  Findings *findings, Package **package, Config **config, char **runtime,
+                  GError **error)
+{
+    Look look = {.request = request,
+                 .settings = settings,
+                 .runtimes = runtimes,
+                 .findings = findings};
+    bool done = look_at_all(&look, error);
+    if (done && package)
+        *package = g_steal_pointer(&look.package);
+    if (done && config)
+        *config = g_steal_pointer(&look.config);
+    if (done && runtime)
+        *runtime = g_steal_pointer(&look.runtime);
+    package_free(look.package);
+    config_free(look.config);
+    g_free(look.runtime);
+    return done;
+}
+
+/* Looks, and says in *findings what is wrong. */
+static bool import_look_again(Import *import, Findings *findings, GError **error)
+{
+    Service *service = import->service;
+    g_autoptr(GPtrArray) runtimes = runtimes_list(service->db, error);
+    return runtimes && import_check(service->settings, runtimes, import->request, findings,
+                                    &import->package, &import->config, &import->runtime, error);
+}
+
+static GPtrArray *findings_steal(Findings *findings)
+{
+    GPtrArray *events = findings->events;
+    findings->events = g_ptr_array_new_with_free_func((GDestroyNotify)event_free);
+    return events;
+}
+
+StageResult import_look(Import *import, const char *stage, GError **error)
+{
+    g_autoptr(Findings) findings = findings_new();
+    if (import->package || import->config)
+        return STAGE_CLOSED;
+    if (!import_look_again(import, findings, error))
+        return STAGE_ERROR;
+    return findings_fatal(findings) ? import_fail(import, stage, findings_steal(findings), error)
+                                    : STAGE_CLOSED;
+}
+
+/* -- what the stage records -- */
+
+static bool files_record(Import *import, GError **error)
+{
+    for (guint i = 0; import->package && i < import->package->files->len; i++) {
+        const PackageFile *file = import->package->files->pdata[i];
+        if (!db_exec(import->service->db, error,
+                     "INSERT INTO files(model_id, attempt, path, size, device, inode, mtime_ns, "
+                     "ctime_ns) "
+                     "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+                     "sisiiiii", import->model->id, (int64_t)import->job->attempt, file->path,
+                     file->identity.size, (int64_t)file->identity.device,
+                     (int64_t)file->identity.inode, file->identity.mtime_ns,
+                     file->identity.ctime_ns))
+            return false;
+    }
+    return true;
+}
+
+static bool look_record(Import *import, const char *listing, GError **error)
+{
+    Db *db = import->service->db;
+    const char *type = import->config && import->config->model_type ? import->config->model_type
+                                                                    : import->request->type;
+    const char *text =
+        import->config && import->config->document ? import->config->document->text : NULL;
+    return (!type || model_set_type(db, import->model->id, type, error)) &&
+           files_record(import, error) &&
+           attempt_set_package(db, import->model->id, import->job->attempt,
+                               import->package ? import->package->bytes : -1, listing, text,
+                               import->runtime, error);
+}
+
+static Event *event_size(const Import *import)
+{
+    const PackageFile *largest = NULL;
+    for (guint i = 0; i < import->package->files->len; i++) {
+        const PackageFile *file = import->package->files->pdata[i];
+        if (!largest || file->identity.size > largest->identity.size)
+            largest = file;
+    }
+    Event *event =
+        event_with(event_model_size_calculated(), "{s:I, s:i}", "size",
+                   (json_int_t)import->package->bytes, "files", (int)import->package->files->len);
+    if (largest)
+        event_with(event, "{s:{s:s, s:I}}", "largest", "path", largest->path, "size",
+                   (json_int_t)largest->identity.size);
+    event->stage = "size";
+    event->duration_ms = clock_monotonic_ms() - import->began;
+    return event;
+}
+
+/* Whether the attempt before closed this stage and saw the same package, config and runtime.
+ * *before: the attempt, 0 when it closed none. */
+static bool look_is_unchanged(Import *import, const char *listing, int *before, bool *same,
+                              GError **error)
+{
+    *before = 0;
+    *same = false;
+    int previous = import->job->attempt - 1;
+    if (previous < 1)
+        return true;
+    g_autoptr(GError) failure = NULL;
+    g_autofree char *closed =
+        stage_result(import->service->db, import->model->id, previous, "check", &failure);
+    g_autoptr(Attempt) row =
+        closed ? attempt_load(import->service->db, import->model->id, previous, &failure) : NULL;
+    if (failure) {
+        g_propagate_error(error, g_steal_pointer(&failure));
+        return false;
+    }
+    if (!row || !import->package)
+        return true;
+    *before = previous;
+    const char *text =
+        import->config && import->config->document ? import->config->document->text : NULL;
+    *same = g_strcmp0(row->listing, listing) == 0 && g_strcmp0(row->config, text) == 0 &&
+            g_strcmp0(row->runtime, import->runtime) == 0;
+    return true;
+}
+
+static Event *event_changed(Import *import, int before, GError **error)
+{
+    int64_t count;
+    g_autofree char *first = NULL;
+    if (!import_changed_files(import, before, &count, &first, error))
+        return NULL;
+    g_autofree char *n = g_strdup_printf("%" G_GINT64_FORMAT, count);
+    g_autofree char *attempt = g_strdup_printf("%d", before);
+    Event *event = event_source_changed(n, attempt, "check");
+    event_with(event, "{s:I}", "files", (json_int_t)count);
+    return first ? event_with_text(event, "path", first) : event;
+}
+
+/* The findings that do not end the import (notes) stand before the closing event. */
+static bool check_close(Import *import, const Findings *notes, GError **error)
+{
+    Db *db = import->service->db;
+    g_autofree char *listing = import->package ? package_listing_digest(import->package) : NULL;
+    int before;
+    bool same;
+    if (!look_is_unchanged(import, listing, &before, &same, error))
+        return false;
+    g_autoptr(Event) changed = before && !same ? event_changed(import, before, error) : NULL;
+    g_autoptr(Event) size =
+        import->package && !import_is_image(import) && !same ? event_size(import) : NULL;
+    if (before && !same && !changed)
+        return false;
+    const char *id = import->model->id;
+    int attempt = import->job->attempt;
+    g_autoptr(DbTransaction) transaction = db_transaction(db, error);
+    if (!transaction || !look_record(import, listing, error))
+        return false;
+    if (changed && !timeline_append(db, id, attempt, "check", changed, NULL, error))
+        return false;
+    for (guint i = 0; i < notes->events->len; i++)
+        if (!timeline_append(db, id, attempt, "check", notes->events->pdata[i], NULL, error))
+            return false;
+    if (size && !timeline_append(db, id, attempt, "size", size, NULL, error))
+        return false;
+    if (same && !attempt_inherit(db, id, before, attempt, "copy", error))
+        return false;
+    return stage_close(db, id, attempt, "check", "{}", error) && db_commit(db, error);
+}
+
+StageResult stage_check(Import *import, GError **error)
+{
+    g_autoptr(Findings) findings = findings_new();
+    if (!import_look_again(import, findings, error))
+        return STAGE_ERROR;
+    if (findings_fatal(findings))
+        return import_fail(import, "check", findings_steal(findings), error);
+    if (!check_close(import, findings, error))
+        return STAGE_ERROR;
+    service_committed(import->service);
+    return STAGE_CLOSED;
+}

@@ -1,0 +1,346 @@
+/* The model's files into layers of our own store: each byte read once, hashed and written once.
+ * Closes with ModelFilesImported.
+ *
+ * A layer's row is written as soon as its blob is whole, and only while the blob is seen under the
+ * layout's lock: gc, which takes that lock alone, never removes what a row refers to. What was
+ * packed before is not packed again:
+ *   - an unchanged large file is known by (machine, device, inode, size, mtime, ctime) -> digest of
+ * its layer;
+ *   - a layer of small files by its recipe, the digest over (path, size, SHA-256) of its files,
+ * each known in the same way. A file's digest is trusted only if its ctime was 2 s older than the
+ * start of the read that computed it: within the clock's grain a file can change without its times
+ * telling. */
+#include <fcntl.h>
+#include <gio/gio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/digest.h"
+#include "base/io.h"
+#include "event/timeline.h"
+#include "image/layer.h"
+#include "import/pipeline.h"
+
+#define TRUST_AGE_NS 2000000000LL
+
+typedef struct {
+    Import *import;
+    GPtrArray *plans; /* of LayerPlan */
+    char *machine;
+    int64_t bytes_reused, files_reused;
+    int64_t bytes_left; /* not yet in a layer */
+} Copy;
+
+static char *machine_id(void)
+{
+    g_autoptr(GBytes) bytes = io_read_file(AT_FDCWD, "/etc/machine-id", 256, NULL);
+    if (!bytes)
+        return g_strdup(g_get_host_name());
+    return g_strstrip(g_strndup(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes)));
+}
+
+static const PackageFile *plan_file(const LayerPlan *plan, guint i)
+{
+    return plan->files->pdata[i];
+}
+
+/* A layer of one large file: known by the layer's digest, its content's own is not computed. */
+static bool plan_is_large(const LayerPlan *plan)
+{
+    return plan->files->len == 1 && plan_file(plan, 0)->identity.size >= LAYER_LARGE_FILE;
+}
+
+/* NULL with *error unset: not known. */
+static char *known_digest(Copy *copy, const PackageFile *file, const char *packed_as,
+                          GError **error)
+{
+    const FileIdentity *identity = &file->identity;
+    g_autoptr(DbRows) rows =
+        db_query(copy->import->service->db, error,
+                 "SELECT digest FROM file_digests WHERE machine = $1 AND device = $2 AND inode = "
+                 "$3 AND packed_as = $4 "
+                 "AND size = $5 AND mtime_ns = $6 AND ctime_ns = $7",
+                 "siisiii", copy->machine, (int64_t)identity->device, (int64_t)identity->inode,
+                 packed_as, identity->size, identity->mtime_ns, identity->ctime_ns);
+    return rows && db_next(rows, error) ? g_strdup(db_text(rows, 0)) : NULL;
+}
+
+static bool remember_digest(Copy *copy, const PackageFile *file, const char *packed_as,
+                            const char *digest, int64_t read_at_ns, GError **error)
+{
+    const FileIdentity *identity = &file->identity;
+    if (!digest || identity->ctime_ns + TRUST_AGE_NS > read_at_ns)
+        return true;
+    return db_exec(copy->import->service->db, error,
+                   "INSERT INTO file_digests(machine, device, inode, packed_as, size, mtime_ns, "
+                   "ctime_ns, digest) "
+                   "VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (machine, device, inode, "
+                   "packed_as) DO UPDATE SET "
+                   "size = excluded.size, mtime_ns = excluded.mtime_ns, ctime_ns = "
+                   "excluded.ctime_ns, digest = excluded.digest",
+                   "siisiiis", copy->machine, (int64_t)identity->device, (int64_t)identity->inode,
+                   packed_as, identity->size, identity->mtime_ns, identity->ctime_ns, digest);
+}
+
+static void recipe_add(Digest *recipe, const PackageFile *file, const char *digest)
+{
+    g_autofree char *line =
+        g_strdup_printf("%" G_GINT64_FORMAT " %s ", file->identity.size, digest);
+    digest_update(recipe, line, strlen(line));
+    digest_update(recipe, file->path, strlen(file->path) + 1);
+}
+
+/* NULL with *error unset: a file of it is not known. */
+static char *known_recipe(Copy *copy, const LayerPlan *plan, GError **error)
+{
+    g_autoptr(Digest) recipe = digest_new();
+    for (guint i = 0; i < plan->files->len; i++) {
+        g_autofree char *digest = known_digest(copy, plan_file(plan, i), "", error);
+        if (!digest)
+            return NULL;
+        recipe_add(recipe, plan_file(plan, i), digest);
+    }
+    return digest_finish(recipe);
+}
+
+static char *recipe_of_layer(const LayerPlan *plan, const Layer *layer)
+{
+    if (plan_is_large(plan))
+        return NULL;
+    g_autoptr(Digest) recipe = digest_new();
+    for (guint i = 0; i < plan->files->len; i++)
+        recipe_add(recipe, plan_file(plan, i), layer->digests->pdata[i]);
+    return digest_finish(recipe);
+}
+
+static LayerRow *row_new(const LayerPlan *plan, int position, const char *digest,
+                         const char *recipe)
+{
+    LayerRow *row = g_new0(LayerRow, 1);
+    row->origin = g_strdup("model");
+    row->position = position;
+    row->digest = g_strdup(digest);
+    row->diff_id = g_strdup(digest); /* the layers of a model are not compressed */
+    row->media_type = g_strdup(LAYER_MEDIA_TYPE);
+    row->size = layer_plan_size(plan);
+    row->files = plan->files->len;
+    row->file = plan->files->len == 1 ? g_strdup(plan_file(plan, 0)->path) : NULL;
+    row->recipe = g_strdup(recipe);
+    return row;
+}
+
+/* *known: the layer that this plan gave before, NULL when it is not known. */
+static bool plan_known(Copy *copy, const LayerPlan *plan, int position, LayerRow **known,
+                       GError **error)
+{
+    g_autoptr(GError) failure = NULL;
+    *known = NULL;
+    if (plan_is_large(plan)) {
+        g_autofree char *digest =
+            known_digest(copy, plan_file(plan, 0), plan_file(plan, 0)->path, &failure);
+        if (digest)
+            *known = row_new(plan, position, digest, NULL);
+    } else {
+        g_autofree char *recipe = known_recipe(copy, plan, &failure);
+        LayerRow *former =
+            recipe ? layer_of_recipe(copy->import->service->db, recipe, &failure) : NULL;
+        if (former)
+            *known = row_new(plan, position, former->digest, recipe);
+        layer_row_free(former);
+    }
+    bool done = !failure;
+    if (failure)
+        g_propagate_error(error, g_steal_pointer(&failure));
+    return done;
+}
+
+static bool digests_remember(Copy *copy, const LayerPlan *plan, const Layer *layer,
+                             int64_t read_at_ns, GError **error)
+{
+    if (plan_is_large(plan))
+        return remember_digest(copy, plan_file(plan, 0), plan_file(plan, 0)->path, layer->digest,
+                               read_at_ns, error);
+    for (guint i = 0; i < plan->files->len; i++)
+        if (!remember_digest(copy, plan_file(plan, i), "", layer->digests->pdata[i], read_at_ns,
+                             error))
+            return false;
+    return true;
+}
+
+/* Records the layer while its blob is there. *there false: gc took the blob before its row was
+ * written: pack it again. */
+static bool layer_record(Copy *copy, const LayerPlan *plan, const LayerRow *row, const Layer *layer,
+                         int64_t read_at_ns, bool *there, GError **error)
+{
+    Service *service = copy->import->service;
+    autofd lock = layout_lock(service->images, false, error);
+    if (lock < 0)
+        return false;
+    *there = layout_has_blob(service->images, row->digest, row->size);
+    if (!*there)
+        return true;
+    g_autoptr(DbTransaction) transaction = db_transaction(service->db, error);
+    return transaction &&
+           layer_insert(service->db, copy->import->model->id, copy->import->job->attempt, row,
+                        error) &&
+           (!layer || digests_remember(copy, plan, layer, read_at_ns, error)) &&
+           db_commit(service->db, error);
+}
+
+static StageResult copy_known(Copy *copy, const LayerPlan *plan, int position, GError **error)
+{
+    LayerRow *known = NULL;
+    bool there = false;
+    if (!plan_known(copy, plan, position, &known, error))
+        return STAGE_ERROR;
+    bool done = !known || layer_record(copy, plan, known, NULL, 0, &there, error);
+    layer_row_free(known);
+    if (!done)
+        return STAGE_ERROR;
+    if (!there)
+        return STAGE_PARKED; /* not known: the caller packs it */
+    progress_add(&copy->import->service->progress, plan->bytes);
+    copy->bytes_reused += plan->bytes;
+    copy->files_reused += plan->files->len;
+    copy->bytes_left -= plan->bytes;
+    return STAGE_CLOSED;
+}
+
+static StageResult copy_pack(Copy *copy, const LayerPlan *plan, int position, GError **error)
+{
+    Import *import = copy->import;
+    for (;;) {
+        int64_t read_at_ns = g_get_real_time() * 1000;
+        Event *finding = NULL;
+        g_autoptr(GError) failure = NULL;
+        g_autoptr(Layer) layer = layer_write(plan, import->package, import->service->images,
+                                             &import->service->progress, &finding, &failure);
+        if (finding)
+            return import_fail(import, "copy", events_new(finding, NULL), error);
+        if (!layer && g_error_matches(failure, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+            return STAGE_STOPPED;
+        if (!layer)
+            return import_fail(
+                import, "copy",
+                events_new(event_of_error(import->service, failure, copy->bytes_left), NULL),
+                error);
+        g_autofree char *recipe = recipe_of_layer(plan, layer);
+        LayerRow *row = row_new(plan, position, layer->digest, recipe);
+        bool there = false, done = layer_record(copy, plan, row, layer, read_at_ns, &there, error);
+        layer_row_free(row);
+        if (!done)
+            return STAGE_ERROR;
+        if (there)
+            break;
+    }
+    copy->bytes_left -= plan->bytes;
+    return STAGE_CLOSED;
+}
+
+/* Layers that this attempt finished before it was interrupted count. */
+static bool copy_finished(Copy *copy, gboolean *finished, GError **error)
+{
+    g_autoptr(GPtrArray) rows = layers_of(copy->import->service->db, copy->import->model->id,
+                                          copy->import->job->attempt, error);
+    for (guint i = 0; rows && i < rows->len; i++) {
+        const LayerRow *row = rows->pdata[i];
+        if (strcmp(row->origin, "model") == 0 && row->position < (int)copy->plans->len)
+            finished[row->position] =
+                layout_has_blob(copy->import->service->images, row->digest, row->size);
+    }
+    return rows != NULL;
+}
+
+static StageResult copy_all(Copy *copy, GError **error)
+{
+    g_autofree gboolean *finished = g_new0(gboolean, copy->plans->len);
+    if (!copy_finished(copy, finished, error))
+        return STAGE_ERROR;
+    for (guint i = 0; i < copy->plans->len; i++) {
+        const LayerPlan *plan = copy->plans->pdata[i];
+        if (progress_stopped(&copy->import->service->progress))
+            return STAGE_STOPPED;
+        if (finished[i]) {
+            progress_add(&copy->import->service->progress, plan->bytes);
+            copy->bytes_left -= plan->bytes;
+            continue;
+        }
+        StageResult result = copy_known(copy, plan, (int)i, error);
+        if (result == STAGE_PARKED)
+            result = copy_pack(copy, plan, (int)i, error);
+        if (result != STAGE_CLOSED)
+            return result;
+    }
+    return STAGE_CLOSED;
+}
+
+/* A resumed attempt packs what its check saw, or says that it changed. */
+static StageResult copy_same_package(Import *import, GError **error)
+{
+    g_autoptr(Attempt) row =
+        attempt_load(import->service->db, import->model->id, import->job->attempt, error);
+    if (!row)
+        return STAGE_ERROR;
+    g_autofree char *listing = package_listing_digest(import->package);
+    if (g_strcmp0(row->listing, listing) == 0)
+        return STAGE_CLOSED;
+    int64_t count;
+    g_autofree char *first = NULL;
+    if (!import_changed_files(import, import->job->attempt, &count, &first, error))
+        return STAGE_ERROR;
+    Event *event = event_with_kind(event_model_files_copy_failed(), "changed");
+    event_with_text(event, "path", first ? first : import->request->source);
+    return import_fail(import, "copy",
+                       events_new(event_with(event, "{s:I}", "files", (json_int_t)count), NULL),
+                       error);
+}
+
+/* How many layers the model may have: base, environment and model share the limit. A base that
+ * cannot be read fails the build, later. */
+static int layers_left(Import *import, GError **error)
+{
+    g_autofree char *reference = NULL;
+    Event *unusable = NULL;
+    g_autoptr(Image) base =
+        base_image(import->service, import->runtime, &reference, &unusable, error);
+    event_free(unusable);
+    return base ? MAX(LAYER_MAX_COUNT - (int)base->layers->len, 1) : LAYER_MAX_COUNT / 2;
+}
+
+static GPtrArray *copy_events(const Copy *copy)
+{
+    const Package *package = copy->import->package;
+    int64_t took = MAX(clock_monotonic_ms() - copy->import->began, 1);
+    Event *event =
+        event_with(event_model_files_imported(), "{s:i, s:I, s:i, s:I, s:I, s:I}", "files",
+                   (int)package->files->len, "bytes", (json_int_t)package->bytes, "layers",
+                   (int)copy->plans->len, "reused_files", (json_int_t)copy->files_reused,
+                   "reused_bytes", (json_int_t)copy->bytes_reused, "rate",
+                   (json_int_t)((package->bytes - copy->bytes_reused) * 1000 / took));
+    return events_new(event, NULL);
+}
+
+StageResult stage_copy(Import *import, GError **error)
+{
+    StageResult result = import_look(import, "copy", error);
+    if (result == STAGE_CLOSED)
+        result = copy_same_package(import, error);
+    if (result != STAGE_CLOSED)
+        return result;
+    int most = layers_left(import, error);
+    if (*error)
+        return STAGE_ERROR;
+    Copy copy = {.import = import,
+                 .plans = layer_plan(import->package, most),
+                 .machine = machine_id(),
+                 .bytes_left = import->package->bytes};
+    progress_begin(&import->service->progress, import->package->bytes);
+    result = copy_all(&copy, error);
+    progress_end(&import->service->progress);
+    if (result == STAGE_CLOSED)
+        result = import_close(import, "copy", json_object(), copy_events(&copy), error);
+    g_ptr_array_unref(copy.plans);
+    g_free(copy.machine);
+    return result;
+}

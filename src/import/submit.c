@@ -1,0 +1,305 @@
+/* Submissions: new versions, next attempts, resumes; cancel and delete. Each is one transaction. */
+#include <string.h>
+
+#include "event/timeline.h"
+#include "import/pipeline.h"
+#include "model/model.h"
+#include "store/leases.h"
+#include "store/runtimes.h"
+
+G_DEFINE_QUARK(waybill - import, import_error)
+
+void submission_clear(Submission *submission)
+{
+    g_clear_pointer(&submission->model_id, g_free);
+}
+
+/* -- what a version is at the moment -- */
+
+bool import_is_worked_on(Service *service, const char *model_id, bool *worked_on, GError **error)
+{
+    g_autoptr(GError) failure = NULL;
+    g_autoptr(Job) job = job_of_model(service->db, model_id, &failure);
+    *worked_on = job && (lease_is_held(service->data, job->id) ||
+                         (job->waits_for && lease_is_held(service->data, job->waits_for)));
+    bool done = !failure;
+    if (failure)
+        g_propagate_error(error, g_steal_pointer(&failure));
+    return done;
+}
+
+static bool model_is(const Model *model, const char *outcome)
+{
+    return strcmp(model->outcome, outcome) == 0;
+}
+
+/* The model that the request means, NULL when it is a new version, whose number is then in
+ * *version: the newest version if it failed or was interrupted, else the one that follows it. */
+static bool version_pick(Service *service, const ImportRequest *request, Model **model,
+                         char **version, GError **error)
+{
+    g_autoptr(GError) failure = NULL;
+    *version = g_strdup(request->version);
+    *model = request->version ? model_of_version(service->db, request->project, request->name,
+                                                 request->version, &failure)
+                              : model_find(service->db, request->project, request->name, &failure);
+    bool worked_on = false;
+    if (!failure && *model && !import_is_worked_on(service, (*model)->id, &worked_on, &failure))
+        g_assert(failure);
+    if (failure) {
+        g_propagate_error(error, g_steal_pointer(&failure));
+        return false;
+    }
+    if (request->version)
+        return true;
+    bool reusable = *model && !worked_on && !model_is(*model, "imported");
+    if (reusable)
+        return true;
+    *version = *model ? model_version_next((*model)->version) : g_strdup(MODEL_FIRST_VERSION);
+    g_clear_pointer(model, model_free);
+    if (!*version)
+        g_set_error(error, IMPORT_ERROR, IMPORT_ERROR_USAGE,
+                    "%s has used every version up to 99.99.99", request->name);
+    return *version != NULL;
+}
+
+static bool version_is_free(Service *service, const ImportRequest *request, const Model *model,
+                            GError **error)
+{
+    bool worked_on;
+    if (!import_is_worked_on(service, model->id, &worked_on, error))
+        return false;
+    if (worked_on)
+        g_set_error(error, IMPORT_ERROR, IMPORT_ERROR_CONFLICT,
+                    "%s:%s is being imported now; follow it: waybill events %s:%s --follow",
+                    model->name, model->version, model->name, model->version);
+    else if (model_is(model, "imported"))
+        g_set_error(error, IMPORT_ERROR, IMPORT_ERROR_CONFLICT,
+                    "version %s of %s is taken: it was imported already; leave --version out to "
+                    "get the next one",
+                    request->version, model->name);
+    else
+        return true;
+    return false;
+}
+
+/* -- submitting -- */
+
+static bool submit_attempt(Service *service, const char *model_id, int attempt,
+                           const ImportRequest *request, Submission *submission, GError **error)
+{
+    g_autofree char *text = import_request_to_json(request);
+    submission->model_id = g_strdup(model_id);
+    submission->attempt = attempt;
+    return attempt_insert(service->db, model_id, attempt, text, error) &&
+           job_insert(service->db, JOB_IMPORT, model_id, attempt, NULL, &submission->job, error);
+}
+
+static bool submit_new(Service *service, const ImportRequest *request, const char *version,
+                       Submission *submission, GError **error)
+{
+    g_autofree char *id = g_uuid_string_random();
+    g_autofree char *owner = g_strdup(request->actor ? request->actor : "");
+    return model_insert(service->db, id, request->project, request->name, version,
+                        model_version_number(version), request->type, request->description, owner,
+                        error) &&
+           submit_attempt(service, id, 1, request, submission, error);
+}
+
+static bool same_request(Db *db, const Model *model, const ImportRequest *request, bool *same,
+                         GError **error)
+{
+    g_autoptr(Attempt) attempt = attempt_load(db, model->id, model->attempt, error);
+    if (!attempt)
+        return false;
+    g_autofree char *text = import_request_to_json(request);
+    *same = strcmp(text, attempt->request) == 0;
+    return true;
+}
+
+static bool submit_resumed(Service *service, const Model *model, Submission *submission,
+                           GError **error)
+{
+    GError *failure = NULL;
+    g_autoptr(Job) job = job_of_model(service->db, model->id, &failure);
+    if (!job) {
+        if (!failure)
+            g_set_error(&failure, IMPORT_ERROR, IMPORT_ERROR_CONFLICT,
+                        "attempt %d of %s has no job", model->attempt, model->name);
+        g_propagate_error(error, failure);
+        return false;
+    }
+    submission->model_id = g_strdup(model->id);
+    submission->job = job->id;
+    submission->attempt = model->attempt;
+    submission->resumed = true;
+    return true;
+}
+
+/* An interrupted attempt goes on when it is asked for in the same words, else it ends and the next
+ * one begins. */
+static bool submit_interrupted(Service *service, const Model *model, const ImportRequest *request,
+                               Submission *submission, GError **error)
+{
+    bool same;
+    if (!same_request(service->db, model, request, &same, error))
+        return false;
+    if (same)
+        return submit_resumed(service, model, submission, error);
+    return attempt_cancel(service, model->id, model->attempt, "queue", request->actor, NULL,
+                          error) &&
+           submit_attempt(service, model->id, model->attempt + 1, request, submission, error);
+}
+
+static bool submit_again(Service *service, const Model *model, const ImportRequest *request,
+                         Submission *submission, GError **error)
+{
+    if (model_is(model, "running"))
+        return submit_interrupted(service, model, request, submission, error);
+    return db_exec(service->db, error, "UPDATE models SET description = $2 WHERE id = $1", "ss",
+                   model->id, request->description) &&
+           submit_attempt(service, model->id, model->attempt + 1, request, submission, error);
+}
+
+/* A runtime that is named in the request is a word of the request: one that is not there is refused
+ * before anything is recorded. */
+static bool runtime_is_known(Service *service, const ImportRequest *request, GError **error)
+{
+    if (!request->runtime)
+        return true;
+    g_autoptr(GPtrArray) runtimes = runtimes_list(service->db, error);
+    if (!runtimes)
+        return false;
+    GString *names = g_string_new(NULL);
+    for (guint i = 0; i < runtimes->len; i++) {
+        const char *name = ((Runtime *)runtimes->pdata[i])->name;
+        if (strcmp(name, request->runtime) == 0) {
+            g_string_free(names, TRUE);
+            return true;
+        }
+        g_string_append_printf(names, "%s%s", names->len ? ", " : "", name);
+    }
+    g_set_error(error, IMPORT_ERROR, IMPORT_ERROR_USAGE, "there is no runtime %s; there are: %s",
+                request->runtime,
+                names->len ? names->str : "none (waybill runtime add NAME --image REF)");
+    g_string_free(names, TRUE);
+    return false;
+}
+
+static bool submit_in_transaction(Service *service, ImportRequest *request, Submission *submission,
+                                  GError **error)
+{
+    g_autoptr(DbTransaction) transaction = db_transaction(service->db, error);
+    g_autoptr(Model) model = NULL;
+    g_autofree char *version = NULL;
+    if (!transaction || !runtime_is_known(service, request, error) ||
+        !version_pick(service, request, &model, &version, error))
+        return false;
+    if (model ? !version_is_free(service, request, model, error) ||
+                    !submit_again(service, model, request, submission, error)
+              : !submit_new(service, request, version, submission, error))
+        return false;
+    return db_commit(service->db, error);
+}
+
+bool import_submit(Service *service, ImportRequest *request, Submission *submission, GError **error)
+{
+    g_autoptr(GError) failure = NULL;
+    bool done = submit_in_transaction(service, request, submission, &failure);
+    if (!done && error_is_full_disk(failure)) {
+        g_clear_error(&failure);
+        submission_clear(submission);
+        data_release_reserve(
+            service->data); /* so that the import's own event can say that the disk is full */
+        done = submit_in_transaction(service, request, submission, &failure);
+    }
+    if (failure)
+        g_propagate_error(error, g_steal_pointer(&failure));
+    return done;
+}
+
+/* -- retry, cancel, delete -- */
+
+static bool retry_failed(Service *service, const Model *model, const char *actor,
+                         Submission *submission, GError **error)
+{
+    g_autoptr(Attempt) attempt = attempt_load(service->db, model->id, model->attempt, error);
+    g_autoptr(ImportRequest) request =
+        attempt ? import_request_from_json(attempt->request, error) : NULL;
+    if (!request)
+        return false;
+    g_free(request->actor);
+    request->actor = g_strdup(actor);
+    return submit_attempt(service, model->id, model->attempt + 1, request, submission, error);
+}
+
+static bool retry_in_transaction(Service *service, const Model *model, const char *actor,
+                                 Submission *submission, GError **error)
+{
+    bool worked_on;
+    g_autoptr(DbTransaction) transaction = db_transaction(service->db, error);
+    g_autoptr(Model) now = transaction ? model_load(service->db, model->id, error) : NULL;
+    if (!now || !import_is_worked_on(service, now->id, &worked_on, error))
+        return false;
+    submission->already_imported = model_is(now, "imported");
+    if (submission->already_imported)
+        return true;
+    if (worked_on) {
+        g_set_error(error, IMPORT_ERROR, IMPORT_ERROR_CONFLICT,
+                    "%s:%s is being imported now; follow it: waybill events %s:%s --follow",
+                    now->name, now->version, now->name, now->version);
+        return false;
+    }
+    bool done = model_is(now, "running") ? submit_resumed(service, now, submission, error)
+                                         : retry_failed(service, now, actor, submission, error);
+    return done && db_commit(service->db, error);
+}
+
+bool import_retry(Service *service, const Model *model, const char *actor, Submission *submission,
+                  GError **error)
+{
+    g_autoptr(GError) failure = NULL;
+    bool done = retry_in_transaction(service, model, actor, submission, &failure);
+    if (!done && error_is_full_disk(failure)) {
+        g_clear_error(&failure);
+        submission_clear(submission);
+        data_release_reserve(service->data);
+        done = retry_in_transaction(service, model, actor, submission, &failure);
+    }
+    if (failure)
+        g_propagate_error(error, g_steal_pointer(&failure));
+    return done;
+}
+
+static bool cancel_ask(Service *service, const Model *model, const char *actor, bool *running,
+                       GError **error)
+{
+    g_autoptr(DbTransaction) transaction = db_transaction(service->db, error);
+    g_autoptr(Model) now = transaction ? model_load(service->db, model->id, error) : NULL;
+    if (!now)
+        return false;
+    *running = model_is(now, "running");
+    return (!*running || job_ask_cancel(service->db, model->id, actor, error)) &&
+           db_commit(service->db, error);
+}
+
+bool import_cancel(Service *service, const Model *model, const char *actor, bool *running,
+                   GError **error)
+{
+    /* Who works on it ends it within a moment; where nobody does, taking the job is what ends it.
+     */
+    return cancel_ask(service, model, actor, running, error) &&
+           (!*running || import_work(service, model->id, error));
+}
+
+bool import_delete(Service *service, const Model *model, const char *actor, GError **error)
+{
+    bool running;
+    if (!import_cancel(service, model, actor, &running, error))
+        return false;
+    g_autoptr(DbTransaction) transaction = db_transaction(service->db, error);
+    if (!transaction || !model_mark_deleted(service->db, model->id, error) ||
+        !db_commit(service->db, error))
+        return false;
+    return service_write_index(service, error);
+}
