@@ -1,4 +1,100 @@
-int main(void)
+#include <locale.h>
+#include <string.h>
+
+#include "command/command.h"
+#include "config.h"
+
+static void print_commands(FILE *out)
 {
+    fputs("Waybill imports machine-learning models into container images, and explains every "
+          "step.\n\n"
+          "usage: waybill COMMAND [ARGUMENT…] [OPTION…]\n\n",
+          out);
+    for (const Command *command = COMMANDS; command->name; command++)
+        fprintf(out, "  %-9s %s\n", command->name, command->summary);
+    fputs("\nCommon options, before or after the command: --data DIR, --project NAME, "
+          "--config-file FILE,\n"
+          "--set SECTION.KEY=VALUE, --lang en|zh, --color auto|always|never, --utc, --quiet, "
+          "--help.\n"
+          "More about a command: waybill COMMAND --help\n",
+          out);
+}
+
+/* Where the command stands: behind the common options. 0: there is none. Those of them that take a
+ * value are known by name, so that
+ * `--set version=1 import` finds import. */
+static int command_position(int argc, char **argv)
+{
+    static const char *const WITH_VALUE[] = {"--data", "--project", "--config-file",
+                                             "--set",  "--lang",    "--color",
+                                             NULL};
+    for (int i = 1; i < argc; i++) {
+        if (argv[i][0] != '-')
+            return i;
+        if (g_strv_contains(WITH_VALUE, argv[i]))
+            i++;
+    }
     return 0;
+}
+
+static int without_command(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--version") == 0) {
+            puts("waybill " WAYBILL_VERSION);
+            return EXIT_DONE;
+        }
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            print_commands(stdout);
+            return EXIT_DONE;
+        }
+    }
+    if (argc > 1)
+        complain("a command is missing");
+    print_commands(stderr);
+    return EXIT_USAGE;
+}
+
+static int unknown_command(const char *name)
+{
+    complain("there is no command %s; waybill --help lists them", name);
+    return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    setlocale(LC_ALL, "");
+    g_set_prgname("waybill");
+    int at = command_position(argc, argv);
+    if (at == 0)
+        return without_command(argc, argv);
+    if (strcmp(argv[at], "help") == 0) {
+        print_commands(stdout);
+        return EXIT_DONE;
+    }
+    const Command *command = command_find(argv[at]);
+    if (!command)
+        return unknown_command(argv[at]);
+
+    /* The command's own parser sees everything but its name. */
+    char **rest = g_new0(char *, (gsize)argc + 1);
+    int count = 0;
+    for (int i = 0; i < argc; i++)
+        if (i != at)
+            rest[count++] = argv[i];
+    Session session = {0};
+    char **arguments = rest;
+    int status = command->run(&session, count, arguments);
+    if (fflush(stdout) != 0 && status == EXIT_DONE)
+        status = EXIT_UNREACHABLE;
+    service_free(session.service);
+    settings_free(session.settings);
+    g_free(session.data);
+    g_free(session.config_file);
+    g_free(session.language);
+    g_free(session.color);
+    g_free(session.project);
+    g_strfreev(session.sets);
+    g_free(rest);
+    return status;
 }

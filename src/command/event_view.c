@@ -1,0 +1,191 @@
+#include "command/event_view.h"
+
+#include <string.h>
+
+#define COLUMN_TYPE  9
+#define COLUMN_STAGE 12
+
+static const char *text_of(const json_t *event, const char *key)
+{
+    const char *text = json_string_value(json_object_get(event, key));
+    return text ? text : "";
+}
+
+static const char *word(const Terminal *terminal, const char *en, const char *zh)
+{
+    return terminal->language == LANGUAGE_ZH ? zh : en;
+}
+
+static const char *type_word(const Terminal *terminal, const char *type)
+{
+    if (strcmp(type, "normal") == 0)
+        return word(terminal, "normal", "正常");
+    return strcmp(type, "hint") == 0 ? word(terminal, "hint", "提示")
+                                     : word(terminal, "abnormal", "异常");
+}
+
+static Color type_color(const char *type, const char *reason)
+{
+    if (strcmp(type, "abnormal") == 0)
+        return COLOR_RED;
+    if (strcmp(type, "hint") == 0)
+        return COLOR_YELLOW;
+    return strcmp(reason, "ModelImported") == 0 ? COLOR_GREEN : COLOR_NONE;
+}
+
+static int time_width(const Terminal *terminal)
+{
+    if (!terminal->is_terminal)
+        return 24;
+    return terminal->utc ? 20 : 8;
+}
+
+void event_view_heading(const Terminal *terminal)
+{
+    g_autofree char *time = text_fit(word(terminal, "Time", "时间"), time_width(terminal));
+    g_autofree char *type = text_fit(word(terminal, "Type", "类型"), COLUMN_TYPE);
+    g_autofree char *stage = text_fit(word(terminal, "Stage", "阶段"), COLUMN_STAGE);
+    fprintf(terminal->out, "%s%4s  %s  %s %s %s%s\n", terminal_color(terminal, COLOR_DIM), "#",
+            time, type, stage, word(terminal, "Event", "事件"), terminal_plain(terminal));
+}
+
+/* "12.3 MiB in 5 files": what a normal event's evidence says in a few words. */
+static char *evidence_note(const Terminal *terminal, const json_t *evidence, const json_t *event)
+{
+    GString *note = g_string_new(NULL);
+    const json_t *size = json_object_get(evidence, "size"),
+                 *bytes = json_object_get(evidence, "bytes");
+    const json_t *files = json_object_get(evidence, "files"),
+                 *took = json_object_get(event, "duration_ms");
+    if (json_is_integer(size) || json_is_integer(bytes)) {
+        g_autofree char *amount = format_bytes(json_integer_value(size ? size : bytes));
+        g_string_append(note, amount);
+    }
+    if (json_is_integer(files)) {
+        int n = (int)json_integer_value(files);
+        if (terminal->language == LANGUAGE_ZH)
+            g_string_append_printf(note, "%s%d 个文件", note->len ? "," : "", n);
+        else
+            g_string_append_printf(note, "%s%d %s", note->len ? " in " : "", n,
+                                   n == 1 ? "file" : "files");
+    }
+    if (json_is_integer(took)) {
+        g_autofree char *duration = format_duration(json_integer_value(took));
+        g_string_append_printf(note, "%s%s", note->len ? ", " : "", duration);
+    }
+    return g_string_free(note, FALSE);
+}
+
+static void print_line(const Terminal *terminal, int indent, const char *label, const char *text)
+{
+    if (!*text)
+        return;
+    int width = terminal->language == LANGUAGE_ZH ? 6 : 10;
+    g_autofree char *padded = text_fit(label, width);
+    fprintf(terminal->out, "%*s%s%s%s", indent, "", terminal_color(terminal, COLOR_DIM), padded,
+            terminal_plain(terminal));
+    terminal_wrap(terminal, text, indent + width);
+}
+
+static char *json_shown(const json_t *value)
+{
+    if (json_is_string(value))
+        return g_strdup(json_string_value(value));
+    char *text = value ? json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
+    char *copy = g_strdup(text ? text : "");
+    free(text);
+    return copy;
+}
+
+/* model/config.json:21:12, or the path. */
+static char *evidence_place(const json_t *evidence)
+{
+    const char *file = text_of(evidence, "file"), *path = text_of(evidence, "path");
+    const json_t *line = json_object_get(evidence, "line");
+    if (*file && line)
+        return g_strdup_printf("%s:%d:%d", file, (int)json_integer_value(line),
+                               (int)json_integer_value(json_object_get(evidence, "column")));
+    return g_strdup(*path ? path : file);
+}
+
+static void print_problem(const Terminal *terminal, const json_t *event, int indent)
+{
+    const json_t *evidence = json_object_get(event, "evidence");
+    g_autofree char *place = evidence_place(evidence);
+    g_autofree char *found = json_shown(json_object_get(evidence, "found"));
+    const char *expected = text_of(evidence, "expected"), *error = text_of(evidence, "error");
+    const json_t *cause = json_object_get(event, "cause");
+    const char *solution =
+        text_of(event, terminal->language == LANGUAGE_ZH ? "solution_cn" : "solution");
+    print_line(terminal, indent, word(terminal, "where", "位置"), place);
+    print_line(terminal, indent, word(terminal, "found", "实际"), found);
+    print_line(terminal, indent, word(terminal, "expected", "应为"), expected);
+    print_line(terminal, indent, word(terminal, "target", "指向"), text_of(evidence, "target"));
+    print_line(terminal, indent, word(terminal, "error", "错误"), error);
+    print_line(terminal, indent, word(terminal, "solution", "方案"), solution);
+    if (json_is_integer(cause)) {
+        g_autofree char *seq = g_strdup_printf("#%d", (int)json_integer_value(cause));
+        print_line(terminal, indent, word(terminal, "cause", "原因"), seq);
+    } else {
+        g_autofree char *explain = g_strdup_printf("waybill explain %s", text_of(event, "reason"));
+        print_line(terminal, indent, word(terminal, "more", "详情"), explain);
+    }
+}
+
+void event_view_print(const Terminal *terminal, const json_t *event)
+{
+    const char *type = text_of(event, "event_type"), *reason = text_of(event, "reason");
+    const char *message =
+        text_of(event, terminal->language == LANGUAGE_ZH ? "event_info_cn" : "event_info");
+    const json_t *time = json_object_get(event, "occur_time"), *seq = json_object_get(event, "seq");
+    g_autofree char *number =
+        seq ? g_strdup_printf("%d", (int)json_integer_value(seq)) : g_strdup("-");
+    g_autofree char *clock = time ? format_clock(terminal, json_integer_value(time)) : g_strdup("");
+    g_autofree char *time_column = text_fit(clock, time_width(terminal));
+    g_autofree char *type_column = text_fit(type_word(terminal, type), COLUMN_TYPE);
+    g_autofree char *stage_column = text_fit(text_of(event, "stage"), COLUMN_STAGE);
+    Color color = type_color(type, reason);
+    bool problem = strcmp(type, "normal") != 0;
+    int indent = 4 + 2 + time_width(terminal) + 2 + COLUMN_TYPE + 1 + COLUMN_STAGE + 1;
+
+    fprintf(terminal->out, "%4s  %s  %s%s%s %s ", number, time_column,
+            terminal_color(terminal, color), type_column, terminal_plain(terminal), stage_column);
+    g_autofree char *note =
+        problem ? g_strdup("") : evidence_note(terminal, json_object_get(event, "evidence"), event);
+    g_autofree char *line = *note ? g_strconcat(message, "  ", note, NULL) : g_strdup(message);
+    fputs(problem ? terminal_color(terminal, COLOR_BOLD) : "", terminal->out);
+    terminal_wrap(terminal, line, indent);
+    fputs(problem ? terminal_plain(terminal) : "", terminal->out);
+    if (problem)
+        print_problem(terminal, event, 6);
+}
+
+typedef struct {
+    const Terminal *terminal;
+    bool json;
+    int64_t last;
+} Printing;
+
+static bool print_event(const char *text, int64_t seq, gpointer data)
+{
+    Printing *printing = data;
+    printing->last = seq;
+    if (printing->json) {
+        fprintf(printing->terminal->out, "%s\n", text);
+    } else {
+        json_t *event = json_loads(text, 0, NULL);
+        event_view_print(printing->terminal, event);
+        json_decref(event);
+    }
+    fflush(printing->terminal->out);
+    return true;
+}
+
+bool event_view_timeline(const Terminal *terminal, Db *db, const char *model_id,
+                         TimelineFilter *filter, bool json, GError **error)
+{
+    Printing printing = {.terminal = terminal, .json = json, .last = filter->after};
+    bool done = timeline_each(db, model_id, filter, print_event, &printing, error);
+    filter->after = printing.last;
+    return done;
+}

@@ -1,0 +1,69 @@
+#include <string.h>
+
+#include "command/command.h"
+#include "command/event_view.h"
+#include "event/timeline.h"
+
+/* normal, abnormal, hint, or problems: abnormal and hints. A list is allowed. */
+static bool filter_set_types(TimelineFilter *filter, const char *text)
+{
+    g_auto(GStrv) types = g_strsplit(text, ",", -1);
+    for (char **type = types; *type; type++) {
+        bool problems = strcmp(*type, "problems") == 0;
+        if (strcmp(*type, "normal") == 0)
+            filter->normal = true;
+        else if (strcmp(*type, "abnormal") == 0 || problems)
+            filter->abnormal = true;
+        else if (strcmp(*type, "hint") != 0)
+            return false;
+        if (strcmp(*type, "hint") == 0 || problems)
+            filter->hint = true;
+    }
+    return true;
+}
+
+/* Prints what is there; with follow goes on until the attempt has ended. */
+static bool print_events(Session *session, const char *model_id, TimelineFilter *filter, bool json,
+                         bool follow, GError **error)
+{
+    Db *db = session->service->db;
+    g_autoptr(TimelineWatch) watch = timeline_watch_new(session->service->data, db);
+    for (;;) {
+        /* The model before its events: none is missed that precedes its end. */
+        g_autoptr(Model) model = model_load(db, model_id, error);
+        if (!model || !event_view_timeline(&session->out, db, model_id, filter, json, error))
+            return false;
+        if (!follow || strcmp(model->outcome, "running") != 0)
+            return true;
+        timeline_watch_wait(watch, 1000);
+    }
+}
+
+int command_events(Session *session, int argc, char **argv)
+{
+    gboolean json = FALSE, follow = FALSE;
+    gint64 after = 0;
+    g_autofree char *type = NULL;
+    const GOptionEntry entries[] = {
+        {"follow", 'f', 0, G_OPTION_ARG_NONE, &follow, "Go on until the import has ended", NULL},
+        {"type", 0, 0, G_OPTION_ARG_FILENAME, &type, "normal, abnormal, hint, or problems", "TYPE"},
+        {"after", 0, 0, G_OPTION_ARG_INT64, &after, "Only events after this number", "SEQ"},
+        {"json", 0, 0, G_OPTION_ARG_NONE, &json, "One event object a line", NULL},
+        {NULL}};
+    int status = session_parse(session, command_find("events"), entries, &argc, &argv, 1, 1);
+    if (status >= 0)
+        return status;
+    TimelineFilter filter = {.after = after};
+    if (type && !filter_set_types(&filter, type)) {
+        complain("--type %s: expected normal, abnormal, hint, or problems", type);
+        return EXIT_USAGE;
+    }
+    g_autoptr(Model) model = session_model(session, argv[1], &status);
+    if (!model)
+        return status;
+    g_autoptr(GError) error = NULL;
+    if (!json && session->out.is_terminal && !session->quiet)
+        event_view_heading(&session->out);
+    return print_events(session, model->id, &filter, json, follow, &error) ? EXIT_DONE
+                                                                           : complain_of(error);
+}

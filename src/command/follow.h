@@ -1,0 +1,11 @@
+/* Following an import in this process: its events as they are committed, and between them a
+ * progress bar on a terminal.
+ *
+ * The worker runs in the calling thread and reports commits; a second thread draws the bar. Ctrl-C
+ * hands the job back; a second one kills. */
+#pragma once
+
+#include "command/command.h"
+
+/* Works on the submission to its end and prints its events. Returns the exit status. */
+int follow_work(Session *session, const Submission *submission, bool json);

@@ -1,0 +1,41 @@
+/* The options that say what to import: shared by `import` and `check`. */
+#pragma once
+
+#include "command/command.h"
+
+typedef struct {
+    char *name, *version, *type, *runtime, *config, *child, *description;
+} RequestOptions;
+
+#define REQUEST_OPTIONS(options)                                                                   \
+    {"name", 0, 0, G_OPTION_ARG_FILENAME, &(options).name, "Name of the model (the source's)",     \
+     "NAME"},                                                                                      \
+        {"type", 0, 0, G_OPTION_ARG_FILENAME, &(options).type, "Model type (as config.json says)", \
+         "TYPE"},                                                                                  \
+        {"runtime",                                                                                \
+         0,                                                                                        \
+         0,                                                                                        \
+         G_OPTION_ARG_FILENAME,                                                                    \
+         &(options).runtime,                                                                       \
+         "Runtime (the first that serves the engine)",                                             \
+         "NAME"},                                                                                  \
+        {"config",                                                                                 \
+         0,                                                                                        \
+         0,                                                                                        \
+         G_OPTION_ARG_FILENAME,                                                                    \
+         &(options).config,                                                                        \
+         "Use this config.json, not the package's",                                                \
+         "FILE"},                                                                                  \
+    {                                                                                              \
+        "child", 0, 0, G_OPTION_ARG_FILENAME, &(options).child,                                    \
+            "Model directory beneath SOURCE (model)", "DIR"                                        \
+    }
+
+/* The request, checked; or NULL: its faults were printed and *status set. */
+ImportRequest *request_options_take(Session *session, RequestOptions *options, const char *source,
+                                    int *status);
+void request_options_clear(RequestOptions *options);
+
+/* Faults of a config that the request itself brings (--config) are the request's: exit 2, with the
+ * findings on standard error. -1: none. */
+int request_config_check(Session *session, const ImportRequest *request);

@@ -1,0 +1,250 @@
+#include <errno.h>
+#include <locale.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "command/command.h"
+
+void complain(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    g_autofree char *message = g_strdup_vprintf(format, arguments);
+    va_end(arguments);
+    fflush(stdout);
+    fprintf(stderr, "waybill: %s\n", message);
+}
+
+int complain_of(const GError *error)
+{
+    complain("%s", error->message);
+    return error->domain == IMPORT_ERROR || error->domain == SETTINGS_ERROR ||
+                   error->domain == G_OPTION_ERROR
+               ? EXIT_USAGE
+               : EXIT_UNREACHABLE;
+}
+
+const char *session_actor(void)
+{
+    const char *name = g_get_user_name();
+    return name && g_utf8_validate(name, -1, NULL) ? name : "unknown";
+}
+
+void print_json_line(json_t *value)
+{
+    char *text = json_dumps(value, JSON_COMPACT);
+    puts(text);
+    fflush(stdout);
+    free(text);
+    json_decref(value);
+}
+
+/* -- options -- */
+
+static GOptionGroup *common_group(Session *session)
+{
+    const GOptionEntry entries[] = {
+        {"data", 0, 0, G_OPTION_ARG_FILENAME, &session->data, "Data directory (WAYBILL_DATA)",
+         "DIR"},
+        {"project", 0, 0, G_OPTION_ARG_FILENAME, &session->project, "Project (default)", "NAME"},
+        {"config-file", 0, 0, G_OPTION_ARG_FILENAME, &session->config_file,
+         "Settings file (WAYBILL_CONFIG_FILE)", "FILE"},
+        {"set", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &session->sets, "A setting; may be repeated",
+         "SECTION.KEY=VALUE"},
+        {"lang", 0, 0, G_OPTION_ARG_FILENAME, &session->language,
+         "Language: en or zh (WAYBILL_LANG, else the locale)", "LANG"},
+        {"color", 0, 0, G_OPTION_ARG_FILENAME, &session->color,
+         "auto, always or never (NO_COLOR is honoured)", "WHEN"},
+        {"utc", 0, 0, G_OPTION_ARG_NONE, &session->utc, "Show times in UTC", NULL},
+        {"quiet", 'q', 0, G_OPTION_ARG_NONE, &session->quiet, "Say only what was asked for", NULL},
+        {"help", 'h', 0, G_OPTION_ARG_NONE, &session->help, "Show this help", NULL},
+        {NULL}};
+    GOptionGroup *group =
+        g_option_group_new("common", "Common options:", "Show the common options", NULL, NULL);
+    g_option_group_add_entries(group, entries);
+    return group;
+}
+
+/* A string option that is given twice leaves the first value behind; the last counts, and the
+ * process ends soon. */
+static GOptionContext *context_new(Session *session, const Command *command,
+                                   const GOptionEntry *entries)
+{
+    g_autofree char *usage =
+        command ? g_strdup_printf("%s [OPTION…]", command->arguments) : g_strdup("COMMAND");
+    GOptionContext *context = g_option_context_new(usage);
+    g_option_context_set_help_enabled(context, FALSE);
+    GOptionGroup *group = common_group(session);
+    if (command) {
+        g_option_context_set_summary(context, command->summary);
+        g_option_context_set_description(context, command->details);
+        if (entries)
+            g_option_context_add_main_entries(context, entries, NULL);
+        g_option_context_add_group(context, group);
+    } else {
+        g_option_context_set_main_group(context, group);
+        g_option_context_set_strict_posix(context, TRUE);
+    }
+    return context;
+}
+
+static void print_help(GOptionContext *context, const Command *command)
+{
+    g_autofree char *program = g_strconcat("waybill ", command->name, NULL);
+    g_set_prgname(program);
+    g_autofree char *help = g_option_context_get_help(context, FALSE, NULL);
+    fputs(help, stdout);
+    g_set_prgname("waybill");
+}
+
+static bool session_language(Session *session, Language *language)
+{
+    const char *wanted = session->language ? session->language : g_getenv("WAYBILL_LANG");
+    if (!wanted || !*wanted) {
+        const char *locale = setlocale(LC_MESSAGES, NULL);
+        *language = locale && g_str_has_prefix(locale, "zh") ? LANGUAGE_ZH : LANGUAGE_EN;
+        return true;
+    }
+    *language = g_str_has_prefix(wanted, "zh") ? LANGUAGE_ZH : LANGUAGE_EN;
+    if (*language == LANGUAGE_ZH || g_str_has_prefix(wanted, "en"))
+        return true;
+    complain("--lang %s: expected en or zh", wanted);
+    return false;
+}
+
+static bool session_prepare(Session *session)
+{
+    g_autoptr(GError) error = NULL;
+    Language language;
+    const char *color = session->color ? session->color : "auto";
+    if (strcmp(color, "auto") != 0 && strcmp(color, "always") != 0 && strcmp(color, "never") != 0) {
+        complain("--color %s: expected auto, always or never", color);
+        return false;
+    }
+    if (!session_language(session, &language))
+        return false;
+    terminal_init(&session->out, stdout, color, language);
+    terminal_init(&session->err, stderr, color, language);
+    session->out.utc = session->err.utc = session->utc;
+    session->settings = settings_load(session->config_file, session->sets, &error);
+    if (!session->settings)
+        complain("%s", error->message);
+    return session->settings != NULL;
+}
+
+static int usage_fault(const Command *command, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+static int usage_fault(const Command *command, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    g_autofree char *message = g_strdup_vprintf(format, arguments);
+    va_end(arguments);
+    complain("%s: %s", command->name, message);
+    fprintf(stderr, "usage: waybill %s %s [OPTION…]; more: waybill %s --help\n", command->name,
+            command->arguments, command->name);
+    return EXIT_USAGE;
+}
+
+int session_parse(Session *session, const Command *command, const GOptionEntry *entries, int *argc,
+                  char ***argv, int least, int most)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GOptionContext) context = context_new(session, command, entries);
+    if (!g_option_context_parse(context, argc, argv, &error))
+        return usage_fault(command, "%s", error->message);
+    if (session->help) {
+        print_help(context, command);
+        return EXIT_DONE;
+    }
+    if (*argc > 1 && strcmp((*argv)[1], "--") == 0) {
+        (*argv)[1] = (*argv)[0];
+        ++*argv;
+        --*argc;
+    }
+    if (*argc - 1 < least)
+        return usage_fault(command, "%s is missing", command->arguments);
+    if (*argc - 1 > most)
+        return usage_fault(command, "there is one argument too many: %s", (*argv)[most + 1]);
+    return session_prepare(session) ? -1 : EXIT_USAGE;
+}
+
+/* -- the data directory -- */
+
+char *session_data_directory(const Session *session)
+{
+    const char *named = session->data ? session->data : g_getenv("WAYBILL_DATA");
+    return named && *named ? g_strdup(named)
+                           : g_build_filename(g_get_user_data_dir(), "waybill", NULL);
+}
+
+bool session_open(Session *session, bool create)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *directory = session_data_directory(session);
+    if (!create && !g_file_test(directory, G_FILE_TEST_IS_DIR)) {
+        complain("there is no data directory %s; the first import makes it (--data, WAYBILL_DATA)",
+                 directory);
+        return false;
+    }
+    session->service = service_open(directory, create, session->settings, &error);
+    if (!session->service)
+        complain("%s", error->message);
+    return session->service != NULL;
+}
+
+const char *session_project(const Session *session)
+{
+    return session->project ? session->project : PROJECT_DEFAULT;
+}
+
+Model *session_model(Session *session, const char *text, int *status)
+{
+    g_autoptr(GError) error = NULL;
+    *status = EXIT_UNREACHABLE;
+    if (!session_open(session, false))
+        return NULL;
+    Model *model = model_find(session->service->db, session_project(session), text, &error);
+    if (error) {
+        *status = complain_of(error);
+    } else if (!model) {
+        *status = EXIT_FAILED;
+        complain("there is no model %s; waybill models lists those there are", text);
+    }
+    return model;
+}
+
+/* -- main -- */
+
+const Command COMMANDS[] = {
+    {"import", "SOURCE", "Import a model and follow its events to the end",
+     "SOURCE is a directory that holds model/, or with --type Image an OCI layout, oci:DIR:TAG.\n"
+     "Exit status: 0 imported, 1 failed (the events say why), 2 wrong usage, 3 the data directory "
+     "cannot be used.",
+     command_import},
+    {"check", "SOURCE", "Every check of an import that needs no build; nothing is stored",
+     "Exit status: 1 when an import would fail.", command_check},
+    {"events", "MODEL", "The timeline of a model",
+     "MODEL is a name (its newest version), name:version, or an id.", command_events},
+    {"models", "", "List the models", NULL, command_models},
+    {"show", "MODEL", "Details of a model: status, size, image, layers, last event", NULL,
+     command_show},
+    {"log", "MODEL", "The build log of a model", NULL, command_log},
+    {"explain", "[REASON]",
+     "What an event means, its causes, what to do; without REASON the whole catalogue", NULL,
+     command_explain},
+    {"retry", "MODEL", "Import again: go on where it was interrupted, or begin the next attempt",
+     NULL, command_retry},
+    {"cancel", "MODEL", "Stop an import", NULL, command_cancel},
+    {"delete", "MODEL", "Delete a model; its blobs go with waybill gc", NULL, command_delete},
+    {"runtime", "add NAME --image REF | list | remove NAME",
+     "The base images that models are packed on", NULL, command_runtime},
+    {NULL}};
+
+const Command *command_find(const char *name)
+{
+    for (const Command *command = COMMANDS; command->name; command++)
+        if (strcmp(command->name, name) == 0)
+            return command;
+    return NULL;
+}

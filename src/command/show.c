@@ -1,0 +1,102 @@
+#include <string.h>
+
+#include "command/command.h"
+#include "command/event_view.h"
+#include "import/details.h"
+
+static void print_row(const Terminal *terminal, const char *label, const char *value)
+{
+    if (!value || !*value)
+        return;
+    g_autofree char *cell = text_fit(label, 13);
+    fprintf(terminal->out, "%s%s%s ", terminal_color(terminal, COLOR_DIM), cell,
+            terminal_plain(terminal));
+    terminal_wrap(terminal, value, 14);
+}
+
+static const char *text_of(const json_t *details, const char *key)
+{
+    return json_string_value(json_object_get(details, key));
+}
+
+static void print_size(const Terminal *terminal, const char *label, const json_t *size)
+{
+    if (!json_is_integer(size) || json_integer_value(size) == 0)
+        return;
+    g_autofree char *text = format_bytes(json_integer_value(size));
+    print_row(terminal, label, text);
+}
+
+static void print_layers(const Terminal *terminal, const json_t *layers, bool zh)
+{
+    size_t i;
+    json_t *layer;
+    json_array_foreach (layers, i, layer) {
+        const char *origin = text_of(layer, "origin"), *file = text_of(layer, "file");
+        g_autofree char *size = format_bytes(json_integer_value(json_object_get(layer, "size")));
+        g_autofree char *count =
+            g_strdup_printf(zh ? "%d 个文件" : "%d files",
+                            (int)json_integer_value(json_object_get(layer, "files")));
+        g_autofree char *short_digest = g_strndup(text_of(layer, "digest"), 19);
+        bool model = strcmp(origin, "model") == 0;
+        g_autofree char *row = g_strdup_printf("%s  %-8s %10s  %s", short_digest, origin, size,
+                                               !model ? ""
+                                               : file ? file
+                                                      : count);
+        print_row(terminal, i == 0 ? (zh ? "镜像层" : "layers") : "", g_strchomp(row));
+    }
+}
+
+static void print_details(Session *session, const Model *model, const json_t *details)
+{
+    const Terminal *terminal = &session->out;
+    bool zh = terminal->language == LANGUAGE_ZH;
+    g_autofree char *title = g_strdup_printf("%s:%s", model->name, model->version);
+    g_autofree char *created = format_time(terminal, model->created_at);
+    g_autofree char *attempt = g_strdup_printf("%d", model->attempt);
+    print_row(terminal, zh ? "模型" : "model", title);
+    print_row(terminal, "id", model->id);
+    print_row(terminal, zh ? "状态" : "status", model_status(model));
+    print_row(terminal, zh ? "类型" : "type", model->type);
+    print_row(terminal, zh ? "运行时" : "runtime", text_of(details, "runtime"));
+    print_row(terminal, zh ? "描述" : "description", model->description);
+    print_row(terminal, zh ? "来源" : "source", text_of(details, "source_location"));
+    print_row(terminal, zh ? "创建时间" : "created", created);
+    print_row(terminal, zh ? "创建者" : "owner", model->owner);
+    print_row(terminal, zh ? "尝试次数" : "attempt", attempt);
+    print_size(terminal, zh ? "大小" : "size", json_object_get(details, "model_size"));
+    print_row(terminal, zh ? "镜像" : "image", text_of(details, "image_address"));
+    print_row(terminal, zh ? "镜像摘要" : "digest", text_of(details, "image_digest"));
+    print_size(terminal, zh ? "镜像大小" : "image size", json_object_get(details, "image_size"));
+    print_layers(terminal, json_object_get(details, "layers"), zh);
+    const json_t *last = json_object_get(details, "last_event");
+    if (json_is_object(last)) {
+        print_row(terminal, zh ? "最近事件" : "last event",
+                  text_of(last, zh ? "event_info_cn" : "event_info"));
+        print_row(terminal, zh ? "解决方案" : "solution",
+                  text_of(last, zh ? "solution_cn" : "solution"));
+    }
+}
+
+int command_show(Session *session, int argc, char **argv)
+{
+    gboolean json = FALSE;
+    const GOptionEntry entries[] = {{"json", 0, 0, G_OPTION_ARG_NONE, &json,
+                                     "The details as one object", NULL},
+                                    {NULL}};
+    int status = session_parse(session, command_find("show"), entries, &argc, &argv, 1, 1);
+    g_autoptr(Model) model = status < 0 ? session_model(session, argv[1], &status) : NULL;
+    if (!model)
+        return status;
+    g_autoptr(GError) error = NULL;
+    json_t *details = model_details(session->service, model, &error);
+    if (!details)
+        return complain_of(error);
+    if (json) {
+        print_json_line(details);
+        return EXIT_DONE;
+    }
+    print_details(session, model, details);
+    json_decref(details);
+    return EXIT_DONE;
+}
