@@ -7,11 +7,6 @@ int command_import(Session *session, int argc, char **argv)
     RequestOptions options = {0};
     gboolean json = FALSE;
     const GOptionEntry entries[] = {REQUEST_OPTIONS(options),
-                                    {"version", 0, 0, G_OPTION_ARG_FILENAME, &options.version,
-                                     "Version (the newest if it failed, else the next one)",
-                                     "N.N.N"},
-                                    {"description", 0, 0, G_OPTION_ARG_FILENAME,
-                                     &options.description, "At most 100 characters", "TEXT"},
                                     {"json", 0, 0, G_OPTION_ARG_NONE, &json,
                                      "One event object a line", NULL},
                                     {NULL}};

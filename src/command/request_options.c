@@ -46,6 +46,10 @@ ImportRequest *request_options_take(Session *session, RequestOptions *options, c
 {
     g_autoptr(ImportRequest) request = import_request_new();
     *status = EXIT_USAGE;
+    if (options->dynamic) {
+        complain("--dynamic: dynamic loading is not in this version");
+        return NULL;
+    }
     request->source = g_strdup(source);
     request->project = g_strdup(session_project(session));
     request->name = g_steal_pointer(&options->name);

@@ -5,31 +5,21 @@
 
 typedef struct {
     char *name, *version, *type, *runtime, *config, *child, *description;
+    gboolean dynamic;
 } RequestOptions;
 
-#define REQUEST_OPTIONS(options)                                                                   \
-    {"name", 0, 0, G_OPTION_ARG_FILENAME, &(options).name, "Name of the model (the source's)",     \
-     "NAME"},                                                                                      \
-        {"type", 0, 0, G_OPTION_ARG_FILENAME, &(options).type, "Model type (as config.json says)", \
-         "TYPE"},                                                                                  \
-        {"runtime",                                                                                \
-         0,                                                                                        \
-         0,                                                                                        \
-         G_OPTION_ARG_FILENAME,                                                                    \
-         &(options).runtime,                                                                       \
-         "Runtime (the first that serves the engine)",                                             \
-         "NAME"},                                                                                  \
-        {"config",                                                                                 \
-         0,                                                                                        \
-         0,                                                                                        \
-         G_OPTION_ARG_FILENAME,                                                                    \
-         &(options).config,                                                                        \
-         "Use this config.json, not the package's",                                                \
-         "FILE"},                                                                                  \
-    {                                                                                              \
-        "child", 0, 0, G_OPTION_ARG_FILENAME, &(options).child,                                    \
-            "Model directory beneath SOURCE (model)", "DIR"                                        \
-    }
+/* clang-format off */
+#define REQUEST_OPTIONS(options)                                                                                       \
+    {"name", 0, 0, G_OPTION_ARG_FILENAME, &(options).name, "Name of the model (the source's)", "NAME"},                \
+    {"version", 0, 0, G_OPTION_ARG_FILENAME, &(options).version, "Version (the newest if it failed, else the next)",   \
+     "N.N.N"},                                                                                                         \
+    {"type", 0, 0, G_OPTION_ARG_FILENAME, &(options).type, "Model type (as config.json says)", "TYPE"},                \
+    {"runtime", 0, 0, G_OPTION_ARG_FILENAME, &(options).runtime, "Runtime (the first that serves the engine)", "NAME"}, \
+    {"config", 0, 0, G_OPTION_ARG_FILENAME, &(options).config, "Use this config.json, not the package's", "FILE"},     \
+    {"child", 0, 0, G_OPTION_ARG_FILENAME, &(options).child, "Model directory beneath SOURCE (model)", "DIR"},         \
+    {"description", 0, 0, G_OPTION_ARG_FILENAME, &(options).description, "At most 100 characters", "TEXT"},            \
+    {"dynamic", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_NONE, &(options).dynamic, NULL, NULL}
+/* clang-format on */
 
 /* The request, checked; or NULL: its faults were printed and *status set. */
 ImportRequest *request_options_take(Session *session, RequestOptions *options, const char *source,

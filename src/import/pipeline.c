@@ -238,6 +238,19 @@ bool import_changed_files(Import *import, int attempt, int64_t *count, char **fi
     return true;
 }
 
+static bool layers_are_there(Service *service, const Image *image, GError **error)
+{
+    for (guint i = 0; i < image->layers->len; i++) {
+        const Descriptor *layer = image->layers->pdata[i];
+        if (layout_has_blob(service->images, layer->digest, layer->size))
+            continue;
+        g_set_error(error, IMAGE_ERROR, IMAGE_ERROR_NO_BLOB, "layer %s is missing from the store",
+                    layer->digest);
+        return false;
+    }
+    return true;
+}
+
 Image *base_image(Service *service, const char *name, char **reference, Event **event,
                   GError **error)
 {
@@ -256,6 +269,8 @@ Image *base_image(Service *service, const char *name, char **reference, Event **
         image = image_read(service->images, descriptor, runtime->platform, &fault, &failure);
         json_decref(descriptor);
     }
+    if (image && !layers_are_there(service, image, &failure))
+        g_clear_pointer(&image, image_free);
     if (image) {
         *reference = g_strdup(runtime->image);
     } else {

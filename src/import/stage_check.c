@@ -226,8 +226,10 @@ static bool look_at_all(Look *look, GError **error)
         findings_add(look->findings, g_ptr_array_steal_index(unsafe->events, 0));
     if (has_package || is_reference)
         look_at_engine(look);
-    if (has_package)
+    if (has_package) {
         look_at_limits(look);
+        package_check_notes(look->package, look_type(look), look->findings);
+    }
     for (guint i = 0; i < look->findings->events->len; i++) {
         Event *event = look->findings->events->pdata[i];
         if (!event->stage && event_row(event)->number != 29)

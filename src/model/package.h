@@ -93,5 +93,10 @@ void package_check_limits(const Package *package, const char *name, const Packag
  * 8 names them. */
 void package_check_engine(const Package *package, const char *model_type, Findings *findings);
 
+/* Whether the path can be a model file of that engine. */
+bool package_is_model_file(const char *model_type, const char *path);
+/* LfsPointerFound and PackageNote. model_type may be NULL. */
+void package_check_notes(Package *package, const char *model_type, Findings *findings);
+
 /* SHA-256 over paths and identities: equal means that nothing needs to be looked at again. */
 char *package_listing_digest(const Package *package);

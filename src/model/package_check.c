@@ -1,9 +1,7 @@
-/* What a package must hold: the files of its engine (44, 45) and the limits (41, 10).
+/* What a package must hold: the files of its engine (44, 45).
  *
- * The engines stand in a table of file name patterns, matched directly in the model directory. An
- * engine's groups are its alternatives or its halves: ONE    exactly one file of all groups
- * together (XGBoost looks at *.json only when the first group is empty) PAIR   exactly one file of
- * each group SOME   at least one file of all groups together */
+ * The engines stand in a table of file name patterns. A need is met by the files directly in the
+ * model directory, but for NEEDS_ANYWHERE, which looks at whole paths. */
 #include "model/package.h"
 
 #include <stdio.h>
@@ -11,13 +9,17 @@
 
 #define LISTING_MAX 20
 
-typedef enum { NEEDS_ONE, NEEDS_PAIR, NEEDS_SOME, NEEDS_FOLDER } Need;
+typedef enum {
+    NEEDS_ONE,     /* exactly one file; a second group counts only where the first found nothing */
+    NEEDS_PAIR,    /* exactly one file of each group */
+    NEEDS_SOME,    /* at least one file */
+    NEEDS_ANYWHERE /* at least one file, in folders too */
+} Need;
 
 typedef struct {
     const char *type;
     Need need;
-    const char *groups[2][4]; /* patterns; a group is looked at when the ones before it found
-                                 nothing (ONE) */
+    const char *groups[2][4]; /* patterns */
     const char *expected;
 } EngineRule;
 
@@ -38,10 +40,10 @@ static const EngineRule RULES[] = {
      {{"*.m", "*.ubj", "*.bst"}, {"*.json"}},
      "one *.m, *.ubj, *.bst or *.json"},
     {"Scikit_Learn", NEEDS_ONE, {{"*.m", "*.joblib", "*.pkl"}}, "one *.m, *.joblib or *.pkl"},
-    {"Spark_MLlib", NEEDS_FOLDER, {{"spark_model/*"}}, "the directory spark_model/"},
+    {"Spark_MLlib", NEEDS_ANYWHERE, {{"spark_model/*"}}, "the directory spark_model/"},
     {"ONNX", NEEDS_ONE, {{"*.onnx"}}, "one *.onnx"},
     {"LLM", NEEDS_SOME, {{"*.safetensors", "*.gguf"}}, "*.safetensors or *.gguf, any number"},
-    {"Custom", NEEDS_SOME, {{"*"}}, "any file beside config.json"},
+    {"Custom", NEEDS_ANYWHERE, {{"*"}}, "any file beside config.json"},
 };
 
 static const EngineRule *rule_of(const char *type)
@@ -66,6 +68,21 @@ static bool is_candidate(const char *path)
     return path[0] != '.' && !strchr(path, '/') && strcmp(path, "config.json") != 0;
 }
 
+/* Whether a path can be the engine's model file. */
+static bool rule_matches(const EngineRule *rule, const char *path)
+{
+    bool candidate =
+        rule->need == NEEDS_ANYWHERE ? strcmp(path, "config.json") != 0 : is_candidate(path);
+    return candidate &&
+           (group_matches(rule->groups[0], path) || group_matches(rule->groups[1], path));
+}
+
+bool package_is_model_file(const char *model_type, const char *path)
+{
+    const EngineRule *rule = rule_of(model_type);
+    return rule && rule_matches(rule, path);
+}
+
 static GPtrArray *files_of_group(const Package *package, const char *const *group)
 {
     GPtrArray *found = g_ptr_array_new();
@@ -87,7 +104,7 @@ static bool group_was_refused(const Package *package, const EngineRule *rule, Fi
         if (event->reason != EVENT_ModelFilesCopyFailed || !path || strlen(path) <= child)
             continue;
         g_autofree char *inside =
-            g_strconcat(path + child, rule->need == NEEDS_FOLDER ? "/" : "", NULL);
+            g_strconcat(path + child, rule->need == NEEDS_ANYWHERE ? "/" : "", NULL);
         for (size_t g = 0; g < G_N_ELEMENTS(rule->groups); g++)
             if (group_matches(rule->groups[g], inside))
                 return true;
@@ -189,10 +206,10 @@ static void check_pair(const Package *package, const EngineRule *rule, Findings 
     add_missing(package, rule, half, rule->groups[first->len ? 1 : 0][0], findings);
 }
 
-static void check_folder(const Package *package, const EngineRule *rule, Findings *findings)
+static void check_anywhere(const Package *package, const EngineRule *rule, Findings *findings)
 {
     for (guint i = 0; i < package->files->len; i++)
-        if (group_matches(rule->groups[0], ((PackageFile *)package->files->pdata[i])->path))
+        if (rule_matches(rule, ((PackageFile *)package->files->pdata[i])->path))
             return;
     add_missing(package, rule, NULL, NULL, findings);
 }
@@ -209,8 +226,8 @@ void package_check_engine(const Package *package, const char *model_type, Findin
     case NEEDS_PAIR:
         check_pair(package, rule, findings);
         return;
-    case NEEDS_FOLDER:
-        check_folder(package, rule, findings);
+    case NEEDS_ANYWHERE:
+        check_anywhere(package, rule, findings);
         return;
     case NEEDS_SOME: {
         g_autoptr(GPtrArray) found = files_of_group(package, rule->groups[0]);
@@ -219,53 +236,4 @@ void package_check_engine(const Package *package, const char *model_type, Findin
         return;
     }
     }
-}
-
-static int file_compare_size(gconstpointer a, gconstpointer b)
-{
-    const PackageFile *const *left = a, *const *right = b;
-    if ((*left)->identity.size != (*right)->identity.size)
-        return (*left)->identity.size < (*right)->identity.size ? 1 : -1;
-    return strcmp((*left)->path, (*right)->path);
-}
-
-/* The ten largest: what to slim down first. */
-static json_t *package_top(const Package *package)
-{
-    g_autoptr(GPtrArray) sorted = g_ptr_array_copy(package->files, NULL, NULL);
-    g_ptr_array_set_free_func(sorted, NULL);
-    g_ptr_array_sort(sorted, file_compare_size);
-    json_t *top = json_array();
-    for (guint i = 0; i < sorted->len && i < 10; i++) {
-        const PackageFile *file = sorted->pdata[i];
-        json_array_append_new(top, json_pack("{s:s, s:I}", "path", file->path, "size",
-                                             (json_int_t)file->identity.size));
-    }
-    return top;
-}
-
-void package_check_limits(const Package *package, const char *name, const PackageLimits *limits,
-                          Findings *findings)
-{
-    for (guint i = 0; i < package->files->len; i++) {
-        const PackageFile *file = package->files->pdata[i];
-        int64_t size = file->identity.size;
-        if (size <= limits->model_file_bytes)
-            continue;
-        Event *event =
-            event_with_limit_gib(event_model_file_too_large(file->path), limits->model_file_gib);
-        findings_add(findings,
-                     event_with(event, "{s:s, s:I, s:I, s:I, s:s}", "file", file->path, "size",
-                                (json_int_t)size, "limit", (json_int_t)limits->model_file_bytes,
-                                "over", (json_int_t)(size - limits->model_file_bytes), "setting",
-                                "limits.model_file_gib"));
-    }
-    if (package->bytes <= limits->model_bytes)
-        return;
-    Event *event = event_size_limit_exceeded("Model", name, limits->model_gib);
-    event_with(event, "{s:I, s:I, s:I, s:s, s:i}", "size", (json_int_t)package->bytes, "limit",
-               (json_int_t)limits->model_bytes, "over",
-               (json_int_t)(package->bytes - limits->model_bytes), "setting", "limits.model_gib",
-               "files", (int)package->files->len);
-    findings_add(findings, event_with_json(event, "top", package_top(package)));
 }

@@ -47,9 +47,9 @@ def is_checked_alone(case):
                                   if is_checked_alone(CASES[name.values[0]])])
 def test_check_finds_what_import_finds(name, waybill, base_layout, tmp_path):
     scene = Scene(name, CASES[name], waybill, base_layout, tmp_path)
-    common = [scene.source, "--json", *scene.arguments]
+    common = [scene.source, "--json", "--name", scene.model, *scene.arguments]
     checked = waybill.run(*scene.settings, "check", *common)
-    imported = waybill.run(*scene.settings, "import", *common, "--name", scene.model)
+    imported = waybill.run(*scene.settings, "import", *common)
     assert checked.returncode == imported.returncode, str(checked)
     assert fatal(json.loads(checked.stdout)["findings"]) == fatal(imported.events)
     models = waybill.run("models", "--json")
