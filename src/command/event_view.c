@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-#define COLUMN_TYPE  9
-#define COLUMN_STAGE 12
+#define COLUMN_TYPE  8
+#define COLUMN_STAGE 11 /* environment */
 
 static const char *text_of(const json_t *event, const char *key)
 {
@@ -45,8 +45,8 @@ void event_view_heading(const Terminal *terminal)
     g_autofree char *time = text_fit(word(terminal, "Time", "时间"), time_width(terminal));
     g_autofree char *type = text_fit(word(terminal, "Type", "类型"), COLUMN_TYPE);
     g_autofree char *stage = text_fit(word(terminal, "Stage", "阶段"), COLUMN_STAGE);
-    fprintf(terminal->out, "%s%4s  %s  %s %s %s%s\n", terminal_color(terminal, COLOR_DIM), "#",
-            time, type, stage, word(terminal, "Event", "事件"), terminal_plain(terminal));
+    fprintf(terminal->out, "%s%3s %s %s %s %s%s\n", terminal_color(terminal, COLOR_DIM), "#", time,
+            type, stage, word(terminal, "Event", "事件"), terminal_plain(terminal));
 }
 
 /* "12.3 MiB in 5 files": what a normal event's evidence says in a few words. */
@@ -108,6 +108,37 @@ static char *evidence_place(const json_t *evidence)
     return g_strdup(*path ? path : file);
 }
 
+/* The stored lines around a place, with a caret beneath it: they are shown when the source is long
+ * gone, too. */
+static void print_snippet(const Terminal *terminal, const json_t *evidence, int indent)
+{
+    const json_t *snippet = json_object_get(evidence, "snippet"),
+                 *lines = json_object_get(snippet, "lines");
+    int first = (int)json_integer_value(json_object_get(snippet, "first_line"));
+    int place = (int)json_integer_value(json_object_get(evidence, "line"));
+    int column = (int)json_integer_value(json_object_get(snippet, "column"));
+    int length = (int)json_integer_value(json_object_get(snippet, "length"));
+    size_t i;
+    json_t *line;
+    json_array_foreach (lines, i, line) {
+        const char *text = json_string_value(line);
+        bool here = first + (int)i == place;
+        g_autofree char *shown =
+            terminal->width ? text_fit(text, terminal->width - indent - 8) : g_strdup(text);
+        fprintf(terminal->out, "%*s%s%4d | %s%s\n", indent, "",
+                terminal_color(terminal, here ? COLOR_NONE : COLOR_DIM), first + (int)i,
+                g_strchomp(shown), terminal_plain(terminal));
+        if (!here)
+            continue;
+        g_autofree char *before =
+            g_utf8_substring(text, 0, MIN(column - 1, g_utf8_strlen(text, -1)));
+        int room = terminal->width ? terminal->width - indent - 8 - text_width(before) : length;
+        g_autofree char *carets = g_strnfill((gsize)CLAMP(length, 1, MAX(room, 1)), '^');
+        fprintf(terminal->out, "%*s     | %*s%s%s%s\n", indent, "", text_width(before), "",
+                terminal_color(terminal, COLOR_RED), carets, terminal_plain(terminal));
+    }
+}
+
 static void print_problem(const Terminal *terminal, const json_t *event, int indent)
 {
     const json_t *evidence = json_object_get(event, "evidence");
@@ -118,6 +149,7 @@ static void print_problem(const Terminal *terminal, const json_t *event, int ind
     const char *solution =
         text_of(event, terminal->language == LANGUAGE_ZH ? "solution_cn" : "solution");
     print_line(terminal, indent, word(terminal, "where", "位置"), place);
+    print_snippet(terminal, evidence, indent);
     print_line(terminal, indent, word(terminal, "found", "实际"), found);
     print_line(terminal, indent, word(terminal, "expected", "应为"), expected);
     print_line(terminal, indent, word(terminal, "target", "指向"), text_of(evidence, "target"));
@@ -146,9 +178,9 @@ void event_view_print(const Terminal *terminal, const json_t *event)
     g_autofree char *stage_column = text_fit(text_of(event, "stage"), COLUMN_STAGE);
     Color color = type_color(type, reason);
     bool problem = strcmp(type, "normal") != 0;
-    int indent = 4 + 2 + time_width(terminal) + 2 + COLUMN_TYPE + 1 + COLUMN_STAGE + 1;
+    int indent = 3 + 1 + time_width(terminal) + 1 + COLUMN_TYPE + 1 + COLUMN_STAGE + 1;
 
-    fprintf(terminal->out, "%4s  %s  %s%s%s %s ", number, time_column,
+    fprintf(terminal->out, "%3s %s %s%s%s %s ", number, time_column,
             terminal_color(terminal, color), type_column, terminal_plain(terminal), stage_column);
     g_autofree char *note =
         problem ? g_strdup("") : evidence_note(terminal, json_object_get(event, "evidence"), event);
@@ -157,7 +189,7 @@ void event_view_print(const Terminal *terminal, const json_t *event)
     terminal_wrap(terminal, line, indent);
     fputs(problem ? terminal_plain(terminal) : "", terminal->out);
     if (problem)
-        print_problem(terminal, event, 6);
+        print_problem(terminal, event, 4);
 }
 
 typedef struct {

@@ -117,6 +117,24 @@ static void interrupt_catch(Progress *progress)
 
 /* -- */
 
+/* What to type next, for a person. */
+static void follow_closing(Follow *follow, const Model *model, int status)
+{
+    Session *session = follow->session;
+    bool zh = session->out.language == LANGUAGE_ZH;
+    if (follow->json || session->quiet || !session->out.is_terminal || status == EXIT_INTERRUPTED)
+        return;
+    if (status == EXIT_FAILED) {
+        printf(zh ? "\n修复后执行:waybill retry %s:%s\n" : "\nmend it, then: waybill retry %s:%s\n",
+               model->name, model->version);
+        return;
+    }
+    g_autofree char *image =
+        service_image_address(session->service, model->project, model->name, model->version);
+    printf(zh ? "\n%s:%s 已发布\n镜像  %s\n" : "\n%s:%s is published\nimage  %s\n", model->name,
+           model->version, image);
+}
+
 static int follow_status(Follow *follow, GError **error)
 {
     g_autoptr(Model) model = model_load(follow->session->service->db, follow->model_id, error);
@@ -126,7 +144,9 @@ static int follow_status(Follow *follow, GError **error)
         complain("interrupted; go on: waybill retry %s:%s", model->name, model->version);
         return EXIT_INTERRUPTED;
     }
-    return strcmp(model->outcome, "imported") == 0 ? EXIT_DONE : EXIT_FAILED;
+    int status = strcmp(model->outcome, "imported") == 0 ? EXIT_DONE : EXIT_FAILED;
+    follow_closing(follow, model, status);
+    return status;
 }
 
 static void follow_heading(Follow *follow)

@@ -11,11 +11,18 @@ static Color status_color(const char *status)
     return g_str_has_suffix(status, "failed") ? COLOR_RED : COLOR_CYAN;
 }
 
-/* The newest event's message: what a person looks for after the status. */
+/* The newest event's message; of a failed import the message of the event that explains it. */
 static char *last_message(Session *session, const Model *model)
 {
-    g_autofree char *text = timeline_last(session->service->db, model->id, NULL);
+    Db *db = session->service->db;
+    g_autofree char *text = timeline_last(db, model->id, NULL);
     json_t *event = text ? json_loads(text, 0, NULL) : NULL;
+    int64_t cause = json_integer_value(json_object_get(event, "cause"));
+    g_autofree char *why = cause ? timeline_event(db, model->id, cause, NULL) : NULL;
+    if (why) {
+        json_decref(event);
+        event = json_loads(why, 0, NULL);
+    }
     const char *key = session->out.language == LANGUAGE_ZH ? "event_info_cn" : "event_info";
     char *message = g_strdup(json_string_value(json_object_get(event, key)));
     json_decref(event);

@@ -119,6 +119,8 @@ char *format_bytes(int64_t bytes)
 
 char *format_duration(int64_t ms)
 {
+    if (ms < 100)
+        return g_strdup_printf("%d ms", (int)ms);
     if (ms < 60000)
         return g_strdup_printf("%.1f s", (double)ms / 1000);
     int64_t seconds = ms / 1000;

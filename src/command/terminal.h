@@ -42,7 +42,7 @@ void terminal_wrap(const Terminal *terminal, const char *text, int indent);
 
 /* The caller frees these. */
 char *format_bytes(int64_t bytes); /* "2.0 GiB" */
-char *format_duration(int64_t ms); /* "0.4 s", "2:41" */
+char *format_duration(int64_t ms); /* "12 ms", "0.4 s", "2:41" */
 char *
 format_time(const Terminal *terminal,
             int64_t ms); /* terminal: local with offset at the day's change; pipe: RFC 3339, UTC */

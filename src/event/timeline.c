@@ -83,6 +83,14 @@ bool timeline_each(Db *db, const char *model_id, const TimelineFilter *filter, T
     return rows && !failure;
 }
 
+char *timeline_event(Db *db, const char *model_id, int64_t seq, GError **error)
+{
+    g_autoptr(DbRows) rows =
+        db_query(db, error, "SELECT event FROM events WHERE model_id = $1 AND seq = $2", "si",
+                 model_id, seq);
+    return rows && db_next(rows, error) ? g_strdup(db_text(rows, 0)) : NULL;
+}
+
 char *timeline_last(Db *db, const char *model_id, GError **error)
 {
     g_autoptr(DbRows) rows =

@@ -24,6 +24,8 @@ typedef bool (*TimelineFunc)(const char *json, int64_t seq, gpointer data);
 bool timeline_each(Db *db, const char *model_id, const TimelineFilter *filter, TimelineFunc call,
                    gpointer data, GError **error);
 
+/* One event's JSON; NULL with *error unset: there is none of that seq. */
+char *timeline_event(Db *db, const char *model_id, int64_t seq, GError **error);
 /* The newest event's JSON; NULL with *error unset: there is none. */
 char *timeline_last(Db *db, const char *model_id, GError **error);
 /* seq of the attempt's first event of that reason; 0: none. */

@@ -16,12 +16,10 @@ static json_t *failure_of(Service *service, const Model *model, const json_t *la
     int64_t cause = json_integer_value(json_object_get(last, "cause"));
     if (strcmp(model->outcome, "failed") != 0 || !cause)
         return NULL;
-    g_autoptr(DbRows) rows =
-        db_query(service->db, error, "SELECT event FROM events WHERE model_id = $1 AND seq = $2",
-                 "si", model->id, cause);
-    if (!rows || !db_next(rows, error))
+    g_autofree char *text = timeline_event(service->db, model->id, cause, error);
+    if (!text)
         return NULL;
-    json_t *event = json_loads(db_text(rows, 0), 0, NULL);
+    json_t *event = json_loads(text, 0, NULL);
     json_t *kind = json_object_get(event, "kind");
     json_t *failure = json_pack("{s:I, s:O, s:O*}", "seq", (json_int_t)cause, "reason",
                                 json_object_get(event, "reason"), "kind", kind);
