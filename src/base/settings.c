@@ -203,7 +203,7 @@ static bool settings_read_environment(Settings *settings, GError **error)
     return true;
 }
 
-static bool settings_read_sets(Settings *settings, char *const *sets, GError **error)
+static bool settings_read_sets(Settings *settings, const char *const *sets, GError **error)
 {
     for (; sets && *sets; sets++) {
         const char *equals = strchr(*sets, '=');
@@ -218,7 +218,7 @@ static bool settings_read_sets(Settings *settings, char *const *sets, GError **e
     return true;
 }
 
-Settings *settings_load(const char *file, char *const *sets, GError **error)
+Settings *settings_load(const char *file, const char *const *sets, GError **error)
 {
     g_autoptr(Settings) settings = g_new0(Settings, 1);
     for (size_t i = 0; i < TABLE_COUNT; i++)

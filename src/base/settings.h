@@ -36,7 +36,7 @@ typedef struct Settings Settings;
 /* `file` NULL: the usual places (WAYBILL_CONFIG_FILE, $XDG_CONFIG_HOME/waybill/waybill.conf,
  * /etc/waybill/waybill.conf), of which none needs to be there. `sets`: section.key=value each,
  * NULL-terminated, the later the stronger; may be NULL. */
-Settings *settings_load(const char *file, char *const *sets, GError **error);
+Settings *settings_load(const char *file, const char *const *sets, GError **error);
 void settings_free(Settings *settings);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Settings, settings_free)
 

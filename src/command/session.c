@@ -126,7 +126,8 @@ static bool session_prepare(Session *session)
     terminal_init(&session->out, stdout, color, language);
     terminal_init(&session->err, stderr, color, language);
     session->out.utc = session->err.utc = session->utc;
-    session->settings = settings_load(session->config_file, session->sets, &error);
+    session->settings =
+        settings_load(session->config_file, (const char *const *)session->sets, &error);
     if (!session->settings)
         complain("%s", error->message);
     return session->settings != NULL;

@@ -1,0 +1,303 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "event/timeline.h"
+#include "store/data.h"
+#include "store/jobs.h"
+#include "store/leases.h"
+#include "store/models.h"
+#include "store/schema.h"
+
+typedef struct {
+    char *path;
+    DataDirectory *data;
+    Db *db;
+} Scene;
+
+static int scene_up(void **state)
+{
+    Scene *scene = g_new0(Scene, 1);
+    scene->path = g_dir_make_tmp("waybill-store-XXXXXX", NULL);
+    scene->data = data_open(scene->path, true, 200, NULL);
+    scene->db = data_open_store(scene->data, NULL);
+    *state = scene;
+    return scene->db ? 0 : -1;
+}
+
+static int scene_down(void **state)
+{
+    Scene *scene = *state;
+    const char *argv[] = {"rm", "-rf", scene->path, NULL};
+    db_free(scene->db);
+    data_free(scene->data);
+    g_spawn_sync(NULL, (char **)argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL, NULL, NULL,
+                 NULL);
+    g_free(scene->path);
+    g_free(scene);
+    return 0;
+}
+
+static int64_t submit(Db *db, const char *id)
+{
+    int64_t job;
+    assert_true(db_begin(db, NULL));
+    assert_true(model_insert(db, id, PROJECT_DEFAULT, id, "0.0.1", 1, NULL, "", "me", NULL));
+    assert_true(attempt_insert(db, id, 1, "{}", NULL));
+    assert_true(job_insert(db, JOB_IMPORT, id, 1, NULL, &job, NULL));
+    assert_true(db_commit(db, NULL));
+    return job;
+}
+
+static void parameters_are_bound_by_their_numbers(void **state)
+{
+    const Scene *scene = *state;
+    g_autoptr(DbRows) rows =
+        db_query(scene->db, NULL, "SELECT $2, $1, $2", "si", "one", (int64_t)2);
+    assert_true(db_next(rows, NULL));
+    assert_int_equal(db_int(rows, 0), 2);
+    assert_string_equal(db_text(rows, 1), "one");
+    assert_int_equal(db_int(rows, 2), 2);
+}
+
+static void transaction_that_leaves_its_scope_is_undone(void **state)
+{
+    const Scene *scene = *state;
+    {
+        g_autoptr(DbTransaction) transaction = db_transaction(scene->db, NULL);
+        assert_true(
+            db_exec(scene->db, NULL, "INSERT INTO projects(id, created_at) VALUES ('x', 0)", ""));
+    }
+    int64_t count;
+    assert_true(db_query_int(scene->db, &count, -1, NULL,
+                             "SELECT count(*) FROM projects WHERE id = 'x'", ""));
+    assert_int_equal(count, 0);
+}
+
+static void busy_store_is_told_from_other_failures(void **state)
+{
+    const Scene *scene = *state;
+    g_autoptr(Db) other = data_open_store(scene->data, NULL);
+    assert_true(db_begin(other, NULL));
+    g_autoptr(GError) error = NULL;
+    assert_false(db_begin(scene->db, &error));
+    assert_true(g_error_matches(error, DB_ERROR, DB_ERROR_BUSY));
+    db_rollback(other);
+    assert_true(db_begin(scene->db, NULL));
+}
+
+static void foreign_keys_hold(void **state)
+{
+    const Scene *scene = *state;
+    g_autoptr(GError) error = NULL;
+    assert_false(model_insert(scene->db, "m", "nowhere", "m", "0.0.1", 1, NULL, "", "me", &error));
+    assert_true(g_error_matches(error, DB_ERROR, DB_ERROR_CONSTRAINT));
+}
+
+static void schema_of_a_newer_program_is_refused_by_name(void **state)
+{
+    const Scene *scene = *state;
+    assert_true(db_exec(scene->db, NULL,
+                        "INSERT INTO migrations(number, name, program, applied_at) VALUES (99, "
+                        "'quota', '9.9.9', 0)",
+                        ""));
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Db) again = data_open_store(scene->data, &error);
+    assert_null(again);
+    assert_true(g_error_matches(error, DB_ERROR, DB_ERROR_NEWER));
+    assert_non_null(strstr(error->message, "99 (quota)"));
+    assert_non_null(strstr(error->message, "9.9.9"));
+}
+
+static void migration_keeps_a_copy_and_failing_changes_nothing(void **state)
+{
+    const Scene *scene = *state;
+    g_autofree char *path = g_build_filename(scene->path, "other.db", NULL);
+    g_autofree char *copy = g_strconcat(path, ".before-2", NULL);
+    g_autoptr(Db) db = db_open_sqlite(path, 100, NULL);
+    const Migration good[] = {{1, "one", "CREATE TABLE t (x BIGINT); INSERT INTO t VALUES (7)"},
+                              {2, "two", "UPDATE t SET x = 8; CREATE TABLE u (y BIGINT)"}};
+    const Migration bad[] = {good[0], {2, "two", "UPDATE t SET x = 8; CREATE TABLE t (z BIGINT)"}};
+    assert_true(schema_migrate(db, good, 1, path, NULL));
+    assert_false(schema_migrate(db, bad, 2, path, NULL));
+    int64_t value;
+    int version;
+    assert_true(db_query_int(db, &value, 0, NULL, "SELECT x FROM t", ""));
+    assert_int_equal(value, 7);
+    assert_true(schema_migrate(db, good, 2, path, NULL));
+    assert_true(schema_version(db, &version, NULL));
+    assert_int_equal(version, 2);
+    g_autoptr(Db) kept = db_open_sqlite(copy, 100, NULL);
+    assert_true(db_query_int(kept, &value, 0, NULL, "SELECT x FROM t", ""));
+    assert_int_equal(value, 7);
+}
+
+static void lease_excludes_threads_and_processes_and_ends_with_its_process(void **state)
+{
+    const Scene *scene = *state;
+    int mine = lease_take(scene->data, 5, NULL);
+    assert_true(mine >= 0);
+    assert_int_equal(lease_take(scene->data, 5, NULL), -1);
+    int another = lease_take(scene->data, 6, NULL);
+    assert_true(another >= 0);
+    close(another);
+    close(mine);
+    assert_false(lease_is_held(scene->data, 5));
+    int pipes[2];
+    assert_int_equal(pipe(pipes), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        char ready = lease_take(scene->data, 5, NULL) >= 0;
+        if (write(pipes[1], &ready, 1) != 1)
+            _exit(1);
+        pause();
+    }
+    char ready = 0;
+    assert_int_equal(read(pipes[0], &ready, 1), 1);
+    assert_int_equal(ready, 1);
+    assert_true(lease_is_held(scene->data, 5));
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    assert_false(lease_is_held(scene->data, 5));
+    close(pipes[0]);
+    close(pipes[1]);
+}
+
+static void job_is_claimed_once_and_again_when_its_worker_was_lost(void **state)
+{
+    const Scene *scene = *state;
+    int64_t id = submit(scene->db, "m");
+    g_autoptr(Job) first = job_claim(scene->db, scene->data, id, "w1", NULL);
+    assert_non_null(first);
+    assert_null(first->worker);
+    assert_null(job_claim(scene->db, scene->data, id, "w2", NULL));
+    g_clear_pointer(&first, job_free); /* as if its process had died */
+    g_autoptr(Job) second = job_claim(scene->db, scene->data, id, "w2", NULL);
+    assert_non_null(second);
+    assert_string_equal(second->worker, "w1");
+    assert_int_equal(second->leases, 2);
+}
+
+static void build_wakes_the_imports_that_wait_for_it(void **state)
+{
+    const Scene *scene = *state;
+    int64_t import = submit(scene->db, "m"), build;
+    assert_true(job_insert(scene->db, JOB_IMAGE_BUILD, "m", 1, NULL, &build, NULL));
+    assert_true(job_park(scene->db, import, build, NULL));
+    assert_null(job_claim(scene->db, scene->data, import, "w", NULL));
+    g_autoptr(GPtrArray) waiting = jobs_waiting(scene->db, build, NULL);
+    assert_int_equal(waiting->len, 1);
+    assert_true(job_wake_waiting(scene->db, build, NULL));
+    g_autoptr(Job) job = job_claim(scene->db, scene->data, import, "w", NULL);
+    assert_non_null(job);
+    assert_null(job->worker);
+}
+
+static void one_open_job_for_a_cache_key(void **state)
+{
+    const Scene *scene = *state;
+    int64_t first, second;
+    submit(scene->db, "m");
+    assert_true(job_insert(scene->db, JOB_ENV_BUILD, "m", 1, "key", &first, NULL));
+    assert_false(job_insert(scene->db, JOB_ENV_BUILD, "m", 1, "key", &second, NULL));
+    assert_true(job_of_cache_key(scene->db, "key", &second, NULL));
+    assert_int_equal(first, second);
+    assert_true(job_end(scene->db, first, NULL));
+    assert_true(job_insert(scene->db, JOB_ENV_BUILD, "m", 1, "key", &second, NULL));
+}
+
+static bool collect(const char *json, int64_t seq, gpointer data)
+{
+    json_t *event = json_loads(json, 0, NULL);
+    json_array_append_new(data, event);
+    return true;
+}
+
+static void timeline_is_dense_and_its_time_never_falls(void **state)
+{
+    const Scene *scene = *state;
+    submit(scene->db, "m");
+    g_autoptr(Event) event = event_import_started();
+    assert_true(db_begin(scene->db, NULL));
+    assert_true(timeline_append(scene->db, "m", 1, "queue", event, NULL, NULL));
+    assert_true(db_commit(scene->db, NULL));
+    assert_true(db_exec(scene->db, NULL, "UPDATE models SET last_time = last_time + 3600000", ""));
+    for (int i = 0; i < 2; i++) {
+        assert_true(db_begin(scene->db, NULL));
+        assert_true(timeline_append(scene->db, "m", 1, "queue", event, NULL, NULL));
+        if (i == 0)
+            db_rollback(scene->db); /* a number that was not committed is not used up */
+        else
+            assert_true(db_commit(scene->db, NULL));
+    }
+    json_t *events = json_array();
+    assert_true(timeline_each(scene->db, "m", &(TimelineFilter){0}, collect, events, NULL));
+    assert_int_equal(json_array_size(events), 2);
+    json_int_t first, second, before, after;
+    assert_int_equal(json_unpack(events, "[{s:I, s:I}, {s:I, s:I}]", "seq", &first, "occur_time",
+                                 &before, "seq", &second, "occur_time", &after),
+                     0);
+    assert_int_equal(first, 1);
+    assert_int_equal(second, 2);
+    assert_true(after >= before + 3600000);
+    json_decref(events);
+}
+
+static void watch_sees_another_connection_commit(void **state)
+{
+    const Scene *scene = *state;
+    g_autoptr(TimelineWatch) watch = timeline_watch_new(scene->data, scene->db);
+    g_autoptr(Db) other = data_open_store(scene->data, NULL);
+    submit(other, "m");
+    gint64 began = g_get_monotonic_time();
+    timeline_watch_wait(watch, 10000);
+    assert_true(g_get_monotonic_time() - began < 5000000);
+}
+
+static void reserve_is_there_and_can_be_given_up(void **state)
+{
+    const Scene *scene = *state;
+    g_autofree char *path = data_path(scene->data, "reserve");
+    assert_true(g_file_test(path, G_FILE_TEST_EXISTS));
+    data_release_reserve(scene->data);
+    assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
+    data_make_reserve(scene->data);
+    assert_true(g_file_test(path, G_FILE_TEST_EXISTS));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(parameters_are_bound_by_their_numbers, scene_up,
+                                        scene_down),
+        cmocka_unit_test_setup_teardown(transaction_that_leaves_its_scope_is_undone, scene_up,
+                                        scene_down),
+        cmocka_unit_test_setup_teardown(busy_store_is_told_from_other_failures, scene_up,
+                                        scene_down),
+        cmocka_unit_test_setup_teardown(foreign_keys_hold, scene_up, scene_down),
+        cmocka_unit_test_setup_teardown(schema_of_a_newer_program_is_refused_by_name, scene_up,
+                                        scene_down),
+        cmocka_unit_test_setup_teardown(migration_keeps_a_copy_and_failing_changes_nothing,
+                                        scene_up, scene_down),
+        cmocka_unit_test_setup_teardown(
+            lease_excludes_threads_and_processes_and_ends_with_its_process, scene_up, scene_down),
+        cmocka_unit_test_setup_teardown(job_is_claimed_once_and_again_when_its_worker_was_lost,
+                                        scene_up, scene_down),
+        cmocka_unit_test_setup_teardown(build_wakes_the_imports_that_wait_for_it, scene_up,
+                                        scene_down),
+        cmocka_unit_test_setup_teardown(one_open_job_for_a_cache_key, scene_up, scene_down),
+        cmocka_unit_test_setup_teardown(timeline_is_dense_and_its_time_never_falls, scene_up,
+                                        scene_down),
+        cmocka_unit_test_setup_teardown(watch_sees_another_connection_commit, scene_up, scene_down),
+        cmocka_unit_test_setup_teardown(reserve_is_there_and_can_be_given_up, scene_up, scene_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
