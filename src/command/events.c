@@ -2,6 +2,7 @@
 
 #include "command/command.h"
 #include "command/event_view.h"
+#include "command/waterfall.h"
 #include "event/timeline.h"
 
 /* normal, abnormal, hint, or problems: abnormal and hints. A list is allowed. */
@@ -41,13 +42,15 @@ static bool print_events(Session *session, const char *model_id, TimelineFilter 
 
 int command_events(Session *session, int argc, char **argv)
 {
-    gboolean json = FALSE, follow = FALSE;
+    gboolean json = FALSE, follow = FALSE, waterfall = FALSE;
     gint64 after = 0;
     g_autofree char *type = NULL;
     const GOptionEntry entries[] = {
         {"follow", 'f', 0, G_OPTION_ARG_NONE, &follow, "Go on until the import has ended", NULL},
         {"type", 0, 0, G_OPTION_ARG_FILENAME, &type, "normal, abnormal, hint, or problems", "TYPE"},
         {"after", 0, 0, G_OPTION_ARG_INT64, &after, "Only events after this number", "SEQ"},
+        {"waterfall", 0, 0, G_OPTION_ARG_NONE, &waterfall, "Where the newest attempt's time went",
+         NULL},
         {"json", 0, 0, G_OPTION_ARG_NONE, &json, "One event object a line", NULL},
         {NULL}};
     int status = session_parse(session, command_find("events"), entries, &argc, &argv, 1, 1);
@@ -62,6 +65,10 @@ int command_events(Session *session, int argc, char **argv)
     if (!model)
         return status;
     g_autoptr(GError) error = NULL;
+    if (waterfall)
+        return waterfall_print(&session->out, session->service->db, model, &error)
+                   ? EXIT_DONE
+                   : complain_of(error);
     if (!json && session->out.is_terminal && !session->quiet)
         event_view_heading(&session->out);
     return print_events(session, model->id, &filter, json, follow, &error) ? EXIT_DONE
