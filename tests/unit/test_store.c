@@ -73,6 +73,7 @@ static void transaction_that_leaves_its_scope_is_undone(void **state)
     const Scene *scene = *state;
     {
         g_autoptr(DbTransaction) transaction = db_transaction(scene->db, NULL);
+        assert_non_null(transaction);
         assert_true(
             db_exec(scene->db, NULL, "INSERT INTO projects(id, created_at) VALUES ('x', 0)", ""));
     }
