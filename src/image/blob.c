@@ -220,7 +220,8 @@ bool layout_remove_blob(Layout *layout, const char *name, GError **error)
 }
 
 /* Removes a file if nobody holds it; `size` are its bytes. False: it lives, or is gone. */
-static bool sweep_file(int directory, const char *name, bool locked_by_writer, int64_t *size)
+static bool sweep_file(int directory, const char *name, bool locked_by_writer, bool dry_run,
+                       int64_t *size)
 {
     autofd fd = openat(directory, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     struct stat status;
@@ -229,7 +230,7 @@ static bool sweep_file(int directory, const char *name, bool locked_by_writer, i
     if (locked_by_writer && !lock_file(fd, F_OFD_SETLK))
         return false;
     *size = status.st_size;
-    return unlinkat(directory, name, 0) == 0;
+    return dry_run || unlinkat(directory, name, 0) == 0;
 }
 
 /* What io_replace_file left when it was killed. */
@@ -239,7 +240,7 @@ static bool is_replacement(const char *name)
            (g_str_has_prefix(name, "index.json.") || g_str_has_prefix(name, "oci-layout."));
 }
 
-static bool sweep_directory(Layout *layout, const char *name, bool blobs, int *count,
+static bool sweep_directory(Layout *layout, const char *name, bool blobs, bool dry_run, int *count,
                             int64_t *bytes, GError **error)
 {
     g_autoptr(Directory) stream = open_stream(layout, name, error);
@@ -249,7 +250,7 @@ static bool sweep_directory(Layout *layout, const char *name, bool blobs, int *c
     while (errno = 0, (entry = readdir(stream))) {
         int64_t size;
         if ((blobs || is_replacement(entry->d_name)) &&
-            sweep_file(dirfd(stream), entry->d_name, blobs, &size)) {
+            sweep_file(dirfd(stream), entry->d_name, blobs, dry_run, &size)) {
             (*count)++;
             *bytes += size;
         }
@@ -257,12 +258,13 @@ static bool sweep_directory(Layout *layout, const char *name, bool blobs, int *c
     return errno == 0 || io_fail(error, errno, "%s/%s", layout->directory, name);
 }
 
-bool layout_sweep_temporary(Layout *layout, int *count, int64_t *bytes, GError **error)
+bool layout_sweep_temporary(Layout *layout, bool dry_run, int *count, int64_t *bytes,
+                            GError **error)
 {
     *count = 0;
     *bytes = 0;
-    if (!sweep_directory(layout, LAYOUT_TEMPORARY, true, count, bytes, error))
+    if (!sweep_directory(layout, LAYOUT_TEMPORARY, true, dry_run, count, bytes, error))
         return false;
     autofd lock = layout_lock_index(layout, error); /* its holder's files live */
-    return lock >= 0 && sweep_directory(layout, ".", false, count, bytes, error);
+    return lock >= 0 && sweep_directory(layout, ".", false, dry_run, count, bytes, error);
 }

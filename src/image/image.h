@@ -51,6 +51,13 @@ Image *image_read(Layout *layout, const json_t *descriptor, const char *platform
 bool image_copy(Layout *from, const Image *image, Layout *to, Progress *progress, int64_t *copied,
                 int64_t *reused, ImageFault *fault, GError **error);
 
+/* One blob, as image_copy takes it: verified on its way, and at its source where `to` has it. */
+bool image_copy_blob(Layout *from, const Descriptor *blob, Layout *to, Progress *progress,
+                     ImageFault *fault, GError **error);
+/* One blob re-hashed. IMAGE_ERROR: it is missing or damaged, and *fault says which. */
+bool image_verify_blob(Layout *layout, const Descriptor *blob, Progress *progress,
+                       ImageFault *fault, GError **error);
+
 /* A layer of the image to be made. */
 typedef struct {
     const char *media_type, *digest, *diff_id;

@@ -102,18 +102,26 @@ static bool verify_blob(BlobSource *source, GError **error)
     return source_check(source, found, error);
 }
 
+static int open_source(const ImageCopy *copy, const Descriptor *descriptor, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+    int fd = layout_open_blob(copy->from, descriptor->digest, &cause);
+    if (fd >= 0) {
+        posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+        return fd;
+    }
+    if (cause->domain == IMAGE_ERROR)
+        image_fault_set(copy->fault, descriptor->digest, NULL);
+    g_propagate_error(error, g_steal_pointer(&cause));
+    return -1;
+}
+
 static bool take_blob(const ImageCopy *copy, const Descriptor *descriptor, int64_t *copied,
                       int64_t *reused, GError **error)
 {
-    g_autoptr(GError) cause = NULL;
-    autofd fd = layout_open_blob(copy->from, descriptor->digest, &cause);
-    if (fd < 0) {
-        if (cause->domain == IMAGE_ERROR)
-            image_fault_set(copy->fault, descriptor->digest, NULL);
-        g_propagate_error(error, g_steal_pointer(&cause));
+    autofd fd = open_source(copy, descriptor, error);
+    if (fd < 0)
         return false;
-    }
-    posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
     BlobSource source = {copy, descriptor, fd, 0};
     bool present = layout_stores(copy->to, descriptor->digest, descriptor->size);
     if (!(present ? verify_blob(&source, error) : copy_blob(&source, error)))
@@ -133,4 +141,21 @@ bool image_copy(Layout *from, const Image *image, Layout *to, Progress *progress
     return take_blob(&copy, image->config, copied, reused, error) &&
            take_blob(&copy, image->manifest, copied, reused, error) &&
            io_sync_directory(to->blobs, error); /* also for those that others wrote just now */
+}
+
+bool image_copy_blob(Layout *from, const Descriptor *blob, Layout *to, Progress *progress,
+                     ImageFault *fault, GError **error)
+{
+    ImageCopy copy = {from, to, progress, fault};
+    int64_t copied = 0, reused = 0;
+    return take_blob(&copy, blob, &copied, &reused, error);
+}
+
+bool image_verify_blob(Layout *layout, const Descriptor *blob, Progress *progress,
+                       ImageFault *fault, GError **error)
+{
+    ImageCopy copy = {layout, NULL, progress, fault};
+    autofd fd = open_source(&copy, blob, error);
+    BlobSource source = {&copy, blob, fd, 0};
+    return fd >= 0 && verify_blob(&source, error);
 }

@@ -83,14 +83,19 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(LayoutEntry, layout_entry_free)
  * nothing. */
 typedef GPtrArray *(*LayoutEntriesFunc)(gpointer data, GError **error);
 bool layout_write_index(Layout *layout, LayoutEntriesFunc entries, gpointer data, GError **error);
+/* Whether index.json is what layout_write_index would write. */
+bool layout_index_is_current(Layout *layout, LayoutEntriesFunc entries, gpointer data,
+                             bool *current, GError **error);
 
 /* Every blob of the layout: called with its digest and size. Names that are no digest are passed as
  * they are (stray files). */
 typedef bool (*LayoutBlobFunc)(const char *name, int64_t size, gpointer data, GError **error);
 bool layout_each_blob(Layout *layout, LayoutBlobFunc call, gpointer data, GError **error);
 bool layout_remove_blob(Layout *layout, const char *name, GError **error);
-/* Removes temporary files whose writer is gone; *count, *bytes: how many and how much. */
-bool layout_sweep_temporary(Layout *layout, int *count, int64_t *bytes, GError **error);
+/* Removes temporary files whose writer is gone, or with dry_run only counts them; *count, *bytes:
+ * how many and how much. */
+bool layout_sweep_temporary(Layout *layout, bool dry_run, int *count, int64_t *bytes,
+                            GError **error);
 
 /* Publishing a blob and recording the row that refers to it exclude gc's removal: shared for those,
  * exclusive for gc. Returns a file descriptor that holds the lock until it is closed. */

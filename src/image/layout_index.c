@@ -196,18 +196,33 @@ static char *render_index(GPtrArray *entries)
     return json_dumps(index, JSON_SORT_KEYS | JSON_COMPACT);
 }
 
-bool layout_write_index(Layout *layout, LayoutEntriesFunc list, gpointer data, GError **error)
+/* index.json as it should be. Only under the lock, so that no writer comes in between. */
+static char *wanted_index(Layout *layout, LayoutEntriesFunc list, gpointer data, bool *current,
+                          GError **error)
 {
-    autofd lock = layout_lock_index(layout, error);
-    if (lock < 0)
-        return false;
     g_autoptr(GPtrArray) entries = list(data, error);
     if (!entries)
-        return false;
+        return NULL;
     g_autofree char *text = render_index(entries);
     g_autoptr(GBytes) wanted = g_bytes_new_static(text, strlen(text));
     g_autoptr(GBytes) present = read_index(layout, NULL);
-    if (present && g_bytes_equal(present, wanted))
-        return true;
-    return io_replace_file(layout->fd, LAYOUT_INDEX, text, strlen(text), 0644, error);
+    *current = present && g_bytes_equal(present, wanted);
+    return g_steal_pointer(&text);
+}
+
+bool layout_write_index(Layout *layout, LayoutEntriesFunc list, gpointer data, GError **error)
+{
+    autofd lock = layout_lock_index(layout, error);
+    bool current;
+    g_autofree char *text = lock >= 0 ? wanted_index(layout, list, data, &current, error) : NULL;
+    return text &&
+           (current || io_replace_file(layout->fd, LAYOUT_INDEX, text, strlen(text), 0644, error));
+}
+
+bool layout_index_is_current(Layout *layout, LayoutEntriesFunc list, gpointer data, bool *current,
+                             GError **error)
+{
+    autofd lock = layout_lock_index(layout, error);
+    g_autofree char *text = lock >= 0 ? wanted_index(layout, list, data, current, error) : NULL;
+    return text != NULL;
 }

@@ -99,6 +99,11 @@ bool service_write_index(Service *service, GError **error)
     return layout_write_index(service->images, index_entries, service, error);
 }
 
+bool service_index_is_current(Service *service, bool *current, GError **error)
+{
+    return layout_index_is_current(service->images, index_entries, service, current, error);
+}
+
 char *service_image_address(const Service *service, const char *project, const char *name,
                             const char *version)
 {

@@ -28,6 +28,7 @@ void service_committed(Service *service);
 /* index.json of the layout, from the store: every image that a model has now, and the runtimes'
  * base images. */
 bool service_write_index(Service *service, GError **error);
+bool service_index_is_current(Service *service, bool *current, GError **error);
 /* oci:DIR:PROJECT/REPOSITORY:VERSION. The caller frees it. */
 char *service_image_address(const Service *service, const char *project, const char *name,
                             const char *version);

@@ -35,20 +35,28 @@ const char *data_network_file_system(int fd)
     }
 }
 
-static bool data_lock_store(DataDirectory *data, GError **error)
+static bool data_lock_store(DataDirectory *data, bool alone, GError **error)
 {
     data->store_lock = openat(data->fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (data->store_lock < 0)
         return io_fail(error, errno, "%s/lock", data->path);
-    struct flock shared = {.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 1};
-    if (fcntl(data->store_lock, F_OFD_SETLK, &shared) == 0)
+    struct flock lock = {.l_type = alone ? F_WRLCK : F_RDLCK,
+                         .l_whence = SEEK_SET,
+                         .l_start = 0,
+                         .l_len = 1};
+    if (fcntl(data->store_lock, F_OFD_SETLK, &lock) == 0)
         return true;
+    if (errno != EAGAIN && errno != EACCES)
+        return io_fail(error, errno, "%s/lock", data->path);
     g_set_error(error, DB_ERROR, DB_ERROR_BUSY,
-                "%s is being restored or migrated by another process", data->path);
+                alone ? "%s is in use: end what works on it first"
+                      : "%s is being restored by another process",
+                data->path);
     return false;
 }
 
-DataDirectory *data_open(const char *path, bool create, int busy_timeout_ms, GError **error)
+static DataDirectory *data_open_locked(const char *path, bool create, bool alone,
+                                       int busy_timeout_ms, GError **error)
 {
     g_autoptr(DataDirectory) data = g_new0(DataDirectory, 1);
     data->fd = data->store_lock = -1;
@@ -69,10 +77,20 @@ DataDirectory *data_open(const char *path, bool create, int busy_timeout_ms, GEr
                     data->path, network);
         return NULL;
     }
-    if (!data_lock_store(data, error))
+    if (!data_lock_store(data, alone, error))
         return NULL;
     data_make_reserve(data);
     return g_steal_pointer(&data);
+}
+
+DataDirectory *data_open(const char *path, bool create, int busy_timeout_ms, GError **error)
+{
+    return data_open_locked(path, create, false, busy_timeout_ms, error);
+}
+
+DataDirectory *data_open_alone(const char *path, int busy_timeout_ms, GError **error)
+{
+    return data_open_locked(path, true, true, busy_timeout_ms, error);
 }
 
 void data_free(DataDirectory *data)

@@ -24,6 +24,9 @@ typedef struct {
 
 /* Opens it; makes it when `create`. */
 DataDirectory *data_open(const char *path, bool create, int busy_timeout_ms, GError **error);
+/* The same for `restore`, made when it is not there: DB_ERROR_BUSY while anybody else has it open,
+ * and nobody else can open it before data_free. */
+DataDirectory *data_open_alone(const char *path, int busy_timeout_ms, GError **error);
 void data_free(DataDirectory *data);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DataDirectory, data_free)
 

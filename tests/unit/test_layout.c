@@ -251,10 +251,16 @@ static void index_lists_its_entries_in_order_and_is_not_written_twice(void **sta
     assert_int_equal(json_integer_value(json_object_get(descriptor, "size")), 5);
 
     struct stat before, after;
+    bool current = false;
+    assert_true(layout_index_is_current(layout, two_entries, (gpointer)ABSENT, &current, &error));
+    assert_true(current);
     assert_int_equal(fstatat(layout_fd(layout), "index.json", &before, 0), 0);
     assert_true(layout_write_index(layout, two_entries, (gpointer)ABSENT, &error));
     assert_int_equal(fstatat(layout_fd(layout), "index.json", &after, 0), 0);
     assert_int_equal(before.st_ino, after.st_ino);
+    put_file("index.json", "{\"manifests\":[]}");
+    assert_true(layout_index_is_current(layout, two_entries, (gpointer)ABSENT, &current, &error));
+    assert_false(current);
 }
 
 static void digest_resolves_without_the_index(void **state)
@@ -295,7 +301,7 @@ static void writers_of_the_same_blobs_do_not_disturb_each_other(void **state)
     int count, seen = 0;
     int64_t bytes;
     while (seen++ < 20) /* none of what it meets is a left-over */
-        assert_true(layout_sweep_temporary(layout, &count, &bytes, NULL));
+        assert_true(layout_sweep_temporary(layout, false, &count, &bytes, NULL));
     for (size_t i = 0; i < G_N_ELEMENTS(threads); i++) {
         void *fault;
         pthread_join(threads[i], &fault);
@@ -323,7 +329,10 @@ static void left_over_of_a_crash_is_swept_and_a_live_file_is_kept(void **state)
     int count;
     int64_t bytes;
     g_autoptr(GError) error = NULL;
-    assert_true(layout_sweep_temporary(layout, &count, &bytes, &error));
+    assert_true(layout_sweep_temporary(layout, true, &count, &bytes, &error));
+    assert_int_equal(count, 2);
+    assert_int_equal(fixture_count(directory, "tmp"), 2);
+    assert_true(layout_sweep_temporary(layout, false, &count, &bytes, &error));
     assert_int_equal(count, 2);
     assert_int_equal(bytes, 5);
     g_autofree char *digest = digest_of("waybill", 7);
