@@ -437,9 +437,11 @@ StageResult image_build_run(Service *service, Job *job, GError **error)
     if (!build_load(&build, &unusable, &failure) && unusable)
         return build_fail(&build, unusable, error);
     g_autoptr(Image) image = NULL;
+    autofd lock = -1; /* gc must not find what is made here before the row that keeps it */
     if (!failure && build_start(&build, &failure)) {
         service_committed(service);
-        image = build_make(&build, &failure);
+        lock = layout_lock(service->images, false, &failure);
+        image = lock >= 0 ? build_make(&build, &failure) : NULL;
     }
     if (!image || !build_publish(&build, image, &failure) || !build_finish(&build, image, &failure))
         return build_fail(&build, event_of_error(service, failure, 0), error);

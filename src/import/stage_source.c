@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/io.h"
 #include "event/timeline.h"
 #include "image/reference.h"
 #include "import/pipeline.h"
@@ -247,6 +248,10 @@ StageResult stage_source(Import *import, GError **error)
         return result;
     int64_t copied = 0, reused = 0;
     g_autoptr(GError) failure = NULL;
+    /* gc must not find the copies before the row that keeps them. */
+    autofd lock = layout_lock(service->images, false, error);
+    if (lock < 0)
+        return STAGE_ERROR;
     progress_begin(&service->progress, source.image->size);
     bool done = image_copy(source.layout, source.image, service->images, &service->progress,
                            &copied, &reused, &source.fault, &failure);
