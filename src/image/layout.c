@@ -203,10 +203,16 @@ int layout_open_blob(const Layout *layout, const char *digest, GError **error)
     return path ? layout_open_file(layout, path, IMAGE_ERROR_NO_BLOB, error) : -1;
 }
 
-bool layout_has_blob(const Layout *layout, const char *digest, int64_t size)
+int64_t layout_blob_size(const Layout *layout, const char *digest)
 {
     autofd fd = layout_open_blob(layout, digest, NULL);
-    return fd >= 0 && (size < 0 || file_size(fd) == size);
+    return fd >= 0 ? file_size(fd) : -1;
+}
+
+bool layout_has_blob(const Layout *layout, const char *digest, int64_t size)
+{
+    int64_t there = layout_blob_size(layout, digest);
+    return there >= 0 && (size < 0 || there == size);
 }
 
 static bool fail_damaged(const Layout *layout, const char *digest, const char *found,

@@ -48,6 +48,8 @@ json_t *layout_resolve_digest(Layout *layout, const char *digest, GError **error
 
 /* By its size only; -1: of any size. */
 bool layout_has_blob(const Layout *layout, const char *digest, int64_t size);
+/* Bytes; -1: it is not there. */
+int64_t layout_blob_size(const Layout *layout, const char *digest);
 /* Opened for reading; -1: IMAGE_ERROR_NO_BLOB or IO_ERROR. */
 int layout_open_blob(const Layout *layout, const char *digest, GError **error);
 /* A small blob (JSON), verified against its digest; at most 4 MiB. */

@@ -126,7 +126,7 @@ Db *data_open_store(DataDirectory *data, GError **error)
     autofd opening = data_lock_opening(data, error);
     if (opening < 0)
         return NULL;
-    g_autofree char *path = data_path(data, "waybill.db");
+    g_autofree char *path = data_path(data, DATA_STORE);
     g_autoptr(Db) db = db_open_sqlite(path, data->busy_timeout_ms, error);
     int count;
     const Migration *migrations = schema_migrations(&count);

@@ -5,7 +5,9 @@
  *   leases                    byte N is locked while job N is worked on
  *   lock                      held while the store is opened and migrated; exclusively by `restore`
  *   reserve                   1 MiB, given up when the disk is full, so that the event that says so
- * can be written
+ *                             can be written
+ *   waybill.db.restoring      the store that `restore` is about to put in place
+ *   waybill.db.before-restore the one that it replaced
  *
  * Several processes use one data directory at once. File locks do not hold on network file systems:
  * those are refused. */
@@ -13,7 +15,10 @@
 
 #include "store/db.h"
 
-#define DATA_RESERVE_BYTES (1 << 20)
+#define DATA_RESERVE_BYTES  (1 << 20)
+#define DATA_STORE          "waybill.db"
+#define DATA_RESTORING      "waybill.db.restoring"
+#define DATA_BEFORE_RESTORE "waybill.db.before-restore"
 
 typedef struct {
     char *path; /* absolute */

@@ -1,0 +1,23 @@
+/* Inside of the doctor: what its checks share. */
+#pragma once
+
+#include "import/service.h"
+#include "upkeep/doctor.h"
+
+typedef struct {
+    const char *directory;
+    const Settings *settings;
+    bool zh;
+    GPtrArray *checks;
+    DataDirectory *data; /* NULL: it is not there, or cannot be used */
+    Db *db;              /* NULL: there is no store, or it cannot be used */
+} Doctor;
+
+/* Records what a check found. Takes mend over. */
+void doctor_add(Doctor *doctor, const char *id, DoctorStatus status, char *mend, const char *format,
+                ...) G_GNUC_PRINTF(5, 6);
+/* "1.5 GiB". The caller frees it. */
+char *doctor_size(int64_t bytes);
+
+/* What needs no data directory. */
+void doctor_machine(Doctor *doctor);

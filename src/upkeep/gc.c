@@ -1,0 +1,152 @@
+#include "upkeep/gc.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "upkeep/kept.h"
+
+#define TEMPORARY_AGE_S 60 /* who writes a small file is done, or dead, by then */
+
+typedef struct {
+    Service *service;
+    bool dry_run;
+    Kept *kept;
+    GPtrArray *garbage; /* of char *: digests, and names that are none */
+    GcResult *result;
+} Gc;
+
+static void gc_clear(Gc *gc)
+{
+    kept_free(gc->kept);
+    g_ptr_array_unref(gc->garbage);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Gc, gc_clear)
+
+/* -- the store -- */
+
+/* Digests of layers that files are remembered by, and that are not kept. */
+static GPtrArray *lost_digests(Gc *gc, GError **error)
+{
+    g_autoptr(GPtrArray) lost = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(DbRows) rows =
+        db_query(gc->service->db, error,
+                 "SELECT digest, count(*) FROM file_digests WHERE packed_as <> '' GROUP BY digest",
+                 "");
+    GError *failure = NULL;
+    while (rows && db_next(rows, &failure)) {
+        if (kept_has(gc->kept, db_text(rows, 0)))
+            continue;
+        g_ptr_array_add(lost, g_strdup(db_text(rows, 0)));
+        gc->result->digests += (int)db_int(rows, 1);
+    }
+    if (failure)
+        g_propagate_error(error, failure);
+    return rows && !failure ? g_steal_pointer(&lost) : NULL;
+}
+
+static bool digests_forget(Gc *gc, GError **error)
+{
+    g_autoptr(GPtrArray) lost = lost_digests(gc, error);
+    for (guint i = 0; lost && i < lost->len; i++)
+        if (!db_exec(gc->service->db, error,
+                     "DELETE FROM file_digests WHERE packed_as <> '' AND digest = $1", "s",
+                     lost->pdata[i]))
+            return false;
+    return lost != NULL;
+}
+
+/* One transaction: what is kept is what the store said at one moment, and no row outlives its
+ * blob. */
+static bool store_look(Gc *gc, GError **error)
+{
+    g_autoptr(DbTransaction) transaction = db_transaction(gc->service->db, error);
+    gc->kept = transaction ? kept_read(gc->service->db, gc->service->images, error) : NULL;
+    if (!gc->kept) {
+        if (transaction)
+            g_prefix_error(error, "nothing was removed: ");
+        return false;
+    }
+    /* A dry run ends in a rollback. */
+    return digests_forget(gc, error) && (gc->dry_run || db_commit(gc->service->db, error));
+}
+
+/* -- blobs -- */
+
+static bool blob_sort(const char *name, int64_t size, gpointer data, GError **error)
+{
+    Gc *gc = data;
+    if (kept_has(gc->kept, name)) {
+        gc->result->kept++;
+        gc->result->kept_bytes += size;
+    } else {
+        gc->result->blobs++;
+        gc->result->blob_bytes += size;
+        g_ptr_array_add(gc->garbage, g_strdup(name));
+    }
+    return true;
+}
+
+static bool blobs_remove(Gc *gc, GError **error)
+{
+    if (!layout_each_blob(gc->service->images, blob_sort, gc, error))
+        return false;
+    for (guint i = 0; i < gc->garbage->len && !gc->dry_run; i++)
+        if (!layout_remove_blob(gc->service->images, gc->garbage->pdata[i], error))
+            return false;
+    return true;
+}
+
+/* -- left-overs -- */
+
+/* What io_replace_file or an interrupted restore left in the data directory. */
+static bool is_left_over(int directory, const char *name, struct stat *status)
+{
+    bool replacement = g_str_has_suffix(name, ".tmp");
+    bool restoring = g_str_has_prefix(name, DATA_RESTORING);
+    if ((!replacement && !restoring) || fstatat(directory, name, status, AT_SYMLINK_NOFOLLOW) < 0 ||
+        !S_ISREG(status->st_mode))
+        return false;
+    /* No restore is under way: it would have the data directory for itself. */
+    return restoring || status->st_mtim.tv_sec + TEMPORARY_AGE_S < time(NULL);
+}
+
+static bool data_sweep(Gc *gc, GError **error)
+{
+    DataDirectory *data = gc->service->data;
+    g_autoptr(GDir) stream = g_dir_open(data->path, 0, error);
+    const char *name;
+    while (stream && (name = g_dir_read_name(stream))) {
+        struct stat status;
+        if (!is_left_over(data->fd, name, &status))
+            continue;
+        if (!gc->dry_run && unlinkat(data->fd, name, 0) < 0 && errno != ENOENT)
+            return io_fail(error, errno, "%s/%s", data->path, name);
+        gc->result->temporary++;
+        gc->result->temporary_bytes += status.st_size;
+    }
+    return stream != NULL;
+}
+
+bool gc_run(Service *service, bool dry_run, GcResult *result, GError **error)
+{
+    *result = (GcResult){0};
+    g_auto(Gc) gc = {.service = service,
+                     .dry_run = dry_run,
+                     .garbage = g_ptr_array_new_with_free_func(g_free),
+                     .result = result};
+    autofd lock = layout_lock(service->images, true, error);
+    if (lock < 0 || !store_look(&gc, error))
+        return false;
+    /* index.json first: it never names a blob that is gone, wherever this ends. */
+    if (!dry_run && !service_write_index(service, error))
+        return false;
+    return blobs_remove(&gc, error) &&
+           layout_sweep_temporary(service->images, dry_run, &result->temporary,
+                                  &result->temporary_bytes, error) &&
+           data_sweep(&gc, error);
+}

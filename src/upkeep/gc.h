@@ -1,0 +1,18 @@
+/* Removes what nothing refers to: blobs that no model and no runtime needs (kept.h), left-overs of
+ * writers that are gone, and what the store remembers about layers that are gone.
+ *
+ * It holds the layout's lock alone, so that it never meets a blob whose row is still to be
+ * written. */
+#pragma once
+
+#include "import/service.h"
+
+typedef struct {
+    int blobs, temporary, kept; /* how many; temporary: left-over files */
+    int digests;                /* files whose layer is gone: they will be read again */
+    int64_t blob_bytes, temporary_bytes, kept_bytes;
+} GcResult;
+
+/* dry_run: counts, and changes nothing. IMAGE_ERROR: a runtime cannot be read, and nothing was
+ * removed. */
+bool gc_run(Service *service, bool dry_run, GcResult *result, GError **error);
