@@ -1,0 +1,50 @@
+#include "upkeep/gc.h"
+
+#include "command/command.h"
+
+static json_t *result_json(const GcResult *result, bool dry_run)
+{
+    return json_pack("{s:b, s:i, s:I, s:i, s:I, s:i, s:i, s:I}", "dry_run", dry_run, "blobs",
+                     result->blobs, "blob_bytes", (json_int_t)result->blob_bytes, "temporary_files",
+                     result->temporary, "temporary_bytes", (json_int_t)result->temporary_bytes,
+                     "forgotten_files", result->digests, "kept_blobs", result->kept, "kept_bytes",
+                     (json_int_t)result->kept_bytes);
+}
+
+static void result_print(const Terminal *terminal, const GcResult *result, bool dry_run)
+{
+    g_autofree char *blobs = format_bytes(result->blob_bytes);
+    g_autofree char *temporary = format_bytes(result->temporary_bytes);
+    g_autofree char *kept = format_bytes(result->kept_bytes);
+    if (terminal->language == LANGUAGE_ZH)
+        fprintf(terminal->out, "%s %d 个 blob(%s)、%d 个遗留文件(%s);保留 %d 个 blob(%s)\n",
+                dry_run ? "将删除" : "已删除", result->blobs, blobs, result->temporary, temporary,
+                result->kept, kept);
+    else
+        fprintf(terminal->out, "%s %d blobs (%s) and %d left-over files (%s); kept %d blobs (%s)\n",
+                dry_run ? "would remove" : "removed", result->blobs, blobs, result->temporary,
+                temporary, result->kept, kept);
+}
+
+int command_gc(Session *session, int argc, char **argv)
+{
+    gboolean json = FALSE, dry_run = FALSE;
+    const GOptionEntry entries[] = {{"dry-run", 'n', 0, G_OPTION_ARG_NONE, &dry_run,
+                                     "Count, and remove nothing", NULL},
+                                    {"json", 0, 0, G_OPTION_ARG_NONE, &json, "One object", NULL},
+                                    {NULL}};
+    int status = session_parse(session, command_find("gc"), entries, &argc, &argv, 0, 0);
+    if (status >= 0)
+        return status;
+    if (!session_open(session, false))
+        return EXIT_UNREACHABLE;
+    g_autoptr(GError) error = NULL;
+    GcResult result;
+    if (!gc_run(session->service, dry_run, &result, &error))
+        return complain_of(error);
+    if (json)
+        print_json_line(result_json(&result, dry_run));
+    else if (!session->quiet)
+        result_print(&session->out, &result, dry_run);
+    return EXIT_DONE;
+}

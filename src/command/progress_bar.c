@@ -1,0 +1,133 @@
+#include "command/progress_bar.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include "base/clock.h"
+
+#define STEP_MS   100
+#define MOST_CELL 40
+
+struct ProgressBar {
+    const Terminal *terminal;
+    Progress *progress;
+    pthread_mutex_t lock; /* of the terminal's line */
+    pthread_t thread;
+    bool running, drawn;
+    atomic_bool end;
+    int64_t began; /* of the copy that is drawn; 0: none is under way */
+};
+
+static void bar_clear(ProgressBar *bar)
+{
+    if (bar->drawn)
+        fputs("\r\033[K", bar->terminal->out);
+    fflush(bar->terminal->out);
+    bar->drawn = false;
+}
+
+/* "1.2 GiB / 4.0 GiB  340 MiB/s  0:09 left" */
+static char *bar_text(const ProgressBar *bar, int64_t done, int64_t total, int64_t elapsed_ms)
+{
+    g_autofree char *have = format_bytes(done), *all = format_bytes(total);
+    int64_t rate = elapsed_ms > 0 ? done * 1000 / elapsed_ms : 0;
+    g_autofree char *speed = format_bytes(rate);
+    bool zh = bar->terminal->language == LANGUAGE_ZH;
+    if (elapsed_ms < 1000 || rate == 0)
+        return g_strdup_printf("%s / %s", have, all);
+    int64_t seconds = (total - done) / rate;
+    return g_strdup_printf(zh ? "%s / %s  %s/s  约剩 %d:%02d" : "%s / %s  %s/s  %d:%02d left", have,
+                           all, speed, (int)(seconds / 60), (int)(seconds % 60));
+}
+
+static void bar_draw(ProgressBar *bar)
+{
+    int64_t total = bar->progress->bytes_total, done = MIN(bar->progress->bytes_done, total);
+    int64_t now = clock_monotonic_ms();
+    if (total <= 0) {
+        bar->began = 0;
+        bar_clear(bar);
+        return;
+    }
+    if (!bar->began)
+        bar->began = now;
+    g_autofree char *text = bar_text(bar, done, total, now - bar->began);
+    int cells = CLAMP(bar->terminal->width - text_width(text) - 12, 0, MOST_CELL);
+    int filled = (int)(cells * done / total);
+    g_autofree char *full = g_strnfill((gsize)filled, '#');
+    g_autofree char *rest = g_strnfill((gsize)(cells - filled), '.');
+    fprintf(bar->terminal->out, "\r\033[K  %s%s %3d %%  %s", full, rest, (int)(100 * done / total),
+            text);
+    fflush(bar->terminal->out);
+    bar->drawn = true;
+}
+
+static void *bar_run(void *data)
+{
+    ProgressBar *bar = data;
+    while (!bar->end) {
+        pthread_mutex_lock(&bar->lock);
+        bar_draw(bar);
+        pthread_mutex_unlock(&bar->lock);
+        g_usleep(STEP_MS * 1000);
+    }
+    return NULL;
+}
+
+ProgressBar *progress_bar_new(const Terminal *terminal, Progress *progress, bool shown)
+{
+    ProgressBar *bar = g_new0(ProgressBar, 1);
+    bar->terminal = terminal;
+    bar->progress = progress;
+    pthread_mutex_init(&bar->lock, NULL);
+    if (shown && terminal->is_terminal)
+        bar->running = pthread_create(&bar->thread, NULL, bar_run, bar) == 0;
+    return bar;
+}
+
+void progress_bar_free(ProgressBar *bar)
+{
+    if (!bar)
+        return;
+    bar->end = true;
+    if (bar->running)
+        pthread_join(bar->thread, NULL);
+    bar_clear(bar);
+    pthread_mutex_destroy(&bar->lock);
+    g_free(bar);
+}
+
+void progress_bar_hide(ProgressBar *bar)
+{
+    pthread_mutex_lock(&bar->lock);
+    bar_clear(bar);
+}
+
+void progress_bar_show(ProgressBar *bar)
+{
+    pthread_mutex_unlock(&bar->lock);
+}
+
+/* -- Ctrl-C -- */
+
+static Progress *interrupted_progress;
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int signal_number)
+{
+    interrupted = signal_number;
+    interrupted_progress->stop = true;
+}
+
+void interrupt_catch(Progress *progress)
+{
+    struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND};
+    interrupted_progress = progress;
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+bool interrupt_seen(void)
+{
+    return interrupted != 0;
+}

@@ -1,0 +1,22 @@
+/* What a long work shows on a terminal, and how Ctrl-C ends it.
+ *
+ * The bar is drawn by a thread of its own while the progress counts bytes, and is gone while it
+ * does not. */
+#pragma once
+
+#include "base/progress.h"
+#include "command/terminal.h"
+
+typedef struct ProgressBar ProgressBar;
+/* shown false: nothing is ever drawn, as on a terminal that is none. */
+ProgressBar *progress_bar_new(const Terminal *terminal, Progress *progress, bool shown);
+void progress_bar_free(ProgressBar *bar);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ProgressBar, progress_bar_free)
+
+/* Between these two the terminal's line is free for rows. */
+void progress_bar_hide(ProgressBar *bar);
+void progress_bar_show(ProgressBar *bar);
+
+/* The first Ctrl-C (or SIGTERM) sets progress->stop, the second one kills. */
+void interrupt_catch(Progress *progress);
+bool interrupt_seen(void);
