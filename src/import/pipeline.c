@@ -189,6 +189,8 @@ Event *event_of_error(Service *service, const GError *error, int64_t needed)
     if (error->domain == IO_ERROR)
         event_with(event, "{s:i}", "errno", error->code);
     if (strcmp(kind, "disk_full") == 0) {
+        if (!data_make_reserve(service->data))
+            needed += DATA_RESERVE_BYTES + DATA_ROOM_BYTES;
         event_with(event, "{s:I, s:s}", "free", (json_int_t)data_free_bytes(service->data),
                    "volume", "data directory");
         if (needed > 0)

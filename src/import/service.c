@@ -1,8 +1,10 @@
 #include "import/service.h"
 
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/io.h"
 #include "image/reference.h"
 
 Service *service_open(const char *directory, bool create, const Settings *settings, GError **error)
@@ -35,6 +37,11 @@ void service_committed(Service *service)
 {
     if (service->committed)
         service->committed(service->committed_data);
+}
+
+bool service_has_room(Service *service, GError **error)
+{
+    return data_make_reserve(service->data) || io_fail(error, ENOSPC, "%s", service->data->path);
 }
 
 static LayoutEntry *entry_new(char *name, DbRows *rows, int column)
@@ -96,6 +103,7 @@ static GPtrArray *index_entries(gpointer data, GError **error)
 
 bool service_write_index(Service *service, GError **error)
 {
+    data_make_room(service->data);
     return layout_write_index(service->images, index_entries, service, error);
 }
 

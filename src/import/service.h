@@ -25,6 +25,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Service, service_free)
 
 void service_committed(Service *service);
 
+/* Asked before blobs are written. False (IO_ERROR, ENOSPC): the disk is so full that the reserve is
+ * spent, and what it was given up for needs the rest. */
+bool service_has_room(Service *service, GError **error);
+
 /* index.json of the layout, from the store: every image that a model has now, and the runtimes'
  * base images. */
 bool service_write_index(Service *service, GError **error);

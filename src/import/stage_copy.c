@@ -214,8 +214,10 @@ static StageResult copy_pack(Copy *copy, const LayerPlan *plan, int position, GE
         int64_t read_at_ns = g_get_real_time() * 1000;
         Event *finding = NULL;
         g_autoptr(GError) failure = NULL;
-        g_autoptr(Layer) layer = layer_write(plan, import->package, import->service->images,
-                                             &import->service->progress, &finding, &failure);
+        g_autoptr(Layer) layer = service_has_room(import->service, &failure)
+                                     ? layer_write(plan, import->package, import->service->images,
+                                                   &import->service->progress, &finding, &failure)
+                                     : NULL;
         if (finding)
             return import_fail(import, "copy", events_new(finding, NULL), error);
         if (!layer && g_error_matches(failure, G_IO_ERROR, G_IO_ERROR_CANCELLED))

@@ -253,7 +253,8 @@ StageResult stage_source(Import *import, GError **error)
     if (lock < 0)
         return STAGE_ERROR;
     progress_begin(&service->progress, source.image->size);
-    bool done = image_copy(source.layout, source.image, service->images, &service->progress,
+    bool done = service_has_room(service, &failure) &&
+                image_copy(source.layout, source.image, service->images, &service->progress,
                            &copied, &reused, &source.fault, &failure);
     progress_end(&service->progress);
     if (!done)

@@ -186,8 +186,7 @@ static bool runtime_is_known(Service *service, const ImportRequest *request, GEr
     return false;
 }
 
-static bool submit_in_transaction(Service *service, ImportRequest *request, Submission *submission,
-                                  GError **error)
+bool import_submit(Service *service, ImportRequest *request, Submission *submission, GError **error)
 {
     g_autoptr(DbTransaction) transaction = db_transaction(service->db, error);
     g_autoptr(Model) model = NULL;
@@ -200,22 +199,6 @@ static bool submit_in_transaction(Service *service, ImportRequest *request, Subm
               : !submit_new(service, request, version, submission, error))
         return false;
     return db_commit(service->db, error);
-}
-
-bool import_submit(Service *service, ImportRequest *request, Submission *submission, GError **error)
-{
-    g_autoptr(GError) failure = NULL;
-    bool done = submit_in_transaction(service, request, submission, &failure);
-    if (!done && error_is_full_disk(failure)) {
-        g_clear_error(&failure);
-        submission_clear(submission);
-        data_release_reserve(
-            service->data); /* so that the import's own event can say that the disk is full */
-        done = submit_in_transaction(service, request, submission, &failure);
-    }
-    if (failure)
-        g_propagate_error(error, g_steal_pointer(&failure));
-    return done;
 }
 
 /* -- retry, cancel, delete -- */
@@ -233,8 +216,8 @@ static bool retry_failed(Service *service, const Model *model, const char *actor
     return submit_attempt(service, model->id, model->attempt + 1, request, submission, error);
 }
 
-static bool retry_in_transaction(Service *service, const Model *model, const char *actor,
-                                 Submission *submission, GError **error)
+bool import_retry(Service *service, const Model *model, const char *actor, Submission *submission,
+                  GError **error)
 {
     bool worked_on;
     g_autoptr(DbTransaction) transaction = db_transaction(service->db, error);
@@ -253,22 +236,6 @@ static bool retry_in_transaction(Service *service, const Model *model, const cha
     bool done = model_is(now, "running") ? submit_resumed(service, now, submission, error)
                                          : retry_failed(service, now, actor, submission, error);
     return done && db_commit(service->db, error);
-}
-
-bool import_retry(Service *service, const Model *model, const char *actor, Submission *submission,
-                  GError **error)
-{
-    g_autoptr(GError) failure = NULL;
-    bool done = retry_in_transaction(service, model, actor, submission, &failure);
-    if (!done && error_is_full_disk(failure)) {
-        g_clear_error(&failure);
-        submission_clear(submission);
-        data_release_reserve(service->data);
-        done = retry_in_transaction(service, model, actor, submission, &failure);
-    }
-    if (failure)
-        g_propagate_error(error, g_steal_pointer(&failure));
-    return done;
 }
 
 static bool cancel_ask(Service *service, const Model *model, const char *actor, bool *running,

@@ -108,6 +108,11 @@ char *data_path(const DataDirectory *data, const char *name)
     return g_build_filename(data->path, name, NULL);
 }
 
+static void make_room(gpointer data)
+{
+    data_make_room(data);
+}
+
 /* Making and migrating a store are for one process at a time: SQLite's own lock does not cover the
  * switch to WAL. */
 static int data_lock_opening(DataDirectory *data, GError **error)
@@ -123,11 +128,14 @@ static int data_lock_opening(DataDirectory *data, GError **error)
 
 Db *data_open_store(DataDirectory *data, GError **error)
 {
+    data_make_room(data);
     autofd opening = data_lock_opening(data, error);
     if (opening < 0)
         return NULL;
     g_autofree char *path = data_path(data, DATA_STORE);
     g_autoptr(Db) db = db_open_sqlite(path, data->busy_timeout_ms, error);
+    if (db)
+        db_before_writing(db, make_room, data);
     int count;
     const Migration *migrations = schema_migrations(&count);
     if (!db || !schema_migrate(db, migrations, count, path, error))
@@ -140,15 +148,25 @@ void data_release_reserve(DataDirectory *data)
     unlinkat(data->fd, "reserve", 0);
 }
 
-void data_make_reserve(DataDirectory *data)
+void data_make_room(DataDirectory *data)
+{
+    if (data_free_bytes(data) < DATA_ROOM_BYTES)
+        data_release_reserve(data);
+}
+
+/* Made only where that leaves room: what is given up at once would be made again and again. */
+bool data_make_reserve(DataDirectory *data)
 {
     struct stat about;
     if (fstatat(data->fd, "reserve", &about, 0) == 0 && about.st_size >= DATA_RESERVE_BYTES)
-        return;
+        return true;
+    if (data_free_bytes(data) < DATA_RESERVE_BYTES + DATA_ROOM_BYTES)
+        return false;
     autofd fd = openat(data->fd, "reserve", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    /* A failure is no fault of its own: there is no room now, and the next start tries again. */
-    if (fd >= 0 && posix_fallocate(fd, 0, DATA_RESERVE_BYTES) != 0)
-        unlinkat(data->fd, "reserve", 0);
+    if (fd >= 0 && posix_fallocate(fd, 0, DATA_RESERVE_BYTES) == 0)
+        return true;
+    unlinkat(data->fd, "reserve", 0);
+    return false;
 }
 
 int64_t data_free_bytes(const DataDirectory *data)

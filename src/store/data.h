@@ -4,8 +4,8 @@
  *   images/                   an OCI image layout
  *   leases                    byte N is locked while job N is worked on
  *   lock                      held while the store is opened and migrated; exclusively by `restore`
- *   reserve                   1 MiB, given up when the disk is full, so that the event that says so
- *                             can be written
+ *   reserve                   1 MiB, given up when the disk is full, so that the store can be
+ *                             opened and the event that says so be written
  *   waybill.db.restoring      the store that `restore` is about to put in place
  *   waybill.db.before-restore the one that it replaced
  *
@@ -16,6 +16,7 @@
 #include "store/db.h"
 
 #define DATA_RESERVE_BYTES  (1 << 20)
+#define DATA_ROOM_BYTES     (256 << 10) /* what opening the store and a transaction may need */
 #define DATA_STORE          "waybill.db"
 #define DATA_RESTORING      "waybill.db.restoring"
 #define DATA_BEFORE_RESTORE "waybill.db.before-restore"
@@ -42,8 +43,11 @@ char *data_path(const DataDirectory *data, const char *name);
 /* NULL, or the name of the file system when file locks do not hold on it ("nfs", "smb"). */
 const char *data_network_file_system(int fd);
 
-/* Gives the reserve up so that small writes succeed on a full disk; makes it again when there is
- * room. */
+/* Gives the reserve up so that small writes succeed on a full disk. Every transaction of a store
+ * that data_open_store opened does so by itself when less than DATA_ROOM_BYTES are free. */
 void data_release_reserve(DataDirectory *data);
-void data_make_reserve(DataDirectory *data);
+void data_make_room(DataDirectory *data);
+/* Makes it again when there is room. False: it is not there. What writes blobs asks first, so that
+ * the reserve is not spent on them. */
+bool data_make_reserve(DataDirectory *data);
 int64_t data_free_bytes(const DataDirectory *data);

@@ -30,6 +30,8 @@ Db *db_open_sqlite(const char *path, int busy_timeout_ms, GError **error);
 void db_free(Db *db);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Db, db_free)
 
+/* Called before each transaction begins. */
+void db_before_writing(Db *db, void (*call)(gpointer data), gpointer data);
 bool db_begin(Db *db, GError **error);
 bool db_commit(Db *db, GError **error);
 /* Does nothing outside of a transaction. */

@@ -14,6 +14,8 @@ struct Db {
     char *path;
     GHashTable *prepared; /* SQL text -> sqlite3_stmt, those not in use */
     bool in_transaction;
+    void (*before_writing)(gpointer data);
+    gpointer before_writing_data;
 };
 
 struct DbRows {
@@ -33,6 +35,8 @@ static DbError db_error_code(sqlite3 *sqlite, int result)
     case SQLITE_FULL:
         return DB_ERROR_FULL;
     case SQLITE_IOERR: {
+        if (result == SQLITE_IOERR_SHMSIZE) /* which leaves no errno: it could not grow the file */
+            return DB_ERROR_FULL;
         int code = sqlite ? sqlite3_system_errno(sqlite) : 0;
         return code == ENOSPC || code == EDQUOT ? DB_ERROR_FULL : DB_ERROR_FAILED;
     }
@@ -48,8 +52,9 @@ static DbError db_error_code(sqlite3 *sqlite, int result)
 
 static bool db_fail(Db *db, int result, GError **error)
 {
-    g_set_error(error, DB_ERROR, db_error_code(db->sqlite, result), "store %s: %s", db->path,
-                sqlite3_errmsg(db->sqlite));
+    DbError code = db_error_code(db->sqlite, result);
+    g_set_error(error, DB_ERROR, code, "store %s: %s", db->path,
+                code == DB_ERROR_FULL ? "the disk is full" : sqlite3_errmsg(db->sqlite));
     return false;
 }
 
@@ -99,9 +104,17 @@ bool db_script(Db *db, const char *sql, GError **error)
     return result == SQLITE_OK || db_fail(db, result, error);
 }
 
+void db_before_writing(Db *db, void (*call)(gpointer data), gpointer data)
+{
+    db->before_writing = call;
+    db->before_writing_data = data;
+}
+
 bool db_begin(Db *db, GError **error)
 {
     g_return_val_if_fail(!db->in_transaction, false);
+    if (db->before_writing)
+        db->before_writing(db->before_writing_data);
     db->in_transaction = db_script(db, "BEGIN IMMEDIATE", error);
     return db->in_transaction;
 }
