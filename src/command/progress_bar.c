@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include "base/clock.h"
+#include "base/pause.h"
 
 #define STEP_MS   100
 #define MOST_CELL 40
@@ -14,7 +15,7 @@ struct ProgressBar {
     pthread_mutex_t lock; /* of the terminal's line */
     pthread_t thread;
     bool running, drawn;
-    atomic_bool end;
+    Pause pause; /* between two drawings */
     int64_t began; /* of the copy that is drawn; 0: none is under way */
 };
 
@@ -65,11 +66,10 @@ static void bar_draw(ProgressBar *bar)
 static void *bar_run(void *data)
 {
     ProgressBar *bar = data;
-    while (!bar->end) {
+    while (!pause_wait(&bar->pause, STEP_MS)) {
         pthread_mutex_lock(&bar->lock);
         bar_draw(bar);
         pthread_mutex_unlock(&bar->lock);
-        g_usleep(STEP_MS * 1000);
     }
     return NULL;
 }
@@ -80,6 +80,7 @@ ProgressBar *progress_bar_new(const Terminal *terminal, Progress *progress, bool
     bar->terminal = terminal;
     bar->progress = progress;
     pthread_mutex_init(&bar->lock, NULL);
+    pause_init(&bar->pause);
     if (shown && terminal->is_terminal)
         bar->running = pthread_create(&bar->thread, NULL, bar_run, bar) == 0;
     return bar;
@@ -89,10 +90,11 @@ void progress_bar_free(ProgressBar *bar)
 {
     if (!bar)
         return;
-    bar->end = true;
+    pause_end(&bar->pause);
     if (bar->running)
         pthread_join(bar->thread, NULL);
     bar_clear(bar);
+    pause_clear(&bar->pause);
     pthread_mutex_destroy(&bar->lock);
     g_free(bar);
 }

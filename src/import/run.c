@@ -5,11 +5,13 @@
 
 #include "base/clock.h"
 #include "base/io.h"
+#include "base/pause.h"
 #include "config.h"
 #include "event/timeline.h"
 #include "import/pipeline.h"
 
-#define WATCH_MS 200
+#define WATCH_MS  200
+#define CANCEL_MS 50
 
 typedef struct {
     const char *name;  /* of its row: what a closed stage is known by */
@@ -224,14 +226,16 @@ typedef struct {
     const char *model_id;
     pthread_t thread;
     bool running;
-    atomic_bool end;
+    Pause pause;
 } CancelWatch;
 
 static void *cancel_watch_run(void *data)
 {
     CancelWatch *watch = data;
+    if (pause_wait(&watch->pause, CANCEL_MS)) /* a short import needs no second connection */
+        return NULL;
     g_autoptr(Db) db = data_open_store(watch->service->data, NULL);
-    for (int64_t version = -1; db && !watch->end; g_usleep(WATCH_MS * 250)) {
+    for (int64_t version = -1; db && !pause_wait(&watch->pause, CANCEL_MS);) {
         int64_t now = db_data_version(db), cancelled = 0;
         if (now == version)
             continue;
@@ -248,15 +252,17 @@ static void *cancel_watch_run(void *data)
 
 static void cancel_watch_start(CancelWatch *watch)
 {
+    pause_init(&watch->pause);
     /* Without the thread a cancel is still seen, at the next stage. */
     watch->running = pthread_create(&watch->thread, NULL, cancel_watch_run, watch) == 0;
 }
 
 static void cancel_watch_stop(CancelWatch *watch)
 {
-    watch->end = true;
+    pause_end(&watch->pause);
     if (watch->running)
         pthread_join(watch->thread, NULL);
+    pause_clear(&watch->pause);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CancelWatch, cancel_watch_stop)
 
