@@ -22,13 +22,15 @@
 #include "base/io.h"
 #include "image/layout_private.h"
 
-#define WRITE_BEHIND (INT64_C(8) << 20) /* bytes */
+#define WRITE_BEHIND (INT64_C(8) << 20)  /* bytes that are handed to the disk at once */
+#define DROP_BEHIND  (INT64_C(32) << 20) /* bytes that stay in the page cache meanwhile */
 
 struct BlobWriter {
     Layout *layout;
     char *name; /* in tmp/; NULL once it is published */
     int fd;
-    int64_t size, started; /* bytes written; those of them that are on their way to the disk */
+    /* Bytes written; those of them on their way to the disk; those that have left the cache. */
+    int64_t size, started, dropped;
 };
 
 typedef DIR Directory;
@@ -92,7 +94,11 @@ BlobWriter *layout_begin_blob(Layout *layout, GError **error)
 }
 
 /* Keeps the disk busy while the rest is still being read, so that the fsync at the end has little
- * left to do. A hint: its failure will be the fsync's. */
+ * left to do, and gives the page cache back what is on the disk. Without that a model of many
+ * gigabytes pushes out what others have cached, and every one of its bytes goes through a page that
+ * is new: on a virtual machine whose host lends memory only while it is used, that costs several
+ * times the copying itself (measured: 8.7 s of 1.4). Hints: a failure of them will be the fsync's.
+ */
 static void write_behind(BlobWriter *writer)
 {
     if (writer->size - writer->started < WRITE_BEHIND)
@@ -100,6 +106,14 @@ static void write_behind(BlobWriter *writer)
     sync_file_range(writer->fd, writer->started, writer->size - writer->started,
                     SYNC_FILE_RANGE_WRITE);
     writer->started = writer->size;
+    if (writer->size - writer->dropped < DROP_BEHIND + WRITE_BEHIND)
+        return;
+    int64_t length = writer->size - DROP_BEHIND - writer->dropped;
+    sync_file_range(writer->fd, writer->dropped, length,
+                    SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
+                        SYNC_FILE_RANGE_WAIT_AFTER);
+    posix_fadvise(writer->fd, writer->dropped, length, POSIX_FADV_DONTNEED);
+    writer->dropped += length;
 }
 
 bool blob_writer_write(BlobWriter *writer, const void *data, size_t size, GError **error)
