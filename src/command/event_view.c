@@ -76,6 +76,18 @@ static char *evidence_note(const Terminal *terminal, const json_t *evidence, con
     return g_string_free(note, FALSE);
 }
 
+/* Behind the message where it fits, else beneath it; ends the line in any case. */
+static void print_note(const Terminal *terminal, const char *note, int column, int indent)
+{
+    bool beneath = terminal->width && column + 2 + text_width(note) > terminal->width - 1;
+    if (*note && beneath)
+        fprintf(terminal->out, "\n%*s", indent - 2, "");
+    if (*note)
+        fprintf(terminal->out, "  %s%s%s", terminal_color(terminal, COLOR_DIM), note,
+                terminal_plain(terminal));
+    fputc('\n', terminal->out);
+}
+
 static void print_line(const Terminal *terminal, int indent, const char *label, const char *text)
 {
     if (!*text)
@@ -184,10 +196,10 @@ void event_view_print(const Terminal *terminal, const json_t *event)
             terminal_color(terminal, color), type_column, terminal_plain(terminal), stage_column);
     g_autofree char *note =
         problem ? g_strdup("") : evidence_note(terminal, json_object_get(event, "evidence"), event);
-    g_autofree char *line = *note ? g_strconcat(message, "  ", note, NULL) : g_strdup(message);
     fputs(problem ? terminal_color(terminal, COLOR_BOLD) : "", terminal->out);
-    terminal_wrap(terminal, line, indent);
+    int column = terminal_wrap_open(terminal, message, indent);
     fputs(problem ? terminal_plain(terminal) : "", terminal->out);
+    print_note(terminal, note, column, indent);
     if (problem)
         print_problem(terminal, event, 4);
 }

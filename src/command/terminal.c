@@ -85,7 +85,7 @@ static size_t word_length(const char *text)
     return (size_t)(at - text);
 }
 
-void terminal_wrap(const Terminal *terminal, const char *text, int indent)
+int terminal_wrap_open(const Terminal *terminal, const char *text, int indent)
 {
     int column = indent;
     while (*text) {
@@ -100,6 +100,12 @@ void terminal_wrap(const Terminal *terminal, const char *text, int indent)
         column += text_width(shown);
         text += length;
     }
+    return column;
+}
+
+void terminal_wrap(const Terminal *terminal, const char *text, int indent)
+{
+    terminal_wrap_open(terminal, text, indent);
     fputc('\n', terminal->out);
 }
 

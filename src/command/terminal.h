@@ -39,6 +39,8 @@ char *text_fit(const char *text, int width);
 /* Prints text wrapped at the terminal's width, each line after the first indented. Breaks at
  * spaces, and between wide characters. */
 void terminal_wrap(const Terminal *terminal, const char *text, int indent);
+/* The same without the end of the last line: the column where it stands. */
+int terminal_wrap_open(const Terminal *terminal, const char *text, int indent);
 
 /* The caller frees these. */
 char *format_bytes(int64_t bytes); /* "2.0 GiB" */
