@@ -34,7 +34,7 @@ static void backup_print(const Session *session, const Backup *backup, const cha
     if (session->quiet)
         return;
     printf(chinese ? "%s %s:%d 个模型版本,%d 个运行时,%d 条事件,%d 个 blob(%s)\n"
-                   : "%s %s: %d model versions, %d runtimes, %d events, %d blobs (%s)\n",
+                   : "%s %s: model versions %d, runtimes %d, events %d, blobs %d (%s)\n",
            chinese ? zh : en, time, (int)backup->models, (int)backup->runtimes, (int)backup->events,
            (int)backup->blobs, size);
 }

@@ -21,7 +21,7 @@ static void result_print(const Terminal *terminal, const GcResult *result, bool 
                 dry_run ? "将删除" : "已删除", result->blobs, blobs, result->temporary, temporary,
                 result->kept, kept);
     else
-        fprintf(terminal->out, "%s %d blobs (%s) and %d left-over files (%s); kept %d blobs (%s)\n",
+        fprintf(terminal->out, "%s blobs: %d (%s), left-over files: %d (%s); kept blobs: %d (%s)\n",
                 dry_run ? "would remove" : "removed", result->blobs, blobs, result->temporary,
                 temporary, result->kept, kept);
 }

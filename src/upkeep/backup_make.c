@@ -230,10 +230,11 @@ static bool blobs_copy(Making *making, GError **error)
 static bool backup_publish(Making *making, const Backup *backup, GError **error)
 {
     json_auto_t *object = backup_json(backup);
-    char *text = json_dumps(object, JSON_INDENT(2));
+    char *json = json_dumps(object, JSON_INDENT(2));
+    g_autofree char *text = g_strconcat(json, "\n", NULL);
+    free(json);
     bool done = io_replace_file(making->directory, BACKUP_FILE, text, strlen(text), 0600, error) &&
                 io_sync_directory(making->directory, error);
-    free(text);
     if (!done)
         return false;
     if (renameat(making->parent, making->partial, making->parent, making->name) < 0)

@@ -70,7 +70,7 @@ static void check_sha256(Doctor *doctor)
     int64_t began = g_get_monotonic_time();
     for (size_t done = 0; done < SPEED_BYTES; done += SPEED_CHUNK)
         digest_update(digest, chunk, SPEED_CHUNK);
-    g_autofree char *unused = digest_finish(digest);
+    g_free(digest_finish(digest));
     int64_t took = MAX(g_get_monotonic_time() - began, 1);
     int64_t rate = (int64_t)SPEED_BYTES * 1000000 / took;
     g_autofree char *speed = doctor_size(rate);
