@@ -92,11 +92,10 @@ static bool entries_of_runtimes(Db *db, GPtrArray *entries, GError **error)
 
 static GPtrArray *index_entries(gpointer data, GError **error)
 {
-    Service *service = data;
+    Db *db = data;
     g_autoptr(GPtrArray) entries =
         g_ptr_array_new_with_free_func((GDestroyNotify)layout_entry_free);
-    if (!entries_of_models(service->db, entries, error) ||
-        !entries_of_runtimes(service->db, entries, error))
+    if (!entries_of_models(db, entries, error) || !entries_of_runtimes(db, entries, error))
         return NULL;
     return g_steal_pointer(&entries);
 }
@@ -104,12 +103,17 @@ static GPtrArray *index_entries(gpointer data, GError **error)
 bool service_write_index(Service *service, GError **error)
 {
     data_make_room(service->data);
-    return layout_write_index(service->images, index_entries, service, error);
+    return images_write_index(service->images, service->db, error);
 }
 
-bool service_index_is_current(Service *service, bool *current, GError **error)
+bool images_write_index(Layout *images, Db *db, GError **error)
 {
-    return layout_index_is_current(service->images, index_entries, service, current, error);
+    return layout_write_index(images, index_entries, db, error);
+}
+
+bool images_index_is_current(Layout *images, Db *db, bool *current, GError **error)
+{
+    return layout_index_is_current(images, index_entries, db, current, error);
 }
 
 char *service_image_address(const Service *service, const char *project, const char *name,

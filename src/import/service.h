@@ -32,7 +32,9 @@ bool service_has_room(Service *service, GError **error);
 /* index.json of the layout, from the store: every image that a model has now, and the runtimes'
  * base images. */
 bool service_write_index(Service *service, GError **error);
-bool service_index_is_current(Service *service, bool *current, GError **error);
+/* The same of a layout and a store that are nobody's data directory, such as a backup's. */
+bool images_write_index(Layout *images, Db *db, GError **error);
+bool images_index_is_current(Layout *images, Db *db, bool *current, GError **error);
 /* oci:DIR:PROJECT/REPOSITORY:VERSION. The caller frees it. */
 char *service_image_address(const Service *service, const char *project, const char *name,
                             const char *version);

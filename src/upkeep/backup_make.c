@@ -221,8 +221,7 @@ static bool blobs_copy(Making *making, GError **error)
     for (guint i = 0; done && i < making->kept->blobs->len; i++)
         done = blob_copy(making, making->kept->blobs->pdata[i], error);
     progress_end(progress);
-    Service copy = {.db = making->db, .images = making->images};
-    return done && service_write_index(&copy, error);
+    return done && images_write_index(making->images, making->db, error);
 }
 
 /* -- */

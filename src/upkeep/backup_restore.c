@@ -239,8 +239,7 @@ static bool store_put(Restoring *restoring, GError **error)
 static bool index_write(Restoring *restoring, GError **error)
 {
     g_autoptr(Db) db = data_open_store(restoring->data, error);
-    Service service = {.data = restoring->data, .db = db, .images = restoring->to};
-    return db && service_write_index(&service, error);
+    return db && images_write_index(restoring->to, db, error);
 }
 
 Backup *backup_restore(const char *source, const char *data_directory, const Settings *settings,

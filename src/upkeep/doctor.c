@@ -210,24 +210,23 @@ static void check_store(Doctor *doctor)
 
 /* -- the images -- */
 
-static bool index_is_current(Service *service, bool *current, GError **error)
+static bool index_is_current(Doctor *doctor, Layout *images, bool *current, GError **error)
 {
-    if (!service_index_is_current(service, current, error))
+    if (!images_index_is_current(images, doctor->db, current, error))
         return false;
     if (*current)
         return true;
     g_usleep(INDEX_WAIT_MS * 1000);
-    return service_index_is_current(service, current, error);
+    return images_index_is_current(images, doctor->db, current, error);
 }
 
 static void images_look(Doctor *doctor, Layout *images)
 {
     g_autoptr(GError) error = NULL;
-    Service service = {.data = doctor->data, .db = doctor->db, .images = images};
     int left_over = 0;
     int64_t bytes = 0;
     bool current = true;
-    if ((doctor->db && !index_is_current(&service, &current, &error)) ||
+    if ((doctor->db && !index_is_current(doctor, images, &current, &error)) ||
         !layout_sweep_temporary(images, true, &left_over, &bytes, &error)) {
         doctor_add(doctor, "images", DOCTOR_FAIL, NULL, "%s", error->message);
         return;
