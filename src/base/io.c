@@ -134,21 +134,17 @@ static bool directory_sync_path(const char *path, GError **error)
 
 bool io_make_directories(const char *path, mode_t mode, GError **error)
 {
-    if (mkdir(path, mode) == 0) {
-        g_autofree char *parent = g_path_get_dirname(path);
-        return directory_sync_path(parent, error);
-    }
-    if (errno == EEXIST) {
-        if (g_file_test(path, G_FILE_TEST_IS_DIR))
-            return true;
-        return io_fail(error, ENOTDIR, "%s", path);
-    }
-    if (errno != ENOENT)
-        return io_fail(error, errno, "%s", path);
+    if (g_file_test(path, G_FILE_TEST_IS_DIR))
+        return true;
     g_autofree char *parent = g_path_get_dirname(path);
-    if (strcmp(parent, path) == 0)
-        return io_fail(error, ENOENT, "%s", path);
-    return io_make_directories(parent, mode, error) && io_make_directories(path, mode, error);
+    if (strcmp(parent, path) != 0 && !io_make_directories(parent, mode, error))
+        return false;
+    if (mkdir(path, mode) == 0)
+        return directory_sync_path(parent, error);
+    int code = errno;
+    if (code == EEXIST && g_file_test(path, G_FILE_TEST_IS_DIR))
+        return true; /* somebody was faster */
+    return io_fail(error, code == EEXIST ? ENOTDIR : code, "%s", path);
 }
 
 /* The walk of io_open_beneath without openat2: a descriptor for each directory on the way down, so
