@@ -125,12 +125,14 @@ static bool setting_put(Settings *settings, const char *key, const char *value, 
     return true;
 }
 
-/* GKeyFile keeps no lines: the first one of the group that begins with the key. */
+/* GKeyFile keeps no lines: the last one of the group that begins with the key, whose value counts.
+ */
 static int key_line(const char *text, const char *group, const char *key)
 {
     g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
     g_autofree char *head = g_strdup_printf("[%s]", group);
     bool inside = false;
+    int found = 0;
     for (int i = 0; lines[i]; i++) {
         char *line = g_strstrip(lines[i]);
         if (*line == '[')
@@ -138,9 +140,21 @@ static int key_line(const char *text, const char *group, const char *key)
         size_t length = strlen(key);
         if (inside && strncmp(line, key, length) == 0 &&
             (line[length] == '=' || g_ascii_isspace(line[length])))
-            return i + 1;
+            found = i + 1;
     }
-    return 0;
+    return found;
+}
+
+/* Nor does it say where it stopped reading: the first line with which a text does not parse. */
+static int faulty_line(const char *text)
+{
+    int line = 1;
+    for (const char *end = strchr(text, '\n'); end; end = strchr(end + 1, '\n'), line++) {
+        g_autoptr(GKeyFile) keys = g_key_file_new();
+        if (!g_key_file_load_from_data(keys, text, (gsize)(end + 1 - text), G_KEY_FILE_NONE, NULL))
+            return line;
+    }
+    return line;
 }
 
 static bool settings_read_group(Settings *settings, GKeyFile *keys, const char *file,
@@ -148,11 +162,14 @@ static bool settings_read_group(Settings *settings, GKeyFile *keys, const char *
 {
     g_auto(GStrv) names = g_key_file_get_keys(keys, group, NULL, error);
     for (char **name = names; name && *name; name++) {
-        g_autofree char *value = g_key_file_get_string(keys, group, *name, error);
-        if (!value)
-            return false;
         g_autofree char *key = g_strdup_printf("%s.%s", group, *name);
         g_autofree char *origin = g_strdup_printf("%s line %d", file, key_line(text, group, *name));
+        GError *failure = NULL; /* set beside a value, too */
+        g_autofree char *value = g_key_file_get_string(keys, group, *name, &failure);
+        if (failure) {
+            g_propagate_prefixed_error(error, failure, "%s: ", origin);
+            return false;
+        }
         if (!setting_put(settings, key, value, origin, error))
             return false;
     }
@@ -166,8 +183,8 @@ static bool settings_read_file(Settings *settings, const char *file, GError **er
     if (!g_file_get_contents(file, &text, &length, error))
         return false;
     g_autoptr(GKeyFile) keys = g_key_file_new();
-    if (!g_key_file_load_from_data(keys, text, length, G_KEY_FILE_NONE, error)) {
-        g_prefix_error(error, "%s: ", file);
+    if (!g_key_file_load_from_data(keys, text, length, G_KEY_FILE_KEEP_TRANSLATIONS, error)) {
+        g_prefix_error(error, "%s line %d: ", file, faulty_line(text));
         return false;
     }
     g_auto(GStrv) groups = g_key_file_get_groups(keys, NULL);
