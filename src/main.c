@@ -6,39 +6,47 @@
 
 static void print_commands(FILE *out)
 {
-    fputs("Waybill imports machine-learning models into container images, and explains every "
-          "step.\n\n"
+    fputs("Waybill imports machine-learning models into container images, and explains\n"
+          "every step.\n\n"
           "usage: waybill COMMAND [ARGUMENT…] [OPTION…]\n\n",
           out);
     for (const Command *command = COMMANDS; command->name; command++)
         fprintf(out, "  %-9s %s\n", command->name, command->summary);
-    fputs("\nCommon options, before or after the command: --data DIR, --project NAME, "
-          "--config-file FILE,\n"
-          "--set SECTION.KEY=VALUE, --lang en|zh, --color auto|always|never, --utc, --quiet, "
-          "--help.\n"
+    fputs("\nCommon options, before or after the command: --data DIR, --project NAME,\n"
+          "--config-file FILE, --set SECTION.KEY=VALUE, --lang en|zh,\n"
+          "--color auto|always|never, --utc, --quiet, --help.\n"
           "More about a command: waybill COMMAND --help\n",
           out);
 }
 
+static const char *const COMMON_WITH_VALUE[] = {"--data", "--project", "--config-file",
+                                                "--set",  "--lang",    "--color",
+                                                NULL};
+static const char *const COMMON[] = {"--utc", "--quiet", "-q", NULL};
+
 /* Where the command stands: behind the common options. 0: there is none. Those of them that take a
- * value are known by name, so that
- * `--set version=1 import` finds import. */
+ * value are known by name, so that `--set version=1 import` finds import. */
 static int command_position(int argc, char **argv)
 {
-    static const char *const WITH_VALUE[] = {"--data", "--project", "--config-file",
-                                             "--set",  "--lang",    "--color",
-                                             NULL};
     for (int i = 1; i < argc; i++) {
         if (argv[i][0] != '-')
             return i;
-        if (g_strv_contains(WITH_VALUE, argv[i]))
+        if (g_strv_contains(COMMON_WITH_VALUE, argv[i]))
             i++;
     }
     return 0;
 }
 
+static bool is_common_option(const char *argument)
+{
+    g_auto(GStrv) parts = g_strsplit(argument, "=", 2);
+    return g_strv_contains(COMMON, argument) ||
+           g_strv_contains(COMMON_WITH_VALUE, parts[0] ? parts[0] : "");
+}
+
 static int without_command(int argc, char **argv)
 {
+    const char *unknown = NULL;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--version") == 0) {
             puts("waybill " WAYBILL_VERSION);
@@ -48,10 +56,15 @@ static int without_command(int argc, char **argv)
             print_commands(stdout);
             return EXIT_DONE;
         }
+        if (argv[i][0] == '-' && !is_common_option(argv[i]) && !unknown)
+            unknown = argv[i];
     }
-    if (argc > 1)
+    if (unknown)
+        complain("there is no option %s; waybill --help lists them", unknown);
+    else if (argc > 1)
         complain("a command is missing");
-    print_commands(stderr);
+    if (!unknown)
+        print_commands(stderr);
     return EXIT_USAGE;
 }
 
@@ -61,6 +74,15 @@ static int unknown_command(const char *name)
     return EXIT_USAGE;
 }
 
+/* `waybill help import` is `waybill import --help`: argv[at] becomes the one, argv[at + 1] the
+ * other. */
+static void turn_help(char **argv, int at)
+{
+    static char option[] = "--help";
+    argv[at] = argv[at + 1];
+    argv[at + 1] = option;
+}
+
 int main(int argc, char **argv)
 {
     setlocale(LC_ALL, "");
@@ -68,10 +90,12 @@ int main(int argc, char **argv)
     int at = command_position(argc, argv);
     if (at == 0)
         return without_command(argc, argv);
-    if (strcmp(argv[at], "help") == 0) {
+    if (strcmp(argv[at], "help") == 0 && at + 1 == argc) {
         print_commands(stdout);
         return EXIT_DONE;
     }
+    if (strcmp(argv[at], "help") == 0)
+        turn_help(argv, at);
     const Command *command = command_find(argv[at]);
     if (!command)
         return unknown_command(argv[at]);

@@ -1,5 +1,4 @@
 #include <errno.h>
-#include <locale.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -70,21 +69,16 @@ static GOptionGroup *common_group(Session *session)
 static GOptionContext *context_new(Session *session, const Command *command,
                                    const GOptionEntry *entries)
 {
-    g_autofree char *usage =
-        command ? g_strdup_printf("%s [OPTION…]", command->arguments) : g_strdup("COMMAND");
-    GOptionContext *context = g_option_context_new(usage);
+    GOptionContext *context = g_option_context_new(command->arguments);
     g_option_context_set_help_enabled(context, FALSE);
-    GOptionGroup *group = common_group(session);
-    if (command) {
-        g_option_context_set_summary(context, command->summary);
-        g_option_context_set_description(context, command->details);
-        if (entries)
-            g_option_context_add_main_entries(context, entries, NULL);
-        g_option_context_add_group(context, group);
-    } else {
-        g_option_context_set_main_group(context, group);
-        g_option_context_set_strict_posix(context, TRUE);
+    g_option_context_set_summary(context, command->summary);
+    g_option_context_set_description(context, command->details);
+    if (entries) { /* a group of its own stands before the common one, the main one behind it */
+        GOptionGroup *own = g_option_group_new("own", "Options:", "", NULL, NULL);
+        g_option_group_add_entries(own, entries);
+        g_option_context_add_group(context, own);
     }
+    g_option_context_add_group(context, common_group(session));
     return context;
 }
 
@@ -97,12 +91,23 @@ static void print_help(GOptionContext *context, const Command *command)
     g_set_prgname("waybill");
 }
 
+/* As the environment names it: a machine on which the locale was never made has it for "C". */
+static const char *locale_name(void)
+{
+    static const char *const VARIABLES[] = {"LC_ALL", "LC_MESSAGES", "LANG"};
+    for (size_t i = 0; i < G_N_ELEMENTS(VARIABLES); i++) {
+        const char *value = g_getenv(VARIABLES[i]);
+        if (value && *value)
+            return value;
+    }
+    return "C";
+}
+
 static bool session_language(Session *session, Language *language)
 {
     const char *wanted = session->language ? session->language : g_getenv("WAYBILL_LANG");
     if (!wanted || !*wanted) {
-        const char *locale = setlocale(LC_MESSAGES, NULL);
-        *language = locale && g_str_has_prefix(locale, "zh") ? LANGUAGE_ZH : LANGUAGE_EN;
+        *language = g_str_has_prefix(locale_name(), "zh") ? LANGUAGE_ZH : LANGUAGE_EN;
         return true;
     }
     *language = g_str_has_prefix(wanted, "zh") ? LANGUAGE_ZH : LANGUAGE_EN;
@@ -142,8 +147,8 @@ static int usage_fault(const Command *command, const char *format, ...)
     g_autofree char *message = g_strdup_vprintf(format, arguments);
     va_end(arguments);
     complain("%s: %s", command->name, message);
-    fprintf(stderr, "usage: waybill %s %s [OPTION…]; more: waybill %s --help\n", command->name,
-            command->arguments, command->name);
+    fprintf(stderr, "usage: waybill %s%s%s [OPTION…]; more: waybill %s --help\n", command->name,
+            *command->arguments ? " " : "", command->arguments, command->name);
     return EXIT_USAGE;
 }
 
@@ -219,9 +224,10 @@ Model *session_model(Session *session, const char *text, int *status)
 
 const Command COMMANDS[] = {
     {"import", "SOURCE", "Import a model and follow its events to the end",
-     "SOURCE is a directory that holds model/, or with --type Image an OCI layout, oci:DIR:TAG.\n"
-     "Exit status: 0 imported, 1 failed (the events say why), 2 wrong usage, 3 the data directory "
-     "cannot be used.",
+     "SOURCE is a directory that holds model/, or with --type Image an OCI layout,\n"
+     "oci:DIR:TAG.\n"
+     "Exit status: 0 imported, 1 failed (the events say why), 2 wrong usage,\n"
+     "3 the data directory cannot be used.",
      command_import},
     {"check", "SOURCE", "Every check of an import that needs no build; nothing is stored",
      "Exit status: 1 when an import would fail.", command_check},
@@ -231,8 +237,7 @@ const Command COMMANDS[] = {
     {"show", "MODEL", "Details of a model: status, size, image, layers, last event", NULL,
      command_show},
     {"log", "MODEL", "The build log of a model", NULL, command_log},
-    {"explain", "[REASON]",
-     "What an event means, its causes, what to do; without REASON the whole catalogue", NULL,
+    {"explain", "[REASON]", "What an event means and what to do; without REASON all of them", NULL,
      command_explain},
     {"retry", "MODEL", "Import again: go on where it was interrupted, or begin the next attempt",
      NULL, command_retry},
