@@ -36,50 +36,79 @@ static void print_cell(const Terminal *terminal, const char *text, int width, Co
             terminal_plain(terminal));
 }
 
-static int name_width(const GPtrArray *models)
+/* The columns before the message, as wide as what stands in them. */
+enum { COLUMN_NAME, COLUMN_VERSION, COLUMN_STATUS, COLUMN_TYPE, COLUMN_SIZE, COLUMN_COUNT };
+
+static const char *heading(const Terminal *terminal, int column)
 {
-    int width = 4;
-    for (guint i = 0; i < models->len; i++)
-        width = MAX(width, text_width(((const Model *)models->pdata[i])->name));
-    return width;
+    static const char *const EN[] = {"Name", "Version", "Status", "Type", "Size", "Last event"},
+                             *const ZH[] = {"名称", "版本", "状态", "类型", "大小", "最近事件"};
+    return terminal->language == LANGUAGE_ZH ? ZH[column] : EN[column];
 }
 
-static void print_model(Session *session, const Model *model, int width)
+static char *cell_text(const Model *model, int column)
+{
+    switch (column) {
+    case COLUMN_NAME:
+        return g_strdup(model->name);
+    case COLUMN_VERSION:
+        return g_strdup(model->version);
+    case COLUMN_STATUS:
+        return g_strdup(model_status(model));
+    case COLUMN_TYPE:
+        return g_strdup(model->type ? model->type : "-");
+    default:
+        return model->size >= 0 ? format_bytes(model->size) : g_strdup("-");
+    }
+}
+
+static void column_widths(const Terminal *terminal, const GPtrArray *models, int *widths)
+{
+    for (int column = 0; column < COLUMN_COUNT; column++) {
+        widths[column] = terminal->is_terminal ? text_width(heading(terminal, column)) : 1;
+        for (guint i = 0; i < models->len; i++) {
+            g_autofree char *text = cell_text(models->pdata[i], column);
+            widths[column] = MAX(widths[column], text_width(text));
+        }
+    }
+    if (terminal->width)
+        widths[COLUMN_NAME] = MIN(widths[COLUMN_NAME], 24);
+}
+
+static void print_model(Session *session, const Model *model, const int *widths)
 {
     const Terminal *terminal = &session->out;
-    g_autofree char *size = model->size >= 0 ? format_bytes(model->size) : g_strdup("-");
+    const Color colors[COLUMN_COUNT] = {
+        [COLUMN_NAME] = COLOR_BOLD, [COLUMN_STATUS] = status_color(model_status(model))};
+    int rest = terminal->width - 1;
+    for (int column = 0; column < COLUMN_COUNT; column++) {
+        g_autofree char *text = cell_text(model, column);
+        print_cell(terminal, text, widths[column], colors[column]);
+        rest -= widths[column] + 2;
+    }
     g_autofree char *message = last_message(session, model);
-    int rest = terminal->width - width - 2 - 10 - 17 - 14 - 10 - 1;
-    print_cell(terminal, model->name, width, COLOR_BOLD);
-    print_cell(terminal, model->version, 8, COLOR_NONE);
-    print_cell(terminal, model_status(model), 15, status_color(model_status(model)));
-    print_cell(terminal, model->type ? model->type : "-", 12, COLOR_NONE);
-    print_cell(terminal, size, 8, COLOR_NONE);
     g_autofree char *fitted = terminal->width ? text_fit(message, MAX(rest, 8)) : g_strdup(message);
     fprintf(terminal->out, "%s\n", g_strchomp(fitted));
 }
 
-static void print_heading(const Terminal *terminal, int width)
+static void print_heading(const Terminal *terminal, const int *widths)
 {
-    bool zh = terminal->language == LANGUAGE_ZH;
-    print_cell(terminal, zh ? "名称" : "Name", width, COLOR_DIM);
-    print_cell(terminal, zh ? "版本" : "Version", 8, COLOR_DIM);
-    print_cell(terminal, zh ? "状态" : "Status", 15, COLOR_DIM);
-    print_cell(terminal, zh ? "类型" : "Type", 12, COLOR_DIM);
-    print_cell(terminal, zh ? "大小" : "Size", 8, COLOR_DIM);
+    for (int column = 0; column < COLUMN_COUNT; column++)
+        print_cell(terminal, heading(terminal, column), widths[column], COLOR_DIM);
     fprintf(terminal->out, "%s%s%s\n", terminal_color(terminal, COLOR_DIM),
-            zh ? "最近事件" : "Last event", terminal_plain(terminal));
+            heading(terminal, COLUMN_COUNT), terminal_plain(terminal));
 }
 
 static int print_models(Session *session, GPtrArray *models, bool json)
 {
     g_autoptr(GError) error = NULL;
-    int width = CLAMP(name_width(models), 4, session->out.width ? 24 : 64);
+    int widths[COLUMN_COUNT];
+    column_widths(&session->out, models, widths);
     if (!json && session->out.is_terminal && models->len > 0)
-        print_heading(&session->out, width);
+        print_heading(&session->out, widths);
     for (guint i = 0; i < models->len; i++) {
         if (!json) {
-            print_model(session, models->pdata[i], width);
+            print_model(session, models->pdata[i], widths);
             continue;
         }
         json_t *item = model_item(session->service, models->pdata[i], &error);

@@ -57,17 +57,19 @@ static json_t *runtime_json(const Runtime *runtime)
                      (json_int_t)runtime->created_at);
 }
 
+/* The image as it was given stands last, so that it is what a narrow terminal cuts. */
 static void runtime_print(const Terminal *terminal, const Runtime *runtime)
 {
-    g_autofree char *name = text_fit(runtime->name, 16), *size = format_bytes(runtime->size);
-    g_autofree char *engine =
-        text_fit(runtime->engine ? runtime->engine
-                                 : (terminal->language == LANGUAGE_ZH ? "所有" : "every"),
-                 12);
-    g_autofree char *platform = text_fit(runtime->platform, 12),
-                    *short_digest = g_strndup(runtime->digest, 19);
-    fprintf(terminal->out, "%s%s%s  %s  %s  %8s  %s  %s\n", terminal_color(terminal, COLOR_BOLD),
-            name, terminal_plain(terminal), engine, platform, size, short_digest, runtime->image);
+    const char *every = terminal->language == LANGUAGE_ZH ? "所有" : "every";
+    g_autofree char *name = text_fit(runtime->name, 12), *size = format_bytes(runtime->size);
+    g_autofree char *engine = text_fit(runtime->engine ? runtime->engine : every, 12);
+    g_autofree char *short_digest = g_strndup(runtime->digest, 19);
+    int rest = terminal->width - 1 - 12 - 13 - 12 - 9 - 20 - 1;
+    g_autofree char *image =
+        terminal->width ? text_fit(runtime->image, MAX(rest, 8)) : g_strdup(runtime->image);
+    fprintf(terminal->out, "%s%s%s %s %-11s %8s %s %s\n", terminal_color(terminal, COLOR_BOLD),
+            name, terminal_plain(terminal), engine, runtime->platform, size, short_digest,
+            g_strchomp(image));
 }
 
 static int runtime_list(Session *session, bool json)

@@ -69,8 +69,22 @@ char *text_fit(const char *text, int width)
     return g_string_free(fit, FALSE);
 }
 
+/* Punctuation that stands at no line's beginning. */
+static bool closes(gunichar c)
+{
+    return c && g_utf8_strchr(",。:;!?、)」』》】”’…", -1, c);
+}
+
+static const char *next_after_wide(const char *at)
+{
+    at = g_utf8_next_char(at);
+    while (closes(g_utf8_get_char(at)))
+        at = g_utf8_next_char(at);
+    return at;
+}
+
 /* Bytes up to the next place where a line may break: a word with the space before it, or one wide
- * character. */
+ * character with the punctuation behind it. */
 static size_t word_length(const char *text)
 {
     const char *at = text;
@@ -79,8 +93,10 @@ static size_t word_length(const char *text)
     bool first = true;
     for (; *at && *at != ' '; at = g_utf8_next_char(at), first = false) {
         bool wide = g_unichar_iswide(g_utf8_get_char(at));
+        if (wide && !first && closes(g_utf8_get_char(at)))
+            return (size_t)(next_after_wide(at) - text);
         if (wide)
-            return (size_t)((first ? g_utf8_next_char(at) : at) - text);
+            return (size_t)((first ? next_after_wide(at) : at) - text);
     }
     return (size_t)(at - text);
 }
