@@ -109,8 +109,11 @@ int main(int argc, char **argv)
     Session session = {0};
     char **arguments = rest;
     int status = command->run(&session, count, arguments);
-    if (fflush(stdout) != 0 && status == EXIT_DONE)
+    bool written = fflush(stdout) == 0 && !ferror(stdout);
+    if (!written && status == EXIT_DONE) {
+        complain("standard output could not be written");
         status = EXIT_UNREACHABLE;
+    }
     service_free(session.service);
     settings_free(session.settings);
     g_free(session.data);

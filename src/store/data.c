@@ -62,8 +62,10 @@ static DataDirectory *data_open_locked(const char *path, bool create, bool alone
     data->fd = data->store_lock = -1;
     data->busy_timeout_ms = busy_timeout_ms;
     data->path = g_canonicalize_filename(path, NULL);
-    if (create && !io_make_directories(data->path, 0700, error))
+    if (create && !io_make_directories(data->path, 0700, error)) {
+        g_prefix_error(error, "data directory %s: ", data->path);
         return NULL;
+    }
     data->fd = open(data->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (data->fd < 0) {
         io_fail(error, errno, "data directory %s", data->path);
