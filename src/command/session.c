@@ -245,14 +245,13 @@ const Command COMMANDS[] = {
     {"delete", "MODEL", "Delete a model; its blobs go with waybill gc", NULL, command_delete},
     {"runtime", "add NAME --image REF | list | remove NAME",
      "The base images that models are packed on", NULL, command_runtime},
-    {"gc", "", "Remove blobs that nothing refers to, and left-overs of what was interrupted", NULL,
-     command_gc},
+    {"gc", "", "Remove what nothing refers to, and left-overs", NULL, command_gc},
     {"verify", "[MODEL]", "Hash again what is kept, and say what is damaged and what mends it",
      "Without MODEL: everything, base images and the store itself included.\n"
      "--drop-damaged removes the files of damaged blobs, so that an import writes them anew.\n"
      "Exit status: 1 when damage was found.",
      command_verify},
-    {"backup", "DEST", "Copy the store and its images to a new directory, while it is in use, too",
+    {"backup", "DEST", "Copy the store and its images, also while they are in use",
      "DEST is not there yet, or an empty directory. Its images/ is an OCI layout, its backup.json\n"
      "says what it holds. Every blob is verified on its way; gc waits meanwhile.",
      command_backup},
@@ -260,7 +259,7 @@ const Command COMMANDS[] = {
      "SRC is a directory that waybill backup made; it is only read. Refused: a data directory in\n"
      "use, and one whose store has events that the backup lacks.",
      command_restore},
-    {"doctor", "", "Check the machine and the data directory, and say how to mend what fails",
+    {"doctor", "", "Check the machine and the data directory; say what mends it",
      "Exit status: 1 when something fails.", command_doctor},
     {NULL}};
 
