@@ -11,6 +11,7 @@
 #include "import/service.h"
 #include "model/config.h"
 #include "model/package.h"
+#include "store/attempts.h"
 #include "store/jobs.h"
 #include "store/models.h"
 

@@ -6,6 +6,7 @@
 #include "base/digest.h"
 #include "base/io.h"
 #include "import/request.h"
+#include "store/attempts.h"
 #include "upkeep/kept.h"
 
 #define SHELL_PLAIN "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._:@%+-"

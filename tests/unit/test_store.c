@@ -14,6 +14,7 @@
 #include "store/data.h"
 #include "store/jobs.h"
 #include "store/leases.h"
+#include "store/attempts.h"
 #include "store/models.h"
 #include "store/schema.h"
 

@@ -9,6 +9,7 @@
 #include "base/digest.h"
 #include "image_fixture.h"
 #include "import/service.h"
+#include "store/attempts.h"
 #include "store/models.h"
 #include "upkeep/backup.h"
 #include "upkeep/gc.h"
