@@ -1,0 +1,146 @@
+# bash completion for waybill: commands, options, model names, runtimes.
+# A test holds the options against `waybill COMMAND --help`.
+
+_waybill_commands="import check events models show log explain retry cancel delete runtime gc verify
+    backup restore doctor"
+_waybill_common="--data --project --config-file --set --lang --color --utc --quiet --help"
+_waybill_types="TensorFlow PyTorch MindSpore MXNet Caffe XGBoost Scikit_Learn Spark_MLlib ONNX LLM
+    Custom Image"
+
+_waybill_options() {
+    case $1 in
+    import) echo "--name --version --type --runtime --config --child --description --detach --json" ;;
+    check) echo "--name --version --type --runtime --config --child --description --json" ;;
+    events) echo "--type --after --follow --waterfall --json" ;;
+    models) echo "--status --name --json" ;;
+    log) echo "--attempt --follow" ;;
+    delete) echo "--all-versions" ;;
+    runtime) echo "--image --engine --json" ;;
+    gc) echo "--dry-run --json" ;;
+    verify) echo "--drop-damaged --json" ;;
+    show | explain | retry | backup | restore | doctor) echo "--json" ;;
+    esac
+}
+
+# Runs waybill on the data directory and project of the command line, without a word of complaint.
+_waybill_ask() {
+    local i options=()
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        case ${COMP_WORDS[i]} in
+        --data | --project) options+=("${COMP_WORDS[i]}" "${COMP_WORDS[i + 1]}") ;;
+        esac
+    done
+    "${COMP_WORDS[0]}" "$@" "${options[@]}" 2>/dev/null
+}
+
+_waybill_models() {
+    _waybill_ask models --color never | awk '{ print $1; print $1 ":" $2 }' | sort -u
+}
+
+_waybill_runtimes() {
+    _waybill_ask runtime list --color never | awk '{ print $1 }'
+}
+
+_waybill_reasons() {
+    _waybill_ask explain --json | grep -o '"reason": *"[A-Za-z]*"' | cut -d'"' -f4
+}
+
+# words WORDS PREFIX, files -d|-f PREFIX: what may stand at the cursor.
+_waybill_words() {
+    mapfile -t COMPREPLY < <(compgen -W "$1" -- "$2")
+}
+
+_waybill_files() {
+    compopt -o filenames 2>/dev/null
+    mapfile -t COMPREPLY < <(compgen "$1" -- "$2")
+}
+
+# The command, and how many arguments stand between it and the cursor.
+_waybill_look() {
+    local i
+    command='' arguments=0
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        case ${COMP_WORDS[i]} in
+        --data | --project | --config-file | --set | --lang | --color) ((i++)) ;;
+        --name | --version | --runtime | --config | --child | --description | --type | --status | \
+            --image | --engine | --after | --attempt) ((i++)) ;;
+        -* | : | =) ;;
+        *)
+            if [[ -z $command ]]; then
+                command=${COMP_WORDS[i]}
+            elif [[ ${COMP_WORDS[i - 1]} != : ]]; then
+                ((arguments++))
+                [[ $arguments != 1 ]] || verb=${COMP_WORDS[i]}
+            fi
+            ;;
+        esac
+    done
+}
+
+# The value of the option before the cursor; fails where it takes none that we know.
+_waybill_value() {
+    case $1 in
+    --data | --child) _waybill_files -d "$2" ;;
+    --config | --config-file) _waybill_files -f "$2" ;;
+    --lang) _waybill_words "en zh" "$2" ;;
+    --color) _waybill_words "auto always never" "$2" ;;
+    --status)
+        _waybill_words "publishing published failed building building_failed" "$2"
+        ;;
+    --runtime) _waybill_words "$(_waybill_runtimes)" "$2" ;;
+    --engine) _waybill_words "$_waybill_types" "$2" ;;
+    --type)
+        if [[ $command == events ]]; then
+            _waybill_words "normal abnormal hint problems" "$2"
+        else
+            _waybill_words "$_waybill_types" "$2"
+        fi
+        ;;
+    --project | --set | --name | --version | --description | --image | --after | --attempt) ;;
+    *) return 1 ;;
+    esac
+}
+
+_waybill_argument() {
+    case $command in
+    events | show | log | retry | cancel | delete | verify)
+        [[ $arguments != 0 ]] || _waybill_words "$(_waybill_models)" "$1"
+        ;;
+    import | check | backup | restore) _waybill_files -d "$1" ;;
+    explain)
+        _waybill_words "$(_waybill_reasons)" "$1"
+        ;;
+    runtime)
+        if [[ $arguments == 0 ]]; then
+            _waybill_words "add list remove" "$1"
+        elif [[ $arguments == 1 && $verb == remove ]]; then
+            _waybill_words "$(_waybill_runtimes)" "$1"
+        fi
+        ;;
+    esac
+}
+
+_waybill() {
+    local IFS=$' \t\n' command arguments verb='' word previous
+    COMPREPLY=()
+    word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
+    # bash takes NAME:VERSION apart at the colon, and completes what stands behind it.
+    if [[ $word == : ]]; then
+        word=$previous: previous=
+    elif [[ $previous == : ]] && ((COMP_CWORD > 1)); then
+        word=${COMP_WORDS[COMP_CWORD - 2]}:$word previous=
+    fi
+    _waybill_look
+    [[ $word != *:* || $arguments == 0 ]] || ((arguments--))
+    _waybill_value "$previous" "$word" && return
+    if [[ $word == -* ]]; then
+        _waybill_words "$(_waybill_options "$command") $_waybill_common" "$word"
+    elif [[ -z $command ]]; then
+        _waybill_words "$_waybill_commands" "$word"
+    else
+        _waybill_argument "$word"
+    fi
+    [[ $word != *:* ]] || COMPREPLY=("${COMPREPLY[@]#"${word%:*}:"}")
+}
+
+complete -F _waybill waybill
