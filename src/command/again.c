@@ -12,7 +12,7 @@ int command_retry(Session *session, int argc, char **argv)
     if (!model)
         return status;
     g_autoptr(GError) error = NULL;
-    g_auto(Submission) submission = {0};
+    g_auto(Submission) submission = SUBMISSION_NONE;
     if (!import_retry(session->service, model, session_actor(), &submission, &error))
         return complain_of(error);
     if (submission.already_imported) {

@@ -9,6 +9,7 @@
 typedef struct {
     Session *session;
     const char *model_id;
+    int attempt;
     bool json;
     TimelineFilter shown; /* after: the newest event that was printed */
     ProgressBar *bar;
@@ -50,14 +51,17 @@ static void follow_closing(Follow *follow, const Model *model, int status)
 
 static int follow_status(Follow *follow, GError **error)
 {
-    g_autoptr(Model) model = model_load(follow->session->service->db, follow->model_id, error);
-    if (!model)
+    Db *db = follow->session->service->db;
+    g_autoptr(Model) model = model_load(db, follow->model_id, error);
+    g_autoptr(Attempt) attempt =
+        model ? attempt_load(db, follow->model_id, follow->attempt, error) : NULL;
+    if (!attempt)
         return EXIT_UNREACHABLE;
-    if (strcmp(model->outcome, "running") == 0 && interrupt_seen()) {
+    if (strcmp(attempt->outcome, "running") == 0 && interrupt_seen()) {
         complain("interrupted; go on: waybill retry %s:%s", model->name, model->version);
         return EXIT_INTERRUPTED;
     }
-    int status = strcmp(model->outcome, "imported") == 0 ? EXIT_DONE : EXIT_FAILED;
+    int status = strcmp(attempt->outcome, "imported") == 0 ? EXIT_DONE : EXIT_FAILED;
     follow_closing(follow, model, status);
     return status;
 }
@@ -75,7 +79,10 @@ int follow_work(Session *session, const Submission *submission, bool json)
     g_autoptr(Model) model = model_load(session->service->db, submission->model_id, &error);
     if (!model)
         return complain_of(error);
-    Follow follow = {.session = session, .model_id = submission->model_id, .json = json};
+    Follow follow = {.session = session,
+                     .model_id = submission->model_id,
+                     .attempt = submission->attempt,
+                     .json = json};
     follow.shown.after = submission->attempt > 1 || submission->resumed ? model->last_seq : 0;
     session->service->committed = follow_committed;
     session->service->committed_data = &follow;

@@ -55,7 +55,7 @@ int command_import(Session *session, int argc, char **argv)
     }
     request_options_clear(&options);
     g_autoptr(GError) error = NULL;
-    g_auto(Submission) submission = {0};
+    g_auto(Submission) submission = SUBMISSION_NONE;
     status = request_config_check(session, request);
     if (status >= 0)
         return status;

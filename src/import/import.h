@@ -22,14 +22,17 @@ typedef enum {
     IMPORT_ERROR_USAGE,    /* e.g. no runtime of that name */
 } ImportErrorCode;
 
-/* What a submission made, or found. */
+/* What a submission made, or found. As long as it is kept, the attempt does not count as
+ * interrupted (store/leases.h). */
 typedef struct {
     char *model_id;
     int64_t job;
     int attempt;
+    int attendance;        /* file descriptor; -1: none */
     bool resumed;          /* an interrupted attempt goes on */
     bool already_imported; /* retry of an imported model: nothing was done */
 } Submission;
+#define SUBMISSION_NONE ((Submission){.attendance = -1})
 void submission_clear(Submission *submission);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Submission, submission_clear)
 
@@ -52,7 +55,7 @@ bool import_cancel(Service *service, const Model *model, const char *actor, bool
 /* Cancels it if it runs, then removes the model; its timeline stays. */
 bool import_delete(Service *service, const Model *model, const char *actor, GError **error);
 
-/* Whether a worker holds the attempt's job, or that of the build it waits for. */
+/* Whether somebody attends the attempt, or a worker holds its job or its build's. */
 bool import_is_worked_on(Service *service, const char *model_id, bool *worked_on, GError **error);
 
 /* Every check that needs no build: what stage `check` does, and all that `waybill check` does.

@@ -1,6 +1,7 @@
 /* Submissions: new versions, next attempts, resumes; cancel and delete. Each is one transaction. */
 #include <string.h>
 
+#include "base/io.h"
 #include "event/timeline.h"
 #include "import/pipeline.h"
 #include "model/model.h"
@@ -12,6 +13,7 @@ G_DEFINE_QUARK(waybill - import, import_error)
 void submission_clear(Submission *submission)
 {
     g_clear_pointer(&submission->model_id, g_free);
+    io_close(&submission->attendance);
 }
 
 /* -- what a version is at the moment -- */
@@ -20,7 +22,8 @@ bool import_is_worked_on(Service *service, const char *model_id, bool *worked_on
 {
     g_autoptr(GError) failure = NULL;
     g_autoptr(Job) job = job_of_model(service->db, model_id, &failure);
-    *worked_on = job && (lease_is_held(service->data, job->id) ||
+    *worked_on = job && (attendance_is_held(service->data, job->id) ||
+                         lease_is_held(service->data, job->id) ||
                          (job->waits_for && lease_is_held(service->data, job->waits_for)));
     bool done = !failure;
     if (failure)
@@ -84,6 +87,13 @@ static bool version_is_free(Service *service, const ImportRequest *request, cons
 }
 
 /* -- submitting -- */
+
+/* The last step of a submission: from here on nobody takes the attempt for an interrupted one. */
+static bool submission_commit(Service *service, Submission *submission, GError **error)
+{
+    submission->attendance = attendance_take(service->data, submission->job, error);
+    return submission->attendance >= 0 && db_commit(service->db, error);
+}
 
 static bool submit_attempt(Service *service, const char *model_id, int attempt,
                            const ImportRequest *request, Submission *submission, GError **error)
@@ -198,7 +208,7 @@ bool import_submit(Service *service, ImportRequest *request, Submission *submiss
                     !submit_again(service, model, request, submission, error)
               : !submit_new(service, request, version, submission, error))
         return false;
-    return db_commit(service->db, error);
+    return submission_commit(service, submission, error);
 }
 
 /* -- retry, cancel, delete -- */
@@ -235,7 +245,7 @@ bool import_retry(Service *service, const Model *model, const char *actor, Submi
     }
     bool done = model_is(now, "running") ? submit_resumed(service, now, submission, error)
                                          : retry_failed(service, now, actor, submission, error);
-    return done && db_commit(service->db, error);
+    return done && submission_commit(service, submission, error);
 }
 
 static bool cancel_ask(Service *service, const Model *model, const char *actor, bool *running,

@@ -9,3 +9,9 @@
  * somebody else holds it. */
 int lease_take(DataDirectory *data, int64_t job, GError **error);
 bool lease_is_held(DataDirectory *data, int64_t job);
+
+/* Who goes on with an attempt to its end says so with a lock of its own, which several may share:
+ * from the submission of the import job on, also while that is queued or parked and no worker holds
+ * its lease. An attempt that nobody attends was interrupted. Returns a file descriptor as above. */
+int attendance_take(DataDirectory *data, int64_t job, GError **error);
+bool attendance_is_held(DataDirectory *data, int64_t job);

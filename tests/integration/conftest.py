@@ -1,8 +1,11 @@
 """Fixtures of the integration tests. They run the real program: $WAYBILL, or build/waybill."""
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,6 +69,28 @@ class Waybill:
         if check:
             assert result.returncode == 0, str(result)
         return result
+
+
+def finish(process, timeout=120):
+    """(exit status, the rest of its standard output, its standard error). communicate() would lose
+    what readline() has read ahead."""
+    timer = threading.Timer(timeout, process.kill)
+    timer.start()
+    try:
+        stdout, stderr = process.stdout.read(), process.stderr.read()
+        return process.wait(), stdout, stderr
+    finally:
+        timer.cancel()
+        process.kill()
+
+
+def make_scratch(tmp_path_factory, name, room):
+    """A folder for what is written in bulk: in memory where there is room, so that the disk is spared
+    gigabytes. What a killed process leaves behind is the same there. The caller removes it."""
+    memory = "/dev/shm"
+    if os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > room:
+        return Path(tempfile.mkdtemp(prefix=f"waybill-{name}-", dir=memory))
+    return tmp_path_factory.mktemp(name)
 
 
 @pytest.fixture

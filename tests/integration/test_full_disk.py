@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import PROGRAM, Waybill, write_package
+from conftest import PROGRAM, Waybill, finish, write_package
 from wholeness import (assert_blobs_whole, assert_store, assert_timeline, blobs_of, event_names,
                        index_of)
 
@@ -272,8 +272,8 @@ def test_file_that_becomes_unreadable_after_it_was_listed(nobody):
     lines = [process.stdout.readline() for _ in range(2)]
     assert "ModelSizeCalculated" in lines[1], lines
     os.chmod(source / "model/z.bin", 0)
-    stdout, stderr = process.communicate(timeout=120)
-    assert process.returncode == 1, stdout + stderr
+    status, stdout, stderr = finish(process)
+    assert status == 1, stdout + stderr
     assert_unreadable(waybill.run("events", "m", "--json").events, "model/z.bin", "copy")
     assert_nothing_half_stored(waybill)
     os.chmod(source / "model/z.bin", 0o644)
@@ -310,8 +310,8 @@ def test_file_that_changes_while_it_is_read(ready, package, change):
     lines = [process.stdout.readline() for _ in range(2)]
     assert "ModelSizeCalculated" in lines[1], lines
     change(source / "model/weights.bin")
-    stdout, stderr = process.communicate(timeout=120)
-    assert process.returncode == 1, stdout + stderr
+    status, stdout, stderr = finish(process)
+    assert status == 1, stdout + stderr
     failed = ready.run("events", "m", "--json", check=True).events
     problem = failed[-2]
     assert (problem["reason"], problem["kind"], problem["stage"]) == \
