@@ -155,6 +155,7 @@ StageResult import_fail(Import *import, const char *stage, GPtrArray *events, GE
         bool again = tries < 5 && (error_is_full_disk(failure) ||
                                    g_error_matches(failure, DB_ERROR, DB_ERROR_BUSY));
         if (!again) {
+            import->unwritten = true;
             g_propagate_error(error, g_steal_pointer(&failure));
             return STAGE_ERROR;
         }

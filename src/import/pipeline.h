@@ -26,6 +26,7 @@ typedef struct {
     Package *package; /* after `check`, NULL of an image reference */
     char *runtime;    /* its name, after `check`; NULL of an image */
     int64_t began;    /* of the stage, clock_monotonic_ms */
+    bool unwritten;   /* import_fail could not write the end: the attempt stays open */
 } Import;
 
 typedef StageResult (*StageFunc)(Import *import, GError **error);

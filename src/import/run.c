@@ -190,7 +190,7 @@ static StageResult import_stages(Import *import, GError **error)
         import->began = clock_monotonic_ms();
         if (stage)
             result = stage->run(import, &failure);
-        if (result == STAGE_ERROR && stage)
+        if (result == STAGE_ERROR && stage && !import->unwritten)
             result =
                 import_fail(import, stage->stage,
                             events_new(event_of_error(import->service, failure, 0), NULL), error);
