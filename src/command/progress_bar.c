@@ -15,7 +15,7 @@ struct ProgressBar {
     pthread_mutex_t lock; /* of the terminal's line */
     pthread_t thread;
     bool running, drawn;
-    Pause pause; /* between two drawings */
+    Pause pause;   /* between two drawings */
     int64_t began; /* of the copy that is drawn; 0: none is under way */
 };
 
