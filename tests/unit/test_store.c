@@ -11,10 +11,10 @@
 #include <unistd.h>
 
 #include "event/timeline.h"
+#include "store/attempts.h"
 #include "store/data.h"
 #include "store/jobs.h"
 #include "store/leases.h"
-#include "store/attempts.h"
 #include "store/models.h"
 #include "store/schema.h"
 
