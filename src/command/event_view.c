@@ -176,26 +176,33 @@ static void print_problem(const Terminal *terminal, const json_t *event, int ind
     }
 }
 
+/* "  3 16:50:15 " of an event; a finding has no place in a timeline. Returns its columns. */
+static int print_place(const Terminal *terminal, const json_t *event)
+{
+    const json_t *time = json_object_get(event, "occur_time"), *seq = json_object_get(event, "seq");
+    if (!seq)
+        return 0;
+    g_autofree char *clock = format_clock(terminal, json_integer_value(time));
+    g_autofree char *column = text_fit(clock, time_width(terminal));
+    fprintf(terminal->out, "%3d %s ", (int)json_integer_value(seq), column);
+    return 3 + 1 + time_width(terminal) + 1;
+}
+
 void event_view_print(const Terminal *terminal, const json_t *event)
 {
-    const char *type = text_of(event, "event_type"), *reason = text_of(event, "reason");
+    const char *type = text_of(event, "event_type");
     const char *message =
         text_of(event, terminal->language == LANGUAGE_ZH ? "event_info_cn" : "event_info");
-    const json_t *time = json_object_get(event, "occur_time"), *seq = json_object_get(event, "seq");
-    g_autofree char *number =
-        seq ? g_strdup_printf("%d", (int)json_integer_value(seq)) : g_strdup("-");
-    g_autofree char *clock = time ? format_clock(terminal, json_integer_value(time)) : g_strdup("");
-    g_autofree char *time_column = text_fit(clock, time_width(terminal));
+    bool problem = strcmp(type, "normal") != 0;
     g_autofree char *type_column = text_fit(type_word(terminal, type), COLUMN_TYPE);
     g_autofree char *stage_column = text_fit(text_of(event, "stage"), COLUMN_STAGE);
-    Color color = type_color(type, reason);
-    bool problem = strcmp(type, "normal") != 0;
-    int indent = 3 + 1 + time_width(terminal) + 1 + COLUMN_TYPE + 1 + COLUMN_STAGE + 1;
-
-    fprintf(terminal->out, "%3s %s %s%s%s %s ", number, time_column,
-            terminal_color(terminal, color), type_column, terminal_plain(terminal), stage_column);
     g_autofree char *note =
         problem ? g_strdup("") : evidence_note(terminal, json_object_get(event, "evidence"), event);
+    int indent = print_place(terminal, event) + COLUMN_TYPE + 1 + COLUMN_STAGE + 1;
+
+    fprintf(terminal->out, "%s%s%s %s ",
+            terminal_color(terminal, type_color(type, text_of(event, "reason"))), type_column,
+            terminal_plain(terminal), stage_column);
     fputs(problem ? terminal_color(terminal, COLOR_BOLD) : "", terminal->out);
     int column = terminal_wrap_open(terminal, message, indent);
     fputs(problem ? terminal_plain(terminal) : "", terminal->out);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/digest.h"
 #include "base/io.h"
 #include "base/pause.h"
 #include "config.h"
@@ -121,6 +122,10 @@ static Event *event_started(const Import *import)
         event_with_text(event, "model_type", request->type);
     if (request->runtime)
         event_with_text(event, "runtime", request->runtime);
+    if (request->config_text) {
+        g_autofree char *digest = digest_of(request->config_text, strlen(request->config_text));
+        event_with(event, "{s:s}", "config_digest", digest);
+    }
     return request->actor ? event_with_text(event, "actor", request->actor) : event;
 }
 

@@ -52,6 +52,7 @@ static Event *finding_no_config(const Package *package)
         top ? g_strdup("config.json") : g_build_path("/", package->child, "config.json", NULL);
     Event *event = event_with_kind(event_config_value_invalid("config.json"), "no_config");
     event_with_text(event, "directory", package->directory);
+    event_with_text(event, "source", package->directory);
     event_with_text(event, "file", path);
     return event_with(event, "{s:s, s:s, s:s}", "pointer", "", "found", "missing", "expected",
                       "a config.json in the model directory, or one given with --config");
@@ -59,7 +60,7 @@ static Event *finding_no_config(const Package *package)
 
 static Event *finding_config_too_large(const PackageFile *file, const char *name)
 {
-    Event *event = event_with_kind(event_config_value_invalid("config.json"), "value");
+    Event *event = event_with_kind(event_config_value_invalid("config.json"), "syntax");
     g_autofree char *found = g_strdup_printf("%" G_GINT64_FORMAT " bytes", file->identity.size);
     return event_with(event, "{s:s, s:s, s:s, s:s, s:i, s:i, s:I, s:I}", "file", name, "pointer",
                       "", "found", found, "expected", "at most 1 MiB", "line", 1, "column", 1,
@@ -120,13 +121,18 @@ static Event *finding_of_member(const Config *config, const char *member, const 
                                 const char *expected)
 {
     Event *event = event_with_kind(event_config_value_invalid(member), kind);
-    g_autofree char *pointer = g_strconcat("/", member, NULL);
-    const Node *root = config && config->document ? config->document->root : NULL;
+    const Document *document = config ? config->document : NULL;
+    const Node *root = document ? document->root : NULL;
     const Node *node = root ? node_member(root, member) : NULL;
-    g_autofree char *found = node ? node_found(config->document, node) : g_strdup("missing");
     const Node *place = node ? node : root;
+    g_autofree char *pointer = g_strconcat("/", member, NULL);
+    g_autofree char *found = node ? node_found(document, node) : g_strdup("missing");
     event_with(event, "{s:s, s:s, s:s, s:i, s:i}", "pointer", pointer, "found", found, "expected",
                expected, "line", place ? place->line : 1, "column", place ? place->column : 1);
+    if (place)
+        event_with_json(event, "snippet",
+                        document_snippet(document, place->line, place->start,
+                                         node ? node->length : 1));
     return config ? event_with_text(event, "file", config->file) : event;
 }
 
