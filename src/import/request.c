@@ -163,7 +163,10 @@ static char *name_of_source(const ImportRequest *request)
         return model_name_from(last);
     }
     g_autoptr(Reference) reference = reference_parse(request->source, NULL);
-    g_autofree char *last = g_path_get_basename(reference ? reference->directory : request->source);
+    const char *path = request->source;
+    if (reference)
+        path = reference->kind == REFERENCE_LAYOUT ? reference->directory : reference->repository;
+    g_autofree char *last = g_path_get_basename(path);
     return model_name_from(last);
 }
 
