@@ -165,41 +165,116 @@ def test_killed_at_every_event(fresh, small):
             assert_recovered(waybill, small, seen)
 
 
-def traced_calls(waybill, package, log):
-    """How often the import's main thread makes each of the calls: {name: count}."""
-    process = start_import(waybill, package, ["strace", "-f", "-o", log, "-e", "trace=" + DURABLE_CALLS])
-    _, stderr = process.communicate()
-    if process.returncode != 0:
-        pytest.skip("strace cannot trace here: " + stderr.decode()[-200:])
+def traced(waybill, options, arguments):
+    """Runs the program under strace. LeakSanitizer cannot work under it."""
+    if not shutil.which("strace"):
+        pytest.skip("strace is not installed")
+    leaks = {"ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"}
+    return subprocess.run(["strace", "-f", "-qq", *options, waybill.program, *map(str, arguments)],
+                          env=waybill.environment | leaks, stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True)
+
+
+def durable_calls(make, arguments, log):
+    """[(name, n)]: every call of the main thread that writes, in the order of their names."""
+    waybill = make()
+    done = traced(waybill, ["-o", log, "-e", "trace=" + DURABLE_CALLS], arguments)
+    if "ptrace" in done.stderr.lower():
+        pytest.skip("strace cannot trace here: " + done.stderr)
     counts, first = {}, None
     for line in open(log, errors="replace"):
         match = re.match(r"(\d+) +(\w+)\(", line)
         first = first or (match and match[1])
         if match and match[1] == first:
             counts[match[2]] = counts.get(match[2], 0) + 1
-    return counts
+    return [(name, n) for name, count in sorted(counts.items()) for n in range(1, count + 1)]
 
 
-@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
-def test_killed_at_system_calls_that_write(fresh, small, scratch, monkeypatch):
-    """strace kills at the entry of the n-th call of a name. LeakSanitizer cannot work under it."""
-    monkeypatch.setenv("ASAN_OPTIONS", os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0")
-    calls = traced_calls(fresh(), small, scratch / "trace")
-    points = [(name, n) for name, count in sorted(calls.items()) for n in range(1, count + 1)]
-    assert len(points) > 150, calls
-    wanted = max(POINTS // 2, 1)
-    chosen = [points[i * len(points) // wanted] for i in range(wanted)]
+def kill_at_calls(make, arguments, points, log, check):
+    """Kills the command at the entry of so many of its calls, spread over all; then check(waybill,
+    what it printed)."""
+    calls = durable_calls(make, arguments, log)
+    assert len(calls) > 40, calls
+    wanted = min(max(points, 1), len(calls))
     killed = 0
-    for name, n in chosen:
+    for name, n in (calls[i * len(calls) // wanted] for i in range(wanted)):
         with Point("at call %d of %s" % (n, name)):
-            waybill = fresh()
-            process = start_import(waybill, small, [
-                "strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=" + name,
-                "-e", "inject=%s:signal=SIGKILL:when=%d" % (name, n)])
-            output, _ = process.communicate()
-            killed += process.returncode != 0
-            assert_recovered(waybill, small, [json.loads(line) for line in output.splitlines()])
-    assert killed >= 0.9 * len(chosen), "only %d of %d were killed" % (killed, len(chosen))
+            waybill = make()
+            done = traced(waybill, ["-o", "/dev/null", "-e", "trace=" + name,
+                                    "-e", "inject=%s:signal=SIGKILL:when=%d" % (name, n)], arguments)
+            killed += done.returncode != 0
+            check(waybill, [json.loads(line) for line in done.stdout.splitlines()
+                            if line.startswith("{")])
+    assert killed >= 0.9 * wanted, "only %d of %d were killed" % (killed, wanted)
+
+
+def test_killed_at_system_calls_that_write(fresh, small, scratch):
+    kill_at_calls(fresh, ["import", small, "--name", "m", "--json"], POINTS // 2, scratch / "trace",
+                  lambda waybill, seen: assert_recovered(waybill, small, seen))
+
+
+def test_custom_image_killed_at_system_calls_that_write(fresh, base_layout, scratch):
+    arguments = ["import", f"oci:{base_layout}:latest", "--type", "Image", "--name", "m", "--json"]
+
+    def check(waybill, seen):
+        retried = waybill.run("retry", "m")
+        if "no model" in retried.stderr:
+            assert not seen
+            retried = waybill.run(*arguments)
+        assert retried.returncode == 0, str(retried)
+        events = timeline(waybill)
+        assert events[:len(seen)] == seen
+        assert_timeline(events)
+        assert [name for name in event_names(events) if name != "ImportResumed"] == [
+            "ImportStarted", "SourceImageSizeCalculated", "SourceImageShared", "ModelImported"]
+        assert_store(waybill)
+    kill_at_calls(fresh, arguments, POINTS // 10, scratch / "trace", check)
+
+
+def test_failing_import_killed_at_system_calls_that_write(fresh, scratch):
+    """Each attempt ends once: the killed one by its resume, or it had ended."""
+    package = write_package(scratch / "broken", {
+        "model/config.json": CONFIG | {"model_type": "TensorFlow"}, "model/weights.bin": "weights"})
+
+    def check(waybill, seen):
+        waybill.run("import", package, "--name", "m")
+        events = timeline(waybill)
+        assert events[:len(seen)] == seen
+        assert_timeline(events)
+        assert events[-1]["attempt"] <= 2 and events[-1]["reason"] == "ImportFailed"
+        assert_store(waybill)
+    kill_at_calls(fresh, ["import", package, "--name", "m", "--json"], POINTS // 10,
+                  scratch / "trace", check)
+
+
+def test_delete_and_gc_killed_at_system_calls_that_write(fresh, small, scratch):
+    """The store is the truth: what was half removed is removed by the next one."""
+    imported = fresh()
+    imported.run("import", small, "--name", "m", check=True)
+    template = scratch / "with-model"
+    shutil.copytree(imported.data, template)
+
+    def make():
+        waybill = fresh()
+        shutil.rmtree(waybill.data)
+        shutil.copytree(template, waybill.data)
+        return waybill
+
+    def make_deleted():
+        waybill = make()
+        waybill.run("delete", "m", check=True)
+        return waybill
+
+    def check(waybill, _):
+        if waybill.run("models", "--json").stdout:
+            waybill.run("delete", "m", check=True)
+        waybill.run("verify", check=True)
+        waybill.run("runtime", "list", check=True)
+        waybill.run("import", small, "--name", "m", check=True)
+        assert_store(waybill)
+        assert set(index_of(waybill.data)) == {"runtime/base", "default/m:0.0.1"}
+    kill_at_calls(make, ["delete", "m"], POINTS // 20, scratch / "trace", check)
+    kill_at_calls(make_deleted, ["gc"], POINTS // 20, scratch / "trace", check)
 
 
 def measure(waybill, package):
