@@ -2,14 +2,13 @@
  * Closes with ModelFilesImported.
  *
  * A layer's row is written as soon as its blob is whole, and only while the blob is seen under the
- * layout's lock: gc, which takes that lock alone, never removes what a row refers to. What was
- * packed before is not packed again:
- *   - an unchanged large file is known by (machine, device, inode, size, mtime, ctime) -> digest of
- * its layer;
- *   - a layer of small files by its recipe, the digest over (path, size, SHA-256) of its files,
- * each known in the same way. A file's digest is trusted only if its ctime was 2 s older than the
- * start of the read that computed it: within the clock's grain a file can change without its times
- * telling. */
+ * layout's lock: gc, which takes that lock alone, never removes what a row refers to.
+ *
+ * What was packed before is not packed again. An unchanged large file is known by (machine, device,
+ * inode, size, mtime, ctime) -> digest of its layer; a layer of small files by its recipe, the
+ * digest over (path, size, SHA-256) of its files, each of them known in the same way. A file's
+ * digest is trusted only if its ctime was 2 s older than the start of the read that computed it:
+ * within the clock's grain a file can change without its times telling. */
 #include <fcntl.h>
 #include <gio/gio.h>
 #include <string.h>
@@ -43,12 +42,6 @@ static char *machine_id(void)
 static const PackageFile *plan_file(const LayerPlan *plan, guint i)
 {
     return plan->files->pdata[i];
-}
-
-/* A layer of one large file: known by the layer's digest, its content's own is not computed. */
-static bool plan_is_large(const LayerPlan *plan)
-{
-    return plan->files->len == 1 && plan_file(plan, 0)->identity.size >= LAYER_LARGE_FILE;
 }
 
 /* NULL with *error unset: not known. */
@@ -106,7 +99,7 @@ static char *known_recipe(Copy *copy, const LayerPlan *plan, GError **error)
 
 static char *recipe_of_layer(const LayerPlan *plan, const Layer *layer)
 {
-    if (plan_is_large(plan))
+    if (layer_plan_is_single(plan))
         return NULL;
     g_autoptr(Digest) recipe = digest_new();
     for (guint i = 0; i < plan->files->len; i++)
@@ -136,7 +129,7 @@ static bool plan_known(Copy *copy, const LayerPlan *plan, int position, LayerRow
 {
     g_autoptr(GError) failure = NULL;
     *known = NULL;
-    if (plan_is_large(plan)) {
+    if (layer_plan_is_single(plan)) {
         g_autofree char *digest =
             known_digest(copy, plan_file(plan, 0), plan_file(plan, 0)->path, &failure);
         if (digest)
@@ -158,7 +151,7 @@ static bool plan_known(Copy *copy, const LayerPlan *plan, int position, LayerRow
 static bool digests_remember(Copy *copy, const LayerPlan *plan, const Layer *layer,
                              int64_t read_at_ns, GError **error)
 {
-    if (plan_is_large(plan))
+    if (layer_plan_is_single(plan))
         return remember_digest(copy, plan_file(plan, 0), plan_file(plan, 0)->path, layer->digest,
                                read_at_ns, error);
     for (guint i = 0; i < plan->files->len; i++)
@@ -188,23 +181,23 @@ static bool layer_record(Copy *copy, const LayerPlan *plan, const LayerRow *row,
            db_commit(service->db, error);
 }
 
-static StageResult copy_known(Copy *copy, const LayerPlan *plan, int position, GError **error)
+/* *packed: it was packed before, and its layer is there. */
+static bool copy_known(Copy *copy, const LayerPlan *plan, int position, bool *packed,
+                       GError **error)
 {
     LayerRow *known = NULL;
-    bool there = false;
+    *packed = false;
     if (!plan_known(copy, plan, position, &known, error))
-        return STAGE_ERROR;
-    bool done = !known || layer_record(copy, plan, known, NULL, 0, &there, error);
+        return false;
+    bool done = !known || layer_record(copy, plan, known, NULL, 0, packed, error);
     layer_row_free(known);
-    if (!done)
-        return STAGE_ERROR;
-    if (!there)
-        return STAGE_PARKED; /* not known: the caller packs it */
+    if (!done || !*packed)
+        return done;
     progress_add(&copy->import->service->progress, plan->bytes);
     copy->bytes_reused += plan->bytes;
     copy->files_reused += plan->files->len;
     copy->bytes_left -= plan->bytes;
-    return STAGE_CLOSED;
+    return true;
 }
 
 static StageResult copy_pack(Copy *copy, const LayerPlan *plan, int position, GError **error)
@@ -268,9 +261,10 @@ static StageResult copy_all(Copy *copy, GError **error)
             copy->bytes_left -= plan->bytes;
             continue;
         }
-        StageResult result = copy_known(copy, plan, (int)i, error);
-        if (result == STAGE_PARKED)
-            result = copy_pack(copy, plan, (int)i, error);
+        bool packed;
+        if (!copy_known(copy, plan, (int)i, &packed, error))
+            return STAGE_ERROR;
+        StageResult result = packed ? STAGE_CLOSED : copy_pack(copy, plan, (int)i, error);
         if (result != STAGE_CLOSED)
             return result;
     }
