@@ -2,6 +2,7 @@
 several processes, and what happens when the store does not take a job."""
 import json
 import os
+import random
 import shutil
 import signal
 import sqlite3
@@ -219,6 +220,27 @@ def test_ctrl_c_hands_the_job_back(ready, package):
     assert_store(ready)
 
 
+def test_ctrl_c_at_any_moment(ready, package):
+    """Before it listens to it, the signal kills; either way nothing is lost."""
+    source, chance = package(), random.Random(7)
+    for number in range(30):
+        moment, name = chance.uniform(0, 0.03), f"m{number}"
+        process = ready.start("import", source, "--name", name, "--json")
+        time.sleep(moment)
+        process.send_signal(chance.choice([signal.SIGINT, signal.SIGTERM]))
+        status, seen, stderr = end(process)
+        assert status in (0, 130, -signal.SIGINT, -signal.SIGTERM), (moment, stderr)
+        assert status != 130 or f"waybill retry {name}:0.0.1" in stderr, (moment, stderr)
+        retried = ready.run("retry", name)
+        if "no model" in retried.stderr:
+            assert not seen and status < 0
+            retried = ready.run("import", source, "--name", name)
+        assert retried.returncode == 0, (moment, str(retried))
+        assert timeline(ready, name)[:len(seen)] == seen
+        assert [event for event in attempt(ready, 1, name) if event != "ImportResumed"] == SOUND
+    assert_store(ready)
+
+
 def test_two_retries_of_an_interrupted_attempt_at_once(ready, package):
     """One of them works, the other is refused; nothing happens twice."""
     for number in range(5):
@@ -240,7 +262,9 @@ def test_two_retries_of_an_interrupted_attempt_at_once(ready, package):
 
 def test_retry_of_what_is_running_is_refused(ready, package):
     process, seen = start(ready, package(SLOW))
+    process.send_signal(signal.SIGSTOP)  # it stays running, however slow the machine
     refused = ready.run("retry", "m", "--json")
+    process.send_signal(signal.SIGCONT)
     status, rest, stderr = end(process)
     assert refused.returncode == 2 and refused.stdout == "", str(refused)
     assert "being imported now" in refused.stderr and "--follow" in refused.stderr
@@ -251,8 +275,10 @@ def test_retry_of_what_is_running_is_refused(ready, package):
 
 def test_import_beside_a_running_one_is_the_next_version(ready, package):
     process, _ = start(ready, package(SLOW))
+    process.send_signal(signal.SIGSTOP)
     ready.run("import", package(name="other"), "--name", "m", check=True)
     taken = ready.run("import", package(name="third"), "--name", "m", "--version", "0.0.1")
+    process.send_signal(signal.SIGCONT)
     status, _, stderr = end(process)
     assert taken.returncode == 2, str(taken)
     assert status == 0, stderr
