@@ -91,7 +91,7 @@ int follow_work(Session *session, const Submission *submission, bool json)
     follow.bar =
         progress_bar_new(&session->err, &session->service->progress, !json && !session->quiet);
 
-    bool worked = import_work(session->service, submission->model_id, &error);
+    bool worked = import_work(session->service, submission->job, &error);
     if (worked)
         follow_committed(&follow);
     session->service->committed = NULL;

@@ -23,7 +23,7 @@ static int import_detached(Session *session, const Submission *submission, bool 
     }
     if (child == 0) {
         bool worked = daemon(1, 0) == 0 && session_open(session, false) &&
-                      import_work(session->service, model->id, &error);
+                      import_work(session->service, submission->job, &error);
         return worked ? EXIT_DONE : EXIT_UNREACHABLE;
     }
     waitpid(child, NULL, 0); /* daemon() leaves its first process at once */

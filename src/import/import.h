@@ -1,7 +1,7 @@
 /* The pipeline, as the faces (command line, later the server) see it.
  *
  *   import_submit  -> one transaction: model, attempt, job
- *   import_work    -> leases jobs and walks the stage table until the model's attempt has ended
+ *   import_work    -> leases jobs and walks the stage table until the attempt has ended
  *
  * There is no second path: retry, resume and rebuild are submissions of the same kind, worked on by
  * the same worker. */
@@ -44,9 +44,10 @@ bool import_submit(Service *service, ImportRequest *request, Submission *submiss
 bool import_retry(Service *service, const Model *model, const char *actor, Submission *submission,
                   GError **error);
 
-/* Works until the attempt has ended or service->progress.stop was set (then the job is back in the
- * queue). The attempt's outcome is in the store. False: the store could not be used. */
-bool import_work(Service *service, const char *model_id, GError **error);
+/* Works on an import job, and on the builds that it waits for, until its attempt has ended or
+ * service->progress.stop was set (then the job is back in the queue). The attempt's outcome is in
+ * the store. False: the store could not be used. */
+bool import_work(Service *service, int64_t import, GError **error);
 
 /* Asks for the end of a running attempt; closes it itself when nobody works on it. *running false:
  * there was nothing to cancel. */

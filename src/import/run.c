@@ -225,10 +225,10 @@ static StageResult import_run(Service *service, Job *job, GError **error)
 
 /* -- the worker -- */
 
-/* Looks, in a thread of its own, whether somebody asked for the model's cancel. */
+/* Looks, in a thread of its own, whether somebody asked for the import's cancel. */
 typedef struct {
     Service *service;
-    const char *model_id;
+    int64_t import;
     pthread_t thread;
     bool running;
     Pause pause;
@@ -241,15 +241,12 @@ static void *cancel_watch_run(void *data)
         return NULL;
     g_autoptr(Db) db = data_open_store(watch->service->data, NULL);
     for (int64_t version = -1; db && !pause_wait(&watch->pause, CANCEL_MS);) {
-        int64_t now = db_data_version(db), cancelled = 0;
+        int64_t now = db_data_version(db);
         if (now == version)
             continue;
         version = now;
-        db_query_int(db, &cancelled, 0, NULL,
-                     "SELECT count(*) FROM jobs WHERE model_id = $1 AND state <> 'done' AND "
-                     "cancelled_by IS NOT NULL",
-                     "s", watch->model_id);
-        if (cancelled)
+        g_autofree char *cancelled_by = job_cancelled_by(db, watch->import, NULL);
+        if (cancelled_by)
             watch->service->progress.stop = true;
     }
     return NULL;
@@ -291,23 +288,24 @@ static bool job_hand_back(Service *service, Job *job, GError **error)
            db_commit(service->db, error);
 }
 
-/* One job of the model: its import, or the build that the import waits for. *wait: nothing can be
- * had now. */
-static bool work_once(Service *service, const char *model_id, bool *ended, bool *wait,
-                      GError **error)
+/* One job: the import, or the build that it waits for. *wait: nothing can be had now. */
+static bool work_once(Service *service, int64_t import, bool *ended, bool *wait, GError **error)
 {
-    g_autoptr(GError) failure = NULL;
-    g_autoptr(Job) open = job_of_model(service->db, model_id, &failure);
-    *ended = !open && !failure;
+    g_autoptr(Job) open = job_load(service->db, import, error);
+    if (!open)
+        return false;
+    *ended = strcmp(open->state, "done") == 0;
+    if (*ended)
+        return true;
+    GError *failure = NULL;
     g_autoptr(Job) job =
-        open ? job_claim(service->db, service->data, open->waits_for ? open->waits_for : open->id,
-                         service->worker, &failure)
-             : NULL;
+        job_claim(service->db, service->data, open->waits_for ? open->waits_for : open->id,
+                  service->worker, &failure);
     *wait = !job;
-    if (failure || !job) {
+    if (!job) {
         if (failure)
-            g_propagate_error(error, g_steal_pointer(&failure));
-        return !*error;
+            g_propagate_error(error, failure);
+        return !failure;
     }
     switch (job_run(service, job, error)) {
     case STAGE_ERROR:
@@ -319,29 +317,27 @@ static bool work_once(Service *service, const char *model_id, bool *ended, bool 
     }
 }
 
-bool import_work(Service *service, const char *model_id, GError **error)
+/* Whether the worker was told to stop by somebody else than a cancel, which it still has to record.
+ */
+static bool work_is_stopped(Service *service, int64_t import)
 {
-    g_auto(CancelWatch) cancel = {.service = service, .model_id = model_id};
+    g_autofree char *cancelled_by = job_cancelled_by(service->db, import, NULL);
+    return progress_stopped(&service->progress) && !cancelled_by;
+}
+
+bool import_work(Service *service, int64_t import, GError **error)
+{
+    g_auto(CancelWatch) cancel = {.service = service, .import = import};
     cancel_watch_start(&cancel);
     g_autoptr(TimelineWatch) watch = timeline_watch_new(service->data, service->db);
-    for (bool ended = false; !ended;) {
+    for (bool ended = false; !ended && !work_is_stopped(service, import);) {
         bool wait = false;
-        GError *failure = NULL;
-        if (!work_once(service, model_id, &ended, &wait, &failure)) {
-            g_propagate_error(error, failure);
+        if (!work_once(service, import, &ended, &wait, error))
             return false;
-        }
-        if (progress_stopped(&service->progress) && !ended) {
-            bool cancelled = false;
-            g_autoptr(Job) open = job_of_model(service->db, model_id, error);
-            cancelled = open && open->cancelled_by;
-            if (!cancelled)
-                return !*error;
-        }
-        if (wait && !ended)
+        if (wait) {
             timeline_watch_wait(watch, WATCH_MS);
-        if (wait)
             service_committed(service);
+        }
     }
     return true;
 }

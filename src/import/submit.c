@@ -248,25 +248,34 @@ bool import_retry(Service *service, const Model *model, const char *actor, Submi
     return done && submission_commit(service, submission, error);
 }
 
-static bool cancel_ask(Service *service, const Model *model, const char *actor, bool *running,
+/* *import: the job that was asked to end; 0: the model is not being imported. */
+static bool cancel_ask(Service *service, const Model *model, const char *actor, int64_t *import,
                        GError **error)
 {
+    GError *failure = NULL;
     g_autoptr(DbTransaction) transaction = db_transaction(service->db, error);
-    g_autoptr(Model) now = transaction ? model_load(service->db, model->id, error) : NULL;
-    if (!now)
+    if (!transaction)
         return false;
-    *running = model_is(now, "running");
-    return (!*running || job_ask_cancel(service->db, model->id, actor, error)) &&
+    g_autoptr(Job) job = job_of_model(service->db, model->id, &failure);
+    if (failure) {
+        g_propagate_error(error, failure);
+        return false;
+    }
+    *import = job ? job->id : 0;
+    return (!job || job_ask_cancel(service->db, model->id, actor, error)) &&
            db_commit(service->db, error);
 }
 
 bool import_cancel(Service *service, const Model *model, const char *actor, bool *running,
                    GError **error)
 {
+    int64_t import;
+    if (!cancel_ask(service, model, actor, &import, error))
+        return false;
+    *running = import != 0;
     /* Who works on it ends it within a moment; where nobody does, taking the job is what ends it.
      */
-    return cancel_ask(service, model, actor, running, error) &&
-           (!*running || import_work(service, model->id, error));
+    return !*running || import_work(service, import, error);
 }
 
 bool import_delete(Service *service, const Model *model, const char *actor, GError **error)
