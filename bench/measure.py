@@ -117,8 +117,10 @@ def disk_facts(directory):
     device, where, kind = max(inside, key=lambda mount: len(mount[1]))[:3]
     block = os.path.basename(os.path.realpath(device)).rstrip("0123456789")
     spins = first_line("/sys/block/%s/queue/rotational" % block)
-    return "%s on %s%s" % (kind, device, {"0": " (not rotational)", "1": " (rotational)"}.get(
-        spins, ""))
+    if block.startswith(("vd", "xvd")):
+        spins = "virtual"  # what such a disk says of itself means nothing
+    return "%s on %s%s" % (kind, device, {"0": " (not rotational)", "1": " (rotational)",
+                                          "virtual": " (a virtual disk)"}.get(spins, ""))
 
 
 def machine(directory):

@@ -71,7 +71,7 @@ static char *evidence_note(const Terminal *terminal, const json_t *evidence, con
     }
     if (json_is_integer(took)) {
         g_autofree char *duration = format_duration(json_integer_value(took));
-        g_string_append_printf(note, "%s%s", note->len ? ", " : "", duration);
+        g_string_append_printf(note, "%s%s", note->len ? word(terminal, ", ", ",") : "", duration);
     }
     return g_string_free(note, FALSE);
 }

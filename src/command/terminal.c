@@ -72,7 +72,7 @@ char *text_fit(const char *text, int width)
 /* Punctuation that stands at no line's beginning. */
 static bool closes(gunichar c)
 {
-    return c && g_utf8_strchr(",。:;!?、)」』》】”’…", -1, c);
+    return c && g_utf8_strchr(",:;!?)，。：；！？、）」』》】”’…", -1, c);
 }
 
 static const char *next_after_wide(const char *at)
