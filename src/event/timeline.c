@@ -111,7 +111,9 @@ bool timeline_find(Db *db, const char *model_id, int attempt, const char *reason
 
 struct TimelineWatch {
     Db *db;
-    int inotify;
+    char *log;   /* the store's write-ahead log */
+    int inotify; /* -1 before the first wait, and where there are no more to be had */
+    bool waited;
     int64_t version;
 };
 
@@ -120,11 +122,8 @@ TimelineWatch *timeline_watch_new(DataDirectory *data, Db *db)
     TimelineWatch *watch = g_new0(TimelineWatch, 1);
     watch->db = db;
     watch->version = db_data_version(db);
-    watch->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-    g_autofree char *wal = data_path(data, "waybill.db-wal");
-    /* Where there are no more inotify watches to be had, the version alone is looked at. */
-    if (watch->inotify >= 0)
-        inotify_add_watch(watch->inotify, wal, IN_MODIFY);
+    watch->log = data_path(data, "waybill.db-wal");
+    watch->inotify = -1;
     return watch;
 }
 
@@ -133,7 +132,20 @@ void timeline_watch_free(TimelineWatch *watch)
     if (!watch)
         return;
     io_close(&watch->inotify);
+    g_free(watch->log);
     g_free(watch);
+}
+
+/* Only for who waits: closing an inotify costs some 10 ms, more than all else that a short command
+ * does. Where there are no more to be had, the version alone is looked at. */
+static void watch_begin(TimelineWatch *watch)
+{
+    if (watch->waited)
+        return;
+    watch->waited = true;
+    watch->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    if (watch->inotify >= 0)
+        inotify_add_watch(watch->inotify, watch->log, IN_MODIFY);
 }
 
 static bool watch_is_new(TimelineWatch *watch)
@@ -148,6 +160,7 @@ void timeline_watch_wait(TimelineWatch *watch, int timeout_ms)
 {
     int64_t end = clock_monotonic_ms() + timeout_ms;
     char dropped[4096];
+    watch_begin(watch);
     while (!watch_is_new(watch)) {
         int64_t left = end - clock_monotonic_ms();
         if (left <= 0)
