@@ -9,8 +9,10 @@ _waybill_types="TensorFlow PyTorch MindSpore MXNet Caffe XGBoost Scikit_Learn Sp
 
 _waybill_options() {
     case $1 in
-    import) echo "--name --version --type --runtime --config --child --description --detach --json" ;;
-    check) echo "--name --version --type --runtime --config --child --description --json" ;;
+    import) echo "--name --version --type --runtime --config --child --description --dereference
+        --detach --json" ;;
+    check) echo "--name --version --type --runtime --config --child --description --dereference
+        --json" ;;
     events) echo "--type --after --follow --waterfall --json" ;;
     models) echo "--status --name --json" ;;
     log) echo "--attempt --follow" ;;

@@ -58,6 +58,7 @@ ImportRequest *request_options_take(Session *session, RequestOptions *options, c
     request->runtime = g_steal_pointer(&options->runtime);
     request->child = g_steal_pointer(&options->child);
     request->description = g_steal_pointer(&options->description);
+    request->dereference = options->dereference;
     request->actor = g_strdup(session_actor());
     if (options->config && !read_config(request, options->config))
         return NULL;

@@ -5,7 +5,7 @@
 
 typedef struct {
     char *name, *version, *type, *runtime, *config, *child, *description;
-    gboolean dynamic;
+    gboolean dereference, dynamic;
 } RequestOptions;
 
 /* clang-format off */
@@ -18,6 +18,7 @@ typedef struct {
     {"config", 0, 0, G_OPTION_ARG_FILENAME, &(options).config, "Use this config.json, not the package's", "FILE"},     \
     {"child", 0, 0, G_OPTION_ARG_FILENAME, &(options).child, "Model directory beneath SOURCE (model)", "DIR"},         \
     {"description", 0, 0, G_OPTION_ARG_FILENAME, &(options).description, "At most 100 characters", "TEXT"},            \
+    {"dereference", 0, 0, G_OPTION_ARG_NONE, &(options).dereference, "Follow links that leave the package", NULL},     \
     {"dynamic", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_NONE, &(options).dynamic, NULL, NULL}
 /* clang-format on */
 

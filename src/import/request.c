@@ -54,6 +54,8 @@ char *import_request_to_json(const ImportRequest *request)
         if (value)
             json_object_set_new(object, FIELDS[i].key, json_string(value));
     }
+    if (request->dereference)
+        json_object_set_new(object, "dereference", json_true());
     char *text = json_dumps(object, JSON_COMPACT);
     json_decref(object);
     return text;
@@ -72,6 +74,7 @@ ImportRequest *import_request_from_json(const char *text, GError **error)
     ImportRequest *request = import_request_new();
     for (size_t i = 0; i < G_N_ELEMENTS(FIELDS); i++)
         *field_of(request, i) = g_strdup(json_string_value(json_object_get(object, FIELDS[i].key)));
+    request->dereference = json_is_true(json_object_get(object, "dereference"));
     json_decref(object);
     return request;
 }

@@ -20,6 +20,8 @@ typedef struct {
     char *config_text; /* the text given with --config; NULL: the package's config.json counts */
     char *config_file; /* its name */
     char *actor;
+    bool dereference; /* links that leave the package are followed: asked for on this machine's own
+                         command line only */
 } ImportRequest;
 
 ImportRequest *import_request_new(void);

@@ -35,7 +35,8 @@ static Event *finding_source_gone(const ImportRequest *request, const GError *er
 static bool look_at_package(Look *look, Findings *unsafe, GError **error)
 {
     g_autoptr(GError) failure = NULL;
-    PackageSource *source = folder_source_new(look->request->source_path, &failure);
+    PackageSource *source =
+        folder_source_new(look->request->source_path, look->request->dereference, &failure);
     if (!source) {
         findings_add(look->findings, finding_source_gone(look->request, failure));
         return true;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "model/ignore.h"
 
 #define LISTING_MAX 20
 #define DEPTH_MAX   255 /* of directories: each level of the walk holds a descriptor */
@@ -16,6 +17,7 @@ typedef struct {
     PackageSource base;
     int fd;
     char *directory;
+    bool dereference;
 } Folder;
 
 /* Where the walk is: a directory's real path beneath the folder (links resolved) and its path in
@@ -34,7 +36,8 @@ typedef struct {
     const char *child;
     GPtrArray *files;
     Findings *findings;
-    bool over; /* the limit of files was reached */
+    IgnoreRules *ignored; /* of paths in the source */
+    bool over;            /* the limit of files was reached */
 } Walk;
 
 static char *path_join(const char *directory, const char *name)
@@ -151,53 +154,68 @@ static void walk_opened(Walk *walk, int fd, const char *path, const Place *paren
                                                 "{s:s}", "found", file_type_name(about->st_mode)));
 }
 
-/* O_PATH opens without waking a named pipe or a device; what turns out to be a file or a directory
- * is readable or not. */
-static void walk_entry(Walk *walk, int fd, const char *name, const Place *place)
+/* Beneath the folder; with dereference, wherever links lead. */
+static int open_in_folder(const Folder *folder, const char *path, int flags)
 {
-    g_autofree char *path = path_join(place->path, name);
-    autofd entry = openat(fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-    struct stat about;
-    if (entry < 0 || fstat(entry, &about) < 0)
-        findings_add(walk->findings, finding_unreadable(walk->child, path, errno));
-    else
-        walk_opened(walk, entry, path, place, &about, NULL);
+    return folder->dereference ? openat(folder->fd, path, flags | O_CLOEXEC)
+                               : io_open_beneath(folder->fd, path, flags);
 }
 
-/* The kind of finding that a link deserves which openat2 beneath the folder refused. */
-static const char *link_fault(const char *target, int code)
+/* The kind of finding that a link deserves which could not be opened. */
+static const char *link_fault(const Folder *folder, const char *target, int code)
 {
-    if (*target == '/' || code == EXDEV)
+    if (!folder->dereference && (*target == '/' || code == EXDEV))
         return "link_outside";
     if (code == ELOOP)
         return "link_loop";
     return code == ENOENT || code == ENOTDIR ? "link_dangling" : NULL;
 }
 
-static void walk_link(Walk *walk, int fd, const char *name, const Place *place)
+/* Opens a link's target. -1: *fault says why it is refused. */
+static int open_link(Walk *walk, int fd, const char *name, const char *path, char **target,
+                     Event **fault)
 {
-    g_autofree char *path = path_join(place->path, name);
     g_autofree char *full = path_in_source(walk->child, path);
-    char target[PATH_MAX] = "";
-    ssize_t length = readlinkat(fd, name, target, sizeof target - 1);
-    target[MAX(length, 0)] = '\0';
-    autofd entry = -1;
+    char text[PATH_MAX] = "";
+    ssize_t length = readlinkat(fd, name, text, sizeof text - 1);
+    text[MAX(length, 0)] = '\0';
+    *target = g_strdup(text);
     int code = EXDEV;
-    if (*target != '/') {
-        entry = io_open_beneath(walk->folder->fd, full, O_PATH);
+    if (*text != '/' || walk->folder->dereference) {
+        int entry = open_in_folder(walk->folder, full, O_PATH);
+        if (entry >= 0)
+            return entry;
         code = errno;
     }
-    struct stat about;
-    if (entry < 0) {
-        const char *kind = link_fault(target, code);
-        findings_add(walk->findings,
-                     kind ? event_with_text(finding_of(walk->child, path, kind), "target", target)
-                          : finding_unreadable(walk->child, path, code));
-    } else if (fstat(entry, &about) < 0) {
-        findings_add(walk->findings, finding_unreadable(walk->child, path, errno));
-    } else {
-        walk_opened(walk, entry, path, place, &about, target);
+    const char *kind = link_fault(walk->folder, text, code);
+    *fault = kind ? event_with_text(finding_of(walk->child, path, kind), "target", text)
+                  : finding_unreadable(walk->child, path, code);
+    return -1;
+}
+
+/* O_PATH opens without waking a named pipe or a device; what turns out to be a file or a directory
+ * is readable or not. -1: *fault. */
+static int open_entry(Walk *walk, int fd, const char *name, const char *path, char **target,
+                      struct stat *about, Event **fault)
+{
+    const char *unsafe = name_fault(path, name);
+    if (unsafe) {
+        *fault = event_with(finding_of(walk->child, path, "unsafe_name"), "{s:s}", "found", unsafe);
+        return -1;
     }
+    bool is_link = fstatat(fd, name, about, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(about->st_mode);
+    autofd entry = is_link ? open_link(walk, fd, name, path, target, fault)
+                           : openat(fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (!*fault && (entry < 0 || fstat(entry, about) < 0))
+        *fault = finding_unreadable(walk->child, path, errno);
+    return *fault ? -1 : io_steal_fd(&entry);
+}
+
+/* The model directory's own .waybillignore is no part of the package either. */
+static bool is_ignored(const Walk *walk, const char *path, bool is_directory)
+{
+    g_autofree char *full = path_in_source(walk->child, path);
+    return strcmp(path, IGNORE_FILE) == 0 || ignore_rules_match(walk->ignored, full, is_directory);
 }
 
 static int name_compare(gconstpointer a, gconstpointer b)
@@ -222,18 +240,20 @@ static GPtrArray *directory_names(int fd)
     return names;
 }
 
+/* What is left out gives no finding, whatever is wrong with it. */
 static void walk_name(Walk *walk, int fd, const char *name, const Place *place)
 {
     g_autofree char *path = path_join(place->path, name);
-    const char *fault = name_fault(path, name);
+    g_autofree char *target = NULL;
     struct stat about;
-    if (fault)
-        findings_add(walk->findings, event_with(finding_of(walk->child, path, "unsafe_name"),
-                                                "{s:s}", "found", fault));
-    else if (fstatat(fd, name, &about, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(about.st_mode))
-        walk_link(walk, fd, name, place);
+    Event *fault = NULL;
+    autofd entry = open_entry(walk, fd, name, path, &target, &about, &fault);
+    if (is_ignored(walk, path, entry >= 0 && S_ISDIR(about.st_mode)))
+        event_free(fault);
+    else if (fault)
+        findings_add(walk->findings, fault);
     else
-        walk_entry(walk, fd, name, place);
+        walk_opened(walk, entry, path, place, &about, target);
 }
 
 /* Links to directories can make few entries look like endlessly many: the walk ends there. */
@@ -284,11 +304,58 @@ static Event *finding_child_missing(const Folder *folder, const char *child, con
     return event_with_json(event, "listing", folder_listing(folder));
 }
 
+/* -- .waybillignore -- */
+
+/* An error that no system call has: *text says what it is. */
+static Event *finding_ignore(const char *path, const char *text)
+{
+    return event_with_text(event_with(finding_of(".", path, "unreadable"), "{s:i}", "errno",
+                                      EINVAL),
+                           "error", text);
+}
+
+/* The rules in `directory` of the source, where it has any. What is wrong with them is a finding:
+ * without it, what they leave out would be packed. */
+static void read_ignored(Walk *walk, const char *directory)
+{
+    g_autofree char *path = path_join(directory, IGNORE_FILE);
+    g_autofree char *data = g_malloc(IGNORE_MAX_BYTES + 1);
+    g_autoptr(GError) error = NULL;
+    autofd fd = open_in_folder(walk->folder, path, O_RDONLY | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0 && errno == ENOENT)
+        return;
+    if (fd < 0) {
+        findings_add(walk->findings, finding_unreadable(".", path, errno));
+        return;
+    }
+    ssize_t size = io_read_full(fd, data, IGNORE_MAX_BYTES + 1, &error);
+    if (size < 0) {
+        findings_add(walk->findings, finding_unreadable(".", path, error->code));
+        return;
+    }
+    g_autofree char *fault = ignore_rules_add(walk->ignored, directory, data, (size_t)size);
+    if (fault)
+        findings_add(walk->findings, finding_ignore(path, fault));
+}
+
+static void walk_child(Folder *folder, const char *child, int fd, const struct stat *about,
+                       GPtrArray *files, Findings *findings)
+{
+    g_autoptr(IgnoreRules) ignored = ignore_rules_new();
+    Walk walk = {
+        .folder = folder, .child = child, .files = files, .findings = findings, .ignored = ignored};
+    const Place place = {.path = "", .device = about->st_dev, .inode = about->st_ino};
+    read_ignored(&walk, "");
+    if (strcmp(child, ".") != 0)
+        read_ignored(&walk, child);
+    walk_directory(&walk, fd, &place);
+}
+
 static bool folder_list(PackageSource *source, const char *child, GPtrArray *files,
                         Findings *findings, GError **error)
 {
     Folder *folder = (Folder *)source;
-    autofd fd = io_open_beneath(folder->fd, child, O_PATH);
+    autofd fd = open_in_folder(folder, child, O_PATH);
     int code = errno;
     struct stat about;
     if (fd < 0 && code != ENOENT && code != ENOTDIR) {
@@ -302,9 +369,7 @@ static bool folder_list(PackageSource *source, const char *child, GPtrArray *fil
                      finding_child_missing(folder, child, fd < 0 ? "nothing" : "no directory"));
         return true;
     }
-    Walk walk = {.folder = folder, .child = child, .files = files, .findings = findings};
-    const Place place = {.path = "", .device = about.st_dev, .inode = about.st_ino};
-    walk_directory(&walk, fd, &place);
+    walk_child(folder, child, fd, &about, files, findings);
     return true;
 }
 
@@ -378,7 +443,7 @@ static PackageReader *folder_open(PackageSource *source, const char *child, cons
     Folder *folder = (Folder *)source;
     g_autofree char *full = path_in_source(child, file->path);
     /* O_NONBLOCK: what was a file when it was listed may be a named pipe now. */
-    autofd fd = io_open_beneath(folder->fd, full, O_RDONLY | O_NOCTTY | O_NONBLOCK);
+    autofd fd = open_in_folder(folder, full, O_RDONLY | O_NOCTTY | O_NONBLOCK);
     if (fd < 0) {
         *finding = finding_unreadable(child, file->path, errno);
         return NULL;
@@ -403,7 +468,7 @@ static void folder_free(PackageSource *source)
     g_free(folder);
 }
 
-PackageSource *folder_source_new(const char *directory, GError **error)
+PackageSource *folder_source_new(const char *directory, bool dereference, GError **error)
 {
     autofd fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) {
@@ -414,5 +479,6 @@ PackageSource *folder_source_new(const char *directory, GError **error)
     folder->base = (PackageSource){.list = folder_list, .open = folder_open, .free = folder_free};
     folder->fd = io_steal_fd(&fd);
     folder->directory = g_strdup(directory);
+    folder->dereference = dereference;
     return &folder->base;
 }
