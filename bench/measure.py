@@ -119,8 +119,8 @@ def disk_facts(directory):
     spins = first_line("/sys/block/%s/queue/rotational" % block)
     if block.startswith(("vd", "xvd")):
         spins = "virtual"  # what such a disk says of itself means nothing
-    return "%s on %s%s" % (kind, device, {"0": " (not rotational)", "1": " (rotational)",
-                                          "virtual": " (a virtual disk)"}.get(spins, ""))
+    return kind + {"0": " on a disk that does not turn", "1": " on a disk that turns",
+                   "virtual": " on a virtual disk"}.get(spins, "")
 
 
 def machine(directory):

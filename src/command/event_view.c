@@ -45,8 +45,10 @@ void event_view_heading(const Terminal *terminal)
     g_autofree char *time = text_fit(word(terminal, "Time", "时间"), time_width(terminal));
     g_autofree char *type = text_fit(word(terminal, "Type", "类型"), COLUMN_TYPE);
     g_autofree char *stage = text_fit(word(terminal, "Stage", "阶段"), COLUMN_STAGE);
-    fprintf(terminal->out, "%s%3s %s %s %s %s%s\n", terminal_color(terminal, COLOR_DIM), "#", time,
-            type, stage, word(terminal, "Event", "事件"), terminal_plain(terminal));
+    g_autoptr(GDateTime) now = g_date_time_new_now_local();
+    g_autofree char *offset = terminal->utc ? g_strdup("") : g_date_time_format(now, "  (%:z)");
+    fprintf(terminal->out, "%s%3s %s %s %s %s%s%s\n", terminal_color(terminal, COLOR_DIM), "#",
+            time, type, stage, word(terminal, "Event", "事件"), offset, terminal_plain(terminal));
 }
 
 /* "12.3 MiB in 5 files": what a normal event's evidence says in a few words. */
