@@ -20,7 +20,8 @@ _waybill_options() {
     runtime) echo "--image --engine --json" ;;
     gc) echo "--dry-run --json" ;;
     verify) echo "--drop-damaged --json" ;;
-    show | explain | retry | backup | restore | doctor) echo "--json" ;;
+    retry) echo "--config --child --json" ;;
+    show | explain | backup | restore | doctor) echo "--json" ;;
     esac
 }
 
@@ -106,7 +107,11 @@ _waybill_value() {
 _waybill_argument() {
     case $command in
     events | show | log | retry | cancel | delete | verify)
-        [[ $arguments != 0 ]] || _waybill_words "$(_waybill_models)" "$1"
+        if [[ $arguments == 0 ]]; then
+            _waybill_words "$(_waybill_models)" "$1"
+        elif [[ $arguments == 1 && $command == retry ]]; then
+            _waybill_files -d "$1"
+        fi
         ;;
     import | check | backup | restore) _waybill_files -d "$1" ;;
     explain)

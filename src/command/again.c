@@ -1,27 +1,5 @@
-/* retry, cancel, delete: what is done to an import that is there already. */
-#include "command/follow.h"
-
-int command_retry(Session *session, int argc, char **argv)
-{
-    gboolean json = FALSE;
-    const GOptionEntry entries[] = {{"json", 0, 0, G_OPTION_ARG_NONE, &json,
-                                     "One event object a line", NULL},
-                                    {NULL}};
-    int status = session_parse(session, command_find("retry"), entries, &argc, &argv, 1, 1);
-    g_autoptr(Model) model = status < 0 ? session_model(session, argv[1], &status) : NULL;
-    if (!model)
-        return status;
-    g_autoptr(GError) error = NULL;
-    g_auto(Submission) submission = SUBMISSION_NONE;
-    if (!import_retry(session->service, model, session_actor(), &submission, &error))
-        return complain_of(error);
-    if (submission.already_imported) {
-        complain("%s:%s was imported already; there is nothing to retry", model->name,
-                 model->version);
-        return EXIT_DONE;
-    }
-    return follow_work(session, &submission, json);
-}
+/* cancel, delete: what ends an import that is there already. */
+#include "command/command.h"
 
 int command_cancel(Session *session, int argc, char **argv)
 {

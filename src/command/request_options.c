@@ -20,9 +20,8 @@ void request_options_clear(RequestOptions *options)
     *options = (RequestOptions){0};
 }
 
-/* False: it cannot be read, which was printed. One byte more than is allowed is read, so that
- * config_read names the size. */
-static bool read_config(ImportRequest *request, const char *file)
+/* More than is allowed is read, so that config_read names the size. */
+bool request_read_config(ImportRequest *request, const char *file)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(GBytes) bytes = io_read_file(AT_FDCWD, file, 4 * DOCUMENT_MAX_BYTES, &error);
@@ -36,9 +35,21 @@ static bool read_config(ImportRequest *request, const char *file)
         complain("--config %s: it is not UTF-8", file);
         return false;
     }
+    g_free(request->config_text);
+    g_free(request->config_file);
     request->config_text = g_strndup(data, size);
     request->config_file = event_text(file);
     return true;
+}
+
+bool request_is_sound(ImportRequest *request)
+{
+    g_autoptr(GPtrArray) faults = import_request_check(request);
+    for (guint i = 0; i < faults->len; i++) {
+        const RequestFault *fault = faults->pdata[i];
+        complain("%s: %s", fault->field, fault->message);
+    }
+    return faults->len == 0;
 }
 
 ImportRequest *request_options_take(Session *session, RequestOptions *options, const char *source,
@@ -60,14 +71,9 @@ ImportRequest *request_options_take(Session *session, RequestOptions *options, c
     request->description = g_steal_pointer(&options->description);
     request->dereference = options->dereference;
     request->actor = g_strdup(session_actor());
-    if (options->config && !read_config(request, options->config))
+    if (options->config && !request_read_config(request, options->config))
         return NULL;
-    g_autoptr(GPtrArray) faults = import_request_check(request);
-    for (guint i = 0; i < faults->len; i++) {
-        const RequestFault *fault = faults->pdata[i];
-        complain("%s: %s", fault->field, fault->message);
-    }
-    return faults->len ? NULL : g_steal_pointer(&request);
+    return request_is_sound(request) ? g_steal_pointer(&request) : NULL;
 }
 
 static bool is_of_the_request(const Event *event, const ImportRequest *request)

@@ -80,6 +80,32 @@ def test_mended_package_is_attempt_2_of_the_same_version(ready, package):
     assert_store(ready)
 
 
+def test_retry_with_another_source_config_or_child(ready, package, tmp_path):
+    """What was wrong is given anew; it is the next attempt of the same version, and is remembered."""
+    broken = package({"model/config.json": {"json": {"model_algorithm": "t", "model_type": "Nothing"}},
+                      "model/model.bin": "x"})
+    mended = tmp_path / "elsewhere"
+    shutil.copytree(broken / "model", mended / "weights")
+    config = tmp_path / "mine.json"
+    config.write_text(json.dumps({"model_algorithm": "t", "model_type": "Custom"}))
+    assert ready.run("import", broken, "--name", "m", "--json").returncode == 1
+    wrong = tmp_path / "wrong.json"
+    wrong.write_text('{"model_algorithm": "1", "model_type": "Custom"}')
+    refused = ready.run("retry", "m", "--config", wrong, "--json")
+    assert refused.returncode == 2 and not refused.stdout and "model_algorithm" in refused.stderr
+    assert ready.run("retry", "m", tmp_path / "nowhere").returncode == 2
+    assert len(models(ready)) == 1 and models(ready)[0]["attempt"] == 1
+    again = ready.run("retry", "m", mended, "--json")
+    assert again.returncode == 1
+    assert [event["reason"] for event in again.events][1:] == ["ModelChildDirectoryMissing", "ImportFailed"]
+    once_more = ready.run("retry", "m", "--child", "weights", "--config", config, "--json")
+    assert once_more.returncode == 0, str(once_more)
+    assert {event["attempt"] for event in once_more.events} == {3}
+    assert models(ready)[0]["model_version"] == "0.0.1"
+    assert ready.run("retry", "m", broken).returncode == 0  # imported: it says so and does nothing
+    assert len(attempt(ready, 4)) == 0
+
+
 def test_retry_that_fails_again_is_an_attempt_too(ready, package):
     ready.run("import", package(config={"model_type": "Nonsense"}), "--name", "m")
     for number in (2, 3):

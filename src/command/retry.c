@@ -1,0 +1,100 @@
+#include <string.h>
+
+#include "command/follow.h"
+#include "command/request_options.h"
+
+typedef struct {
+    char *config, *child;
+} Changes;
+
+static void changes_clear(Changes *changes)
+{
+    g_free(changes->config);
+    g_free(changes->child);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Changes, changes_clear)
+
+/* What the newest attempt was asked for, with the changes; NULL: *status says what was printed. */
+static ImportRequest *request_changed(Session *session, const Model *model, const char *source,
+                                      Changes *changes, int *status)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Attempt) attempt =
+        attempt_load(session->service->db, model->id, model->attempt, &error);
+    g_autoptr(ImportRequest) request =
+        attempt ? import_request_from_json(attempt->request, &error) : NULL;
+    if (!request) {
+        *status = complain_of(error);
+        return NULL;
+    }
+    *status = EXIT_USAGE;
+    if (source) {
+        g_free(request->source);
+        request->source = g_strdup(source);
+    }
+    if (changes->child) {
+        g_free(request->child);
+        request->child = g_steal_pointer(&changes->child);
+    }
+    g_free(request->version);
+    request->version = g_strdup(model->version);
+    g_free(request->actor);
+    request->actor = g_strdup(session_actor());
+    if (changes->config && !request_read_config(request, changes->config))
+        return NULL;
+    if (!request_is_sound(request))
+        return NULL;
+    *status = request_config_check(session, request);
+    return *status < 0 ? g_steal_pointer(&request) : NULL;
+}
+
+/* The same version again, with what was changed: the next attempt of it. */
+static int retry_changed(Session *session, const Model *model, const char *source, Changes *changes,
+                         bool json)
+{
+    g_autoptr(GError) error = NULL;
+    g_auto(Submission) submission = SUBMISSION_NONE;
+    int status;
+    g_autoptr(ImportRequest) request = request_changed(session, model, source, changes, &status);
+    if (!request)
+        return status;
+    if (!import_submit(session->service, request, &submission, &error))
+        return complain_of(error);
+    return follow_work(session, &submission, json);
+}
+
+static int retry_same(Session *session, const Model *model, bool json)
+{
+    g_autoptr(GError) error = NULL;
+    g_auto(Submission) submission = SUBMISSION_NONE;
+    if (!import_retry(session->service, model, session_actor(), &submission, &error))
+        return complain_of(error);
+    if (!submission.already_imported)
+        return follow_work(session, &submission, json);
+    complain("%s:%s was imported already; there is nothing to retry", model->name, model->version);
+    return EXIT_DONE;
+}
+
+int command_retry(Session *session, int argc, char **argv)
+{
+    gboolean json = FALSE;
+    g_auto(Changes) changes = {0};
+    const GOptionEntry entries[] = {{"config", 0, 0, G_OPTION_ARG_FILENAME, &changes.config,
+                                     "Use this config.json from now on", "FILE"},
+                                    {"child", 0, 0, G_OPTION_ARG_FILENAME, &changes.child,
+                                     "Model directory beneath SOURCE", "DIR"},
+                                    {"json", 0, 0, G_OPTION_ARG_NONE, &json,
+                                     "One event object a line", NULL},
+                                    {NULL}};
+    int status = session_parse(session, command_find("retry"), entries, &argc, &argv, 1, 2);
+    g_autoptr(Model) model = status < 0 ? session_model(session, argv[1], &status) : NULL;
+    if (!model)
+        return status;
+    const char *source = argc > 2 ? argv[2] : NULL;
+    bool changed = source || changes.config || changes.child;
+    /* Of an imported model there is nothing to retry, whatever is changed: a new version is an
+     * import. */
+    if (changed && strcmp(model->outcome, "imported") != 0)
+        return retry_changed(session, model, source, &changes, json);
+    return retry_same(session, model, json);
+}
