@@ -5,6 +5,7 @@
  * An event's heading is its reason and nothing else: that makes the anchor that `faq` names
  * (catalog_faq), wherever Markdown is rendered. */
 #include "event/event.h"
+#include "event/kinds.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,11 +14,13 @@
 typedef struct {
     Language language;
     const char *when, *causes, *advice;
+    const char *diagnosis, *kind, *turn, *summary, *steps;
 } Headings;
 
 static const Headings HEADINGS[] = {
-    {LANGUAGE_EN, "When.", "Likely causes", "What to do"},
-    {LANGUAGE_ZH, "何时出现:", "可能原因", "处理方法"},
+    {LANGUAGE_EN, "When.", "Likely causes", "What to do", "Diagnosis", "kind", "whose turn",
+     "summary", "steps"},
+    {LANGUAGE_ZH, "何时出现:", "可能原因", "处理方法", "诊断", "类别", "由谁处理", "摘要", "步骤"},
 };
 
 static const char *const INTRO =
@@ -37,6 +40,11 @@ static const char *const INTRO =
     "  parameter.\n"
     "- Events 1 to 45 have the messages of the original system, to the letter. Those without a\n"
     "  number are Waybill's own.\n"
+    "- **Diagnosis**: what can be behind the event, by its `kind`. The event object says it filled "
+    "in:\n"
+    "  `summary`, `advice` (its steps), `fix_by` and `retryable`. `{name}` is a field of the "
+    "evidence,\n"
+    "  `{?…}` is left out where it lacks one, and so is a step.\n"
     "- The examples are event objects as `waybill check --json` prints them. A recorded event has\n"
     "  `event_id`, `seq`, `occur_time` and `attempt` too.\n"
     "\n"
@@ -75,12 +83,50 @@ static void append_list(GString *page, const char *heading, const char *text, bo
     g_string_append_c(page, '\n');
 }
 
+/* A cell of a table: one line, and no bar of its own. */
+static void append_cell(GString *page, const char *text)
+{
+    g_string_append(page, " ");
+    for (; *text; text++) {
+        if (*text == '\n')
+            g_string_append(page, "<br>");
+        else
+            g_string_append_printf(page, *text == '|' ? "\\%c" : "%c", *text);
+    }
+    g_string_append(page, " |");
+}
+
+static void append_kinds(GString *page, const CatalogRow *row, const Headings *headings)
+{
+    Language language = headings->language;
+    bool first = true;
+    for (size_t i = 0; i < kind_count(); i++) {
+        const KindRow *kind = kind_row(i);
+        if (catalog_row(kind->reason) != row)
+            continue;
+        if (first)
+            g_string_append_printf(page, "**%s**\n\n| %s | %s | %s | %s |\n|---|---|---|---|\n",
+                                   headings->diagnosis, headings->kind, headings->turn,
+                                   headings->summary, headings->steps);
+        first = false;
+        g_string_append_c(page, '|');
+        append_cell(page, *kind->kind ? kind->kind : "-");
+        append_cell(page, fix_by_words(kind->fix_by, language));
+        append_cell(page, kind->summary[language]);
+        append_cell(page, kind->steps[language]);
+        g_string_append_c(page, '\n');
+    }
+    if (!first)
+        g_string_append_c(page, '\n');
+}
+
 static void append_guide(GString *page, const CatalogRow *row, const Headings *headings)
 {
     Language language = headings->language;
     g_string_append_printf(page, "**%s** %s\n\n", headings->when, row->when[language]);
     append_list(page, headings->causes, row->causes[language], false);
     append_list(page, headings->advice, row->advice[language], true);
+    append_kinds(page, row, headings);
 }
 
 static void append_example(GString *page, const CatalogRow *row)

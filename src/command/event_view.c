@@ -153,6 +153,19 @@ static void print_snippet(const Terminal *terminal, const json_t *evidence, int 
     }
 }
 
+static void print_steps(const Terminal *terminal, const json_t *event, int indent)
+{
+    bool zh = terminal->language == LANGUAGE_ZH;
+    const json_t *steps = json_object_get(event, zh ? "advice_cn" : "advice");
+    size_t i;
+    const json_t *step;
+    json_array_foreach (steps, i, step) {
+        g_autofree char *text = g_strdup_printf("%zu. %s", i + 1, json_string_value(step));
+        print_line(terminal, indent, i == 0 ? word(terminal, "to do", "处理") : "", text);
+    }
+}
+
+/* The answer first, then where it is from; the original's solution last. */
 static void print_problem(const Terminal *terminal, const json_t *event, int indent)
 {
     const json_t *evidence = json_object_get(event, "evidence");
@@ -162,13 +175,15 @@ static void print_problem(const Terminal *terminal, const json_t *event, int ind
     const json_t *cause = json_object_get(event, "cause");
     const char *solution =
         text_of(event, terminal->language == LANGUAGE_ZH ? "solution_cn" : "solution");
+    print_line(terminal, indent, word(terminal, "problem", "问题"),
+               text_of(event, terminal->language == LANGUAGE_ZH ? "summary_cn" : "summary"));
     print_line(terminal, indent, word(terminal, "where", "位置"), place);
     print_snippet(terminal, evidence, indent);
     print_line(terminal, indent, word(terminal, "found", "实际"), found);
     print_line(terminal, indent, word(terminal, "expected", "应为"), expected);
     print_line(terminal, indent, word(terminal, "target", "指向"), text_of(evidence, "target"));
     print_line(terminal, indent, word(terminal, "error", "错误"), error);
-    print_line(terminal, indent, word(terminal, "solution", "方案"), solution);
+    print_steps(terminal, event, indent);
     if (json_is_integer(cause)) {
         g_autofree char *seq = g_strdup_printf("#%d", (int)json_integer_value(cause));
         print_line(terminal, indent, word(terminal, "cause", "原因"), seq);
@@ -176,6 +191,7 @@ static void print_problem(const Terminal *terminal, const json_t *event, int ind
         g_autofree char *explain = g_strdup_printf("waybill explain %s", text_of(event, "reason"));
         print_line(terminal, indent, word(terminal, "more", "详情"), explain);
     }
+    print_line(terminal, indent, word(terminal, "solution", "方案"), solution);
 }
 
 /* "  3 16:50:15 " of an event; a finding has no place in a timeline. Returns its columns. */

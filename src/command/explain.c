@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "command/command.h"
+#include "event/kinds.h"
 
 static void print_lines(const Terminal *terminal, const char *heading, const char *lines,
                         bool numbered)
@@ -18,6 +19,27 @@ static void print_lines(const Terminal *terminal, const char *heading, const cha
             indent = 5;
         }
         terminal_wrap(terminal, parts[i], indent);
+    }
+}
+
+/* What can be behind the event: whose turn it is, the summary as a template, the steps. */
+static void print_kinds(const Terminal *terminal, const CatalogRow *row)
+{
+    Language language = terminal->language;
+    for (size_t i = 0; i < kind_count(); i++) {
+        const KindRow *kind = kind_row(i);
+        if (catalog_row(kind->reason) != row)
+            continue;
+        const char *name =
+            *kind->kind ? kind->kind : (language == LANGUAGE_ZH ? "诊断" : "Diagnosis");
+        g_autofree char *heading =
+            g_strdup_printf("%s: %s", name, fix_by_words(kind->fix_by, language));
+        print_lines(terminal, heading, kind->summary[language], false);
+        g_auto(GStrv) steps = g_strsplit(kind->steps[language], "\n", -1);
+        for (int step = 0; steps[step]; step++) {
+            fprintf(terminal->out, "  %d  ", step + 1);
+            terminal_wrap(terminal, steps[step], 5);
+        }
     }
 }
 
@@ -46,6 +68,7 @@ static void print_row(const Terminal *terminal, const CatalogRow *row)
     print_lines(terminal, zh ? "何时发生" : "When", row->when[language], false);
     print_lines(terminal, zh ? "常见原因" : "Likely causes", row->causes[language], false);
     print_lines(terminal, zh ? "怎么办" : "What to do", row->advice[language], true);
+    print_kinds(terminal, row);
     print_lines(terminal, zh ? "原文解决方案" : "The original's solution", row->solution[language],
                 false);
 }

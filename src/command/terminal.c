@@ -1,5 +1,7 @@
 #include "command/terminal.h"
 
+#include "base/size.h"
+
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -127,16 +129,7 @@ void terminal_wrap(const Terminal *terminal, const char *text, int indent)
 
 char *format_bytes(int64_t bytes)
 {
-    static const char *const UNITS[] = {"KiB", "MiB", "GiB", "TiB", "PiB"};
-    if (bytes < 1024)
-        return g_strdup_printf("%d B", (int)bytes);
-    double value = (double)bytes;
-    int unit = -1;
-    while (value >= 1024 && unit < 4) {
-        value /= 1024;
-        unit++;
-    }
-    return g_strdup_printf(value < 10 ? "%.1f %s" : "%.0f %s", value, UNITS[unit]);
+    return size_text(bytes);
 }
 
 char *format_duration(int64_t ms)

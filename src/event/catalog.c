@@ -1,5 +1,7 @@
 #include "event/catalog.h"
 
+#include "event/kinds.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -210,6 +212,7 @@ json_t *catalog_row_json(const CatalogRow *row)
     json_object_set_new(object, "advice_en", lines_json(row->advice[LANGUAGE_EN]));
     json_object_set_new(object, "advice_zh", lines_json(row->advice[LANGUAGE_ZH]));
     json_object_set_new(object, "example", json_loads(row->example, 0, NULL));
+    json_object_set_new(object, "kinds", kinds_json((EventReason)(row - rows)));
     return object;
 }
 

@@ -3,7 +3,8 @@
  * catalog.def is an X-macro; from it come this enum, the typed emitters of event.h, the JSON of the
  * catalogue, docs/events.md and `waybill explain`. What explains each event (when, causes, advice,
  * example) stands in guide-package.def, guide-image.def, guide-build.def and guide-normal.def, by
- * subject. A new event is a row here and a guide there; the tests miss neither. */
+ * subject; what can be behind an event, and the answer to each, in event/kinds.h. A new event is a
+ * row here and a guide there; the tests miss neither. */
 #pragma once
 
 #include <glib.h>
@@ -57,8 +58,8 @@ char *catalog_faq(const CatalogRow *row);
 const char *event_type_name(EventType type); /* "normal", "abnormal", "hint" */
 
 /* {no, reason, type, zh, en, params, solution_zh, solution_en, faq, ours, stage, when_en, when_zh,
- * causes_en: […], causes_zh: […], advice_en: […], advice_zh: […], example}: one object of `waybill
- * explain --json`. no is null for ours. */
+ * causes_en: […], causes_zh: […], advice_en: […], advice_zh: […], example, kinds: […]}: one object
+ * of `waybill explain --json`. no is null for ours; kinds: event/kinds.h. */
 json_t *catalog_row_json(const CatalogRow *row);
 
 /* The message with {name} filled in from params (an object of strings). The caller frees it. An

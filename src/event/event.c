@@ -1,5 +1,7 @@
 #include "event/event.h"
 
+#include "event/answer.h"
+
 #include <string.h>
 
 /* Takes params over. */
@@ -166,6 +168,14 @@ static void set_texts(json_t *object, const Event *event)
     json_decref(texts);
 }
 
+static void set_answer(json_t *object, const Event *event, const EventPlace *place)
+{
+    json_t *answer = event_answer(event, place ? place->model : NULL);
+    if (answer)
+        json_object_update(object, answer);
+    json_decref(answer);
+}
+
 /* Fields that are left out where they have no value. */
 static void set_optional(json_t *object, const Event *event)
 {
@@ -193,6 +203,7 @@ json_t *event_json(const Event *event, const EventPlace *place)
     if (place)
         json_object_set_new(object, "attempt", json_integer(place->attempt));
     set_texts(object, event);
+    set_answer(object, event, place);
     json_object_set(object, "evidence", event->evidence);
     set_optional(object, event);
     return object;

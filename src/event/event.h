@@ -13,14 +13,16 @@
 
 typedef struct Event {
     EventReason reason;
-    json_t *params;      /* object of strings, never NULL */
-    json_t *evidence;    /* object, never NULL, may be empty */
-    const char *stage;   /* static text; NULL: the stage that appends it */
-    char *kind;          /* one of the closed list of the reason's kinds, or NULL */
-    char *actor;         /* who asked for it, or NULL */
-    int64_t cause;       /* seq of the event that explains this one; 0: none */
-    json_t *causes;      /* array of seq, or NULL */
-    int64_t duration_ms; /* of the stage that this event closes; -1: it closes none */
+    json_t *params;           /* object of strings, never NULL */
+    json_t *evidence;         /* object, never NULL, may be empty */
+    const char *stage;        /* static text; NULL: the stage that appends it */
+    char *kind;               /* one of the closed list of the reason's kinds, or NULL */
+    char *actor;              /* who asked for it, or NULL */
+    int64_t cause;            /* seq of the event that explains this one; 0: none */
+    json_t *causes;           /* array of seq, or NULL */
+    const struct Event *root; /* ImportFailed: the event of `cause`, whose answer is also its own;
+                                 not owned, NULL elsewhere */
+    int64_t duration_ms;      /* of the stage that this event closes; -1: it closes none */
 } Event;
 
 void event_free(Event *event);
@@ -57,10 +59,11 @@ typedef struct {
     int64_t occur_time; /* ms since 1970, UTC */
     const char *stage;
     int attempt;
+    const char *model; /* NAME:VERSION, for the commands in its advice */
 } EventPlace;
 
-/* The event object of api.md. place NULL: without event_id, seq, occur_time and attempt, as
- * `waybill check --json` prints findings. */
+/* The event object of api.md, with the answer of its kind (event/answer.h). place NULL: without
+ * event_id, seq, occur_time and attempt, as `waybill check --json` prints findings. */
 json_t *event_json(const Event *event, const EventPlace *place);
 
 /* The row's example as an event: what documentation and `explain` show. */

@@ -10,13 +10,14 @@
 
 #define WATCH_STEP_MS 200
 
-/* The next place in the model's timeline, under the lock of its row. */
-static bool timeline_next(Db *db, const char *model_id, EventPlace *place, GError **error)
+/* The next place in the model's timeline, under the lock of its row. *model: NAME:VERSION. */
+static bool timeline_next(Db *db, const char *model_id, EventPlace *place, char **model,
+                          GError **error)
 {
     g_autoptr(DbRows) rows = db_query(db, error,
                                       "UPDATE models SET last_seq = last_seq + 1, last_time = CASE "
                                       "WHEN last_time > $2 THEN last_time ELSE $2 END "
-                                      "WHERE id = $1 RETURNING last_seq, last_time",
+                                      "WHERE id = $1 RETURNING last_seq, last_time, name, version",
                                       "si", model_id, clock_now_ms());
     GError *failure = NULL;
     if (!rows || !db_next(rows, &failure)) {
@@ -28,17 +29,18 @@ static bool timeline_next(Db *db, const char *model_id, EventPlace *place, GErro
     }
     place->seq = db_int(rows, 0);
     place->occur_time = db_int(rows, 1);
+    place->model = *model = g_strconcat(db_text(rows, 2), ":", db_text(rows, 3), NULL);
     return true;
 }
 
 bool timeline_append(Db *db, const char *model_id, int attempt, const char *stage,
                      const Event *event, int64_t *seq, GError **error)
 {
-    g_autofree char *id = g_uuid_string_random();
+    g_autofree char *id = g_uuid_string_random(), *model = NULL;
     EventPlace place = {.event_id = id,
                         .stage = event->stage ? event->stage : stage,
                         .attempt = attempt};
-    if (!timeline_next(db, model_id, &place, error))
+    if (!timeline_next(db, model_id, &place, &model, error))
         return false;
     json_t *object = event_json(event, &place);
     char *json = json_dumps(object, JSON_COMPACT);

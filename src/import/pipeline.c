@@ -65,24 +65,30 @@ static bool event_ends_import(const Event *event)
 }
 
 /* The cause is the first abnormal event, or where there is none the first hint that ends an import.
- */
+ * Its answer is ImportFailed's too. */
 static Event *failed_event(const GPtrArray *events, const int64_t *seqs)
 {
     Event *failed = event_import_failed();
     int64_t first_hint = 0;
+    const Event *hint = NULL;
     failed->causes = json_array();
     for (guint i = 0; i < events->len; i++) {
         if (!event_ends_import(events->pdata[i]))
             continue;
         json_array_append_new(failed->causes, json_integer(seqs[i]));
         bool abnormal = event_row(events->pdata[i])->type == EVENT_TYPE_ABNORMAL;
-        if (abnormal && !failed->cause)
+        if (abnormal && !failed->cause) {
             failed->cause = seqs[i];
-        else if (!abnormal && !first_hint)
+            failed->root = events->pdata[i];
+        } else if (!abnormal && !first_hint) {
             first_hint = seqs[i];
+            hint = events->pdata[i];
+        }
     }
-    if (!failed->cause)
+    if (!failed->cause) {
         failed->cause = first_hint;
+        failed->root = hint;
+    }
     return failed;
 }
 

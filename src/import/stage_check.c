@@ -171,6 +171,8 @@ static void look_at_runtime(Look *look, const char *type)
     g_autofree char *expected = g_strdup_printf("a runtime that serves %s", type);
     Event *event = finding_of_member(look->config, "runtime", "no_runtime", expected);
     event_with(event, "{s:s}", "engine", type);
+    if (wanted)
+        event_with_text(event, "wanted", wanted);
     if (look->request->runtime)
         event_with_text(event, "found", look->request->runtime);
     findings_add(look->findings,

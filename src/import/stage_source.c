@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/io.h"
+#include "base/nearest.h"
 #include "event/timeline.h"
 #include "image/reference.h"
 #include "import/pipeline.h"
@@ -94,7 +95,12 @@ static Event *event_tag_missing(Source *source)
     g_auto(GStrv) tags = layout_tags(source->layout, NULL);
     Event *event = event_image_tag_not_found(source->reference->directory, source->reference->tag);
     with_source(event, source);
+    event_with_text(event, "repository", source->reference->directory);
     event_with(event, "{s:i}", "n", tags ? (int)g_strv_length(tags) : 0);
+    const char *nearest =
+        tags ? text_nearest(source->reference->tag, (const char *const *)tags) : NULL;
+    if (nearest)
+        event_with_text(event, "nearest", nearest);
     return event_with_json(event, "tags", names_json(tags, 10));
 }
 

@@ -5,6 +5,7 @@
  * model/config.h. */
 #pragma once
 
+#include "base/nearest.h"
 #include "model/config.h"
 
 #define CONFIG_MAX_FAULTS 1000 /* told one by one; a hostile file's further ones as one number */
@@ -78,8 +79,6 @@ bool check_is_image(const Check *check);
 bool check_is_engine(const Check *check);
 
 bool text_is_among(const char *text, const char *const *choices);
-/* The choice that `text` most looks like, or NULL: none is near. */
-const char *text_nearest(const char *text, const char *const *choices);
 /* "a, b or c" */
 char *text_alternatives(const char *const *choices);
 /* Of at most 20 names, for evidence. */

@@ -65,7 +65,7 @@ static void report_no_runtime(Check *check, const Node *value)
 {
     Event *event = check_fault(check, "no_runtime", value, "a runtime (none is registered)");
     if (event)
-        event_with(event, "{s:s, s:[]}", "engine", check->model_type ? check->model_type : "",
+        event_with(event, "{s:s*, s:s, s:[]}", "engine", check->model_type, "wanted", value->text,
                    "listing");
 }
 

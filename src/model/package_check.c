@@ -150,6 +150,46 @@ static char *model_directory(const Package *package)
     return g_build_path("/", directory, package->child, NULL);
 }
 
+/* The first file that is the engine's, but lies in a folder. */
+static const char *file_too_deep(const Package *package, const EngineRule *rule)
+{
+    for (guint i = 0; rule->need != NEEDS_ANYWHERE && i < package->files->len; i++) {
+        const char *path = ((PackageFile *)package->files->pdata[i])->path;
+        const char *slash = strrchr(path, '/');
+        if (slash && rule_matches(rule, slash + 1))
+            return path;
+    }
+    return NULL;
+}
+
+/* The engine whose files lie here: the only one that a file belongs to. NULL: none, or several. */
+static const char *engine_guess(const Package *package)
+{
+    const EngineRule *guess = NULL;
+    for (size_t r = 0; r < G_N_ELEMENTS(RULES); r++) {
+        if (RULES[r].need == NEEDS_ANYWHERE)
+            continue;
+        bool fits = false;
+        for (guint i = 0; !fits && i < package->files->len; i++)
+            fits = rule_matches(&RULES[r], ((PackageFile *)package->files->pdata[i])->path);
+        if (fits && guess)
+            return NULL;
+        if (fits)
+            guess = &RULES[r];
+    }
+    return guess ? guess->type : NULL;
+}
+
+static void add_guess(Event *event, const Package *package, const EngineRule *rule, bool foreign)
+{
+    const char *deeper = file_too_deep(package, rule);
+    const char *guess = foreign && !deeper ? engine_guess(package) : NULL;
+    if (deeper)
+        event_with_text(event, "deeper", deeper);
+    if (guess)
+        event_with(event, "{s:s}", "guess", guess);
+}
+
 static void add_missing(const Package *package, const EngineRule *rule, const char *half,
                         const char *missing, Findings *findings)
 {
@@ -161,6 +201,7 @@ static void add_missing(const Package *package, const EngineRule *rule, const ch
                "found", half ? half : "none");
     if (half)
         event_with(event, "{s:s, s:s}", "half", half, "missing", missing);
+    add_guess(event, package, rule, !half);
     findings_add(findings, event_with_json(event, "listing", package_listing(package)));
 }
 

@@ -21,25 +21,36 @@ static void assert_json_equal(json_t *actual, const char *expected)
 
 static void an_event_of_a_timeline_has_every_field(void **state)
 {
-    g_autoptr(Event) event = event_with_kind(
-        event_with(event_image_tag_not_found("team/resnet50", "v1"), "{s:i}", "n", 3), "tag");
+    g_autoptr(Event) event =
+        event_with_kind(event_with(event_image_tag_not_found("team/resnet50", "v1"), "{s:i, s:s}",
+                                   "n", 3, "repository", "images"),
+                        "tag");
     event->cause = 4;
     event->causes = json_pack("[i, i]", 4, 5);
     event->actor = g_strdup("anna");
     event->duration_ms = 0;
-    EventPlace place = {"e-7", 7, 1763820000123, "environment", 2};
+    EventPlace place = {"e-7", 7, 1763820000123, "environment", 2, "resnet50:0.0.1"};
 
-    assert_json_equal(event_json(event, &place),
-                      "{\"event_id\": \"e-7\", \"seq\": 7, \"occur_time\": 1763820000123,"
-                      " \"event_type\": \"abnormal\", \"reason\": \"ImageTagNotFound\","
-                      " \"stage\": \"environment\", \"attempt\": 2,"
-                      " \"event_info\": \"Image team/resnet50 does not have the v1 tag.\","
-                      " \"event_info_cn\": \"镜像team/resnet50不存在名为v1的标签。\","
-                      " \"params\": {\"image\": \"team/resnet50\", \"tag\": \"v1\"},"
-                      " \"solution\": \"Contact technical support.\","
-                      " \"solution_cn\": \"请联系技术支持。\", \"faq\": null,"
-                      " \"evidence\": {\"n\": 3}, \"cause\": 4, \"causes\": [4, 5],"
-                      " \"kind\": \"tag\", \"actor\": \"anna\", \"duration_ms\": 0}");
+    assert_json_equal(
+        event_json(event, &place),
+        "{\"event_id\": \"e-7\", \"seq\": 7, \"occur_time\": 1763820000123,"
+        " \"event_type\": \"abnormal\", \"reason\": \"ImageTagNotFound\","
+        " \"stage\": \"environment\", \"attempt\": 2,"
+        " \"event_info\": \"Image team/resnet50 does not have the v1 tag.\","
+        " \"event_info_cn\": \"镜像team/resnet50不存在名为v1的标签。\","
+        " \"params\": {\"image\": \"team/resnet50\", \"tag\": \"v1\"},"
+        " \"solution\": \"Contact technical support.\","
+        " \"solution_cn\": \"请联系技术支持。\", \"faq\": null,"
+        " \"summary\": \"images has 3 tags, v1 is not one of them\","
+        " \"summary_cn\": \"images 共有 3 个标签,没有 v1\","
+        " \"advice\": [\"Or put it there: `skopeo copy docker://IMAGE"
+        " oci:images:v1`.\", \"Then import it, or `waybill retry resnet50:0.0.1`"
+        " when the tag is there.\"],"
+        " \"advice_cn\": [\"或先写入:`skopeo copy docker://镜像 oci:images:v1`。\","
+        " \"然后重新导入;标签写入后也可执行 `waybill retry resnet50:0.0.1`。\"],"
+        " \"fix_by\": \"you\", \"retryable\": false,"
+        " \"evidence\": {\"n\": 3, \"repository\": \"images\"}, \"cause\": 4, \"causes\": [4, 5],"
+        " \"kind\": \"tag\", \"actor\": \"anna\", \"duration_ms\": 0}");
 }
 
 static void a_finding_leaves_out_what_it_has_not(void **state)
@@ -52,7 +63,13 @@ static void a_finding_leaves_out_what_it_has_not(void **state)
                       " \"event_info_cn\": \"已忽略 model/Dockerfile:not used。\","
                       " \"params\": {\"path\": \"model/Dockerfile\", \"why\": \"not used\"},"
                       " \"solution\": null, \"solution_cn\": null,"
-                      " \"faq\": \"docs/events.md#packagenote\", \"evidence\": {}}");
+                      " \"faq\": \"docs/events.md#packagenote\","
+                      " \"summary\": \"model/Dockerfile has no effect here: not used.\","
+                      " \"summary_cn\": \"model/Dockerfile 在此不起作用:not used。\","
+                      " \"advice\": [\"Nothing to do if that is meant; otherwise take it out of"
+                      " the package.\"],"
+                      " \"advice_cn\": [\"若符合预期则无需操作,否则请将其移出模型包。\"],"
+                      " \"fix_by\": \"you\", \"retryable\": false, \"evidence\": {}}");
 }
 
 static void an_event_may_name_its_own_stage(void **state)

@@ -1,0 +1,19 @@
+/* Texts with places for evidence: what the kinds' summaries and steps are written in.
+ *
+ *   {field}         the value: text as it is, a number, an array's elements joined with ", " (of an
+ *                   array of files, each with its size). Dots lead inside: {before.size}.
+ *   {field:bytes}   a number of bytes, as people read it: 5.0 GiB
+ *   {field:if}      nothing; but the field must be there
+ *   {?text}         an optional part: left out when a field in it is not there
+ *
+ * A brace never stands for itself. What a field brings in is not looked at again. A field that is
+ * null, false or "" is not there; an empty array is, and reads "none". */
+#pragma once
+
+#include <jansson.h>
+
+#include "event/catalog.h"
+
+/* `sources`: objects, NULL-terminated; the first that has a field gives it. NULL: a field outside
+ * the optional parts is not there. The caller frees the text. */
+char *template_fill(const char *text, Language language, const json_t *const *sources);
