@@ -206,6 +206,31 @@ def timeline_faults(status, events):
     return faults
 
 
+# An unfilled place of a template; what evidence brings in may have braces of its own.
+PLACE = re.compile(r"\{\??\w[\w.]*(:\w+)?\}|\{\?")
+
+
+def answer_faults(event):
+    """Every problem says in both languages what is wrong and what to do; other events do not."""
+    reason, answer = event.get("reason"), ("summary", "summary_cn", "advice", "advice_cn", "fix_by")
+    if event.get("event_type") == "normal":
+        return ["%s has %s" % (reason, key) for key in answer if key in event]
+    said = [event.get("summary"), event.get("summary_cn"),
+            *event.get("advice", [""]), *event.get("advice_cn", [""])]
+    faults = ["%s says %r" % (reason, text) for text in said if not text or PLACE.search(text)]
+    if "event_info" in event and event.get("summary") == event["event_info"]:
+        faults.append("%s: the summary lacks evidence: %s" % (reason, event.get("evidence")))
+    if len(event.get("advice", [])) != len(event.get("advice_cn", [])):
+        faults.append("%s: the languages differ in their steps" % reason)
+    if not 1 <= len(event.get("advice", [])) <= 4:
+        faults.append("%s: %d steps" % (reason, len(event.get("advice", []))))
+    if event.get("fix_by") not in ("you", "admin", "wait"):
+        faults.append("%s: fix_by is %r" % (reason, event.get("fix_by")))
+    if not isinstance(event.get("retryable"), bool):
+        faults.append("%s: retryable is %r" % (reason, event.get("retryable")))
+    return faults
+
+
 def event_faults(event, texts, case):
     """What holds of every event by itself: evidence, places, the texts of the specification."""
     faults, reason, params = [], event.get("reason"), event.get("params") or {}
@@ -216,6 +241,7 @@ def event_faults(event, texts, case):
                    for key in ("pointer", "line", "column", "found", "expected")
                    if key not in (event.get("evidence") or {})
                    and "pointer" not in case.get("loose", [])]
+    faults += answer_faults(event)
     limit = case.get("settings", {}).get("limits.model_file_gib")
     for key, language in (("event_info", "en"), ("event_info_cn", "zh")):
         said = event.get(key)
