@@ -75,6 +75,15 @@ static void append_array(GString *filled, const json_t *array, Language language
     }
 }
 
+/* A path of a package may hold anything, and its reader pastes the command into a shell. */
+static void append_word(GString *filled, const char *text)
+{
+    static const char plain[] = G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "_@%+=:,./-";
+    g_autofree char *path = g_strconcat(*text == '-' ? "./" : "", text, NULL);
+    g_autofree char *quoted = g_shell_quote(path);
+    g_string_append(filled, path[strspn(path, plain)] ? quoted : path);
+}
+
 /* What stands between the braces. */
 static bool append_field(GString *filled, const char *inside, Language language,
                          const json_t *const *sources)
@@ -82,6 +91,8 @@ static bool append_field(GString *filled, const char *inside, Language language,
     g_auto(GStrv) parts = g_strsplit(inside, ":", 2);
     const json_t *value = field_find(parts[0], sources);
     const char *form = parts[1] ? parts[1] : "";
+    if (strcmp(form, "unless") == 0)
+        return !value;
     if (!value)
         return false;
     if (strcmp(form, "if") == 0)
@@ -89,6 +100,8 @@ static bool append_field(GString *filled, const char *inside, Language language,
     if (strcmp(form, "bytes") == 0 && json_is_integer(value)) {
         g_autofree char *size = size_text(json_integer_value(value));
         g_string_append(filled, size);
+    } else if (strcmp(form, "sh") == 0 && json_is_string(value)) {
+        append_word(filled, json_string_value(value));
     } else if (json_is_array(value)) {
         append_array(filled, value, language);
     } else {

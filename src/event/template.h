@@ -3,7 +3,9 @@
  *   {field}         the value: text as it is, a number, an array's elements joined with ", " (of an
  *                   array of files, each with its size). Dots lead inside: {before.size}.
  *   {field:bytes}   a number of bytes, as people read it: 5.0 GiB
+ *   {field:sh}      text as one word of a shell's command: what a package names must not run
  *   {field:if}      nothing; but the field must be there
+ *   {field:unless}  nothing; but the field must not be there
  *   {?text}         an optional part: left out when a field in it is not there
  *
  * A brace never stands for itself. What a field brings in is not looked at again. A field that is

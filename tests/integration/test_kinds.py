@@ -13,7 +13,8 @@ ARGUMENTS = [
     (r'\bcheck_fault\(check, "(\w+)"', "ConfigValueInvalid"),
     (r'\breport_whole\(check, "(\w+)"', "ConfigValueInvalid"),
     (r'\bfinding_of_member\([^;]*?"\w+",\s*"(\w+)"', "ConfigValueInvalid"),
-    (r'\bfinding_of\([^;"]*?(?:"\.",[^;"]*?)?"(\w+)"', "ModelFilesCopyFailed"),
+    (r'\bfinding_of\((?:"\."|[^;"(),]+),\s*[^;"(),]+,\s*"(\w+)"', "ModelFilesCopyFailed"),
+    (r'\bevent_not_found\(\w+,\s*"(\w+)"', "SourceImageNotFound"),
 ]
 ANSWERS = {"reading_kind": "ConfigValueInvalid", "link_fault": "ModelFilesCopyFailed",
            "error_kind": "ImageBuildSystemError"}
