@@ -82,26 +82,13 @@ static void look_at_config_bytes(Look *look, const void *bytes, size_t size, con
     look->config = config_read(bytes, size, name, &context, look->findings);
 }
 
-/* The request's config wins; then a config.json in the package is an ordinary file. An image
- * reference needs none. */
-static void look_at_config(Look *look)
+/* child: what the file's path is beneath. name: as evidence names it. */
+static void look_at_config_file(Look *look, const char *child, const PackageFile *file,
+                                const char *name)
 {
-    if (look->request->config_text) {
-        look_at_config_bytes(look, look->request->config_text, strlen(look->request->config_text),
-                             look->request->config_file);
-        return;
-    }
-    const PackageFile *file = look->package ? package_find(look->package, "config.json") : NULL;
-    if (!file) {
-        if (look->package)
-            findings_add(look->findings, finding_no_config(look->package));
-        return;
-    }
-    bool top = strcmp(look->package->child, ".") == 0;
-    g_autofree char *name = top ? g_strdup("config.json")
-                                : g_build_path("/", look->package->child, "config.json", NULL);
     Event *finding = NULL;
-    g_autoptr(GBytes) bytes = package_read(look->package, file, DOCUMENT_MAX_BYTES, &finding);
+    g_autoptr(GBytes) bytes =
+        package_source_read(look->package->source, child, file, DOCUMENT_MAX_BYTES, &finding);
     if (bytes) {
         gsize size;
         const void *data = g_bytes_get_data(bytes, &size);
@@ -109,6 +96,41 @@ static void look_at_config(Look *look)
     } else {
         findings_add(look->findings, finding ? finding : finding_config_too_large(file, name));
     }
+}
+
+/* The one that `waybill init` writes beside the model directory. False: there is none. */
+static bool look_at_config_beside(Look *look)
+{
+    PackageSource *source = look->package->source;
+    Event *finding = NULL;
+    g_autoptr(PackageFile) file = source->find(source, CONFIG_BESIDE, &finding);
+    if (finding)
+        findings_add(look->findings, finding);
+    if (file)
+        look_at_config_file(look, ".", file, CONFIG_BESIDE);
+    return file || finding;
+}
+
+/* The request's config wins, then the one beside the model directory; with either, a config.json in
+ * the package is an ordinary file. An image reference needs none. */
+static void look_at_config(Look *look)
+{
+    if (look->request->config_text) {
+        look_at_config_bytes(look, look->request->config_text, strlen(look->request->config_text),
+                             look->request->config_file);
+        return;
+    }
+    if (!look->package || look_at_config_beside(look))
+        return;
+    const PackageFile *file = package_find(look->package, "config.json");
+    if (!file) {
+        findings_add(look->findings, finding_no_config(look->package));
+        return;
+    }
+    bool top = strcmp(look->package->child, ".") == 0;
+    g_autofree char *name = top ? g_strdup("config.json")
+                                : g_build_path("/", look->package->child, "config.json", NULL);
+    look_at_config_file(look, look->package->child, file, name);
 }
 
 static const char *look_type(const Look *look)

@@ -11,6 +11,10 @@
 #include "model/document.h"
 #include "model/package.h"
 
+/* Where `waybill init` writes the import's config when Hugging Face's stands at config.json: in the
+ * source, beside the model directory. */
+#define CONFIG_BESIDE "waybill.json"
+
 typedef enum { INSTALLER_PIP, INSTALLER_APT, INSTALLER_CONDA } Installer;
 typedef enum { RESTRAINT_NONE, RESTRAINT_EXACT, RESTRAINT_ATLEAST, RESTRAINT_ATMOST } Restraint;
 

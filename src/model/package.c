@@ -83,13 +83,13 @@ const PackageFile *package_find(const Package *package, const char *path)
     return NULL;
 }
 
-GBytes *package_read(Package *package, const PackageFile *file, size_t limit, Event **finding)
+GBytes *package_source_read(PackageSource *source, const char *child, const PackageFile *file,
+                            size_t limit, Event **finding)
 {
     *finding = NULL;
     if (file->identity.size > (int64_t)limit)
         return NULL;
-    g_autoptr(PackageReader) reader =
-        package->source->open(package->source, package->child, file, finding);
+    g_autoptr(PackageReader) reader = source->open(source, child, file, finding);
     if (!reader)
         return NULL;
     size_t size = (size_t)file->identity.size, done = 0;
@@ -106,6 +106,11 @@ GBytes *package_read(Package *package, const PackageFile *file, size_t limit, Ev
     if (!reader->end(reader, finding))
         return NULL;
     return g_bytes_new_take(g_steal_pointer(&data), MIN(done, size));
+}
+
+GBytes *package_read(Package *package, const PackageFile *file, size_t limit, Event **finding)
+{
+    return package_source_read(package->source, package->child, file, limit, finding);
 }
 
 char *package_listing_digest(const Package *package)

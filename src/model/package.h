@@ -29,6 +29,7 @@ typedef struct {
 } PackageFile;
 
 void package_file_free(PackageFile *file);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PackageFile, package_file_free)
 
 typedef struct PackageReader PackageReader;
 typedef struct PackageSource PackageSource;
@@ -51,6 +52,9 @@ struct PackageSource {
                  GError **error);
     PackageReader *(*open)(PackageSource *source, const char *child, const PackageFile *file,
                            Event **finding);
+    /* The regular file at that path beneath the source, listed or not; it is opened with the child
+     * ".". NULL: there is none, or *finding says why it cannot be told. */
+    PackageFile *(*find)(PackageSource *source, const char *path, Event **finding);
     void (*free)(PackageSource *source);
 };
 
@@ -76,8 +80,10 @@ void package_free(Package *package);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Package, package_free)
 
 const PackageFile *package_find(const Package *package, const char *path);
-/* The content of a small file, at most limit bytes. NULL with *finding set, or NULL and *finding
- * NULL: it is larger. */
+/* The content of a small file of a source, at most limit bytes. NULL with *finding set, or NULL and
+ * *finding NULL: it is larger. */
+GBytes *package_source_read(PackageSource *source, const char *child, const PackageFile *file,
+                            size_t limit, Event **finding);
 GBytes *package_read(Package *package, const PackageFile *file, size_t limit, Event **finding);
 
 typedef struct {

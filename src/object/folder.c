@@ -483,6 +483,23 @@ static PackageReader *folder_open(PackageSource *source, const char *child, cons
     return NULL;
 }
 
+static PackageFile *folder_find(PackageSource *source, const char *path, Event **finding)
+{
+    autofd fd = open_in_folder((Folder *)source, path, O_PATH);
+    struct stat about;
+    if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
+        return NULL;
+    if (fd < 0 || fstat(fd, &about) < 0) {
+        *finding = finding_unreadable(".", path, errno);
+        return NULL;
+    }
+    if (!S_ISREG(about.st_mode))
+        return NULL;
+    PackageFile *file = g_new0(PackageFile, 1);
+    *file = (PackageFile){.path = g_strdup(path), .identity = identity_of(&about)};
+    return file;
+}
+
 static void folder_free(PackageSource *source)
 {
     Folder *folder = (Folder *)source;
@@ -499,7 +516,10 @@ PackageSource *folder_source_new(const char *directory, bool dereference, GError
         return NULL;
     }
     Folder *folder = g_new0(Folder, 1);
-    folder->base = (PackageSource){.list = folder_list, .open = folder_open, .free = folder_free};
+    folder->base = (PackageSource){.list = folder_list,
+                                   .open = folder_open,
+                                   .find = folder_find,
+                                   .free = folder_free};
     folder->fd = io_steal_fd(&fd);
     folder->directory = g_strdup(directory);
     folder->dereference = dereference;
