@@ -1,7 +1,7 @@
 # bash completion for waybill: commands, options, model names, runtimes.
 # A test holds the options against `waybill COMMAND --help`.
 
-_waybill_commands="import check events models show log explain retry cancel delete runtime gc verify
+_waybill_commands="import init check events models show log explain retry cancel delete runtime gc verify
     backup restore doctor"
 _waybill_common="--data --project --config-file --set --lang --color --utc --quiet --help"
 _waybill_types="TensorFlow PyTorch MindSpore MXNet Caffe XGBoost Scikit_Learn Spark_MLlib ONNX LLM
@@ -13,6 +13,7 @@ _waybill_options() {
         --detach --json" ;;
     check) echo "--name --version --type --runtime --config --child --description --dereference
         --json" ;;
+    init) echo "--type --force --json" ;;
     events) echo "--type --after --follow --waterfall --json" ;;
     models) echo "--status --name --json" ;;
     log) echo "--attempt --follow" ;;
@@ -113,7 +114,7 @@ _waybill_argument() {
             _waybill_files -d "$1"
         fi
         ;;
-    import | check | backup | restore) _waybill_files -d "$1" ;;
+    import | init | check | backup | restore) _waybill_files -d "$1" ;;
     explain)
         _waybill_words "$(_waybill_reasons)" "$1"
         ;;

@@ -63,6 +63,7 @@ void print_json_line(json_t *value);
 const Command *command_find(const char *name);
 
 int command_import(Session *session, int argc, char **argv);
+int command_init(Session *session, int argc, char **argv);
 int command_check(Session *session, int argc, char **argv);
 int command_retry(Session *session, int argc, char **argv);
 int command_cancel(Session *session, int argc, char **argv);

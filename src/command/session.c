@@ -229,6 +229,10 @@ const Command COMMANDS[] = {
      "Exit status: 0 imported, 1 failed (the events say why), 2 wrong usage,\n"
      "3 the data directory cannot be used.",
      command_import},
+    {"init", "DIR", "Recognise a model and write its config.json",
+     "An existing config is replaced with --force only. Where Hugging Face's config.json stands,\n"
+     "waybill.json is written beside the model directory.",
+     command_init},
     {"check", "SOURCE", "Every check of an import that needs no build; nothing is stored",
      "Exit status: 1 when an import would fail.", command_check},
     {"events", "MODEL", "The timeline of a model",
