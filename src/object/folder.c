@@ -345,10 +345,11 @@ static void read_ignored(Walk *walk, const char *directory)
     g_autofree char *data = g_malloc(IGNORE_MAX_BYTES + 1);
     g_autoptr(GError) error = NULL;
     autofd fd = open_in_folder(walk->folder, path, O_RDONLY | O_NOCTTY | O_NONBLOCK);
-    if (fd < 0 && errno == ENOENT)
-        return;
     if (fd < 0) {
-        findings_add(walk->findings, finding_unreadable(".", path, errno));
+        int code = errno;
+        struct stat about; /* a link that dangles is no missing file */
+        if (fstatat(walk->folder->fd, path, &about, AT_SYMLINK_NOFOLLOW) == 0 || code != ENOENT)
+            findings_add(walk->findings, finding_unreadable(".", path, code));
         return;
     }
     ssize_t size = io_read_full(fd, data, IGNORE_MAX_BYTES + 1, &error);

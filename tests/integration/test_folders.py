@@ -83,9 +83,11 @@ def test_a_bad_ignore_file_is_named(ready, package, path, content, fault):
     assert result.returncode == 1 and "ModelFilesCopyFailed" in result.reasons
 
 
-def test_an_ignore_file_outside_of_the_package_is_not_read(ready, package, tmp_path):
+@pytest.mark.parametrize("target", ["../../secret", "nowhere"])
+def test_an_ignore_file_that_cannot_be_read_is_named(ready, package, tmp_path, target):
+    """Outside of the package it is not read either."""
     (tmp_path / "secret").write_text("[")
-    where = package(links={"model/.waybillignore": "../../secret"})
+    where = package(links={"model/.waybillignore": target})
     [found] = findings(ready, where)
     assert found["evidence"]["path"] == "model/.waybillignore"
     assert "line" not in found["evidence"]["error"]
