@@ -305,8 +305,13 @@ def backed_up(ready, package, tmp_path):
 
 
 def test_restore_refuses_a_directory_in_use(ready, package, tmp_path):
-    running = start_import(ready, package({"model/weights.bin": 200 << 20}), "m")
+    # Stopped while it copies: in the middle of a commit, what it wrote counts only once it is dead.
+    running = start_import(ready, package({"model/weights.bin": 400 << 20}), "m")
+    while "ModelSizeCalculated" not in timeline(ready, "m"):
+        assert running.poll() is None
+    time.sleep(0.02)
     running.send_signal(signal.SIGSTOP)
+    assert "ModelFilesImported" not in timeline(ready, "m")
     try:
         ready.run("backup", tmp_path / "backup", check=True)
         result = ready.run("restore", tmp_path / "backup")
