@@ -1,7 +1,5 @@
 #include "event/answer.h"
 
-#include <string.h>
-
 #include "event/template.h"
 
 /* Where the texts of one event find their fields. */
@@ -39,30 +37,30 @@ static json_t *own_answer(const Event *event, const KindRow *row, const json_t *
                      "retryable", row->retryable);
 }
 
-/* The fields of ImportFailed's texts: {summary} and {step}, the first, of its cause in that
- * language, {more}, how many further causes there are. {model} only where the step is not the retry
- * already. */
-static json_t *cause_fields(const Event *event, const json_t *cause, Language language,
-                            const char *model)
+/* The fields of ImportFailed's texts, of its cause in that language: {summary}, {first} and {last},
+ * its first step and the last, which as a rule is the retry; {more}, how many causes there are
+ * beside it. */
+static json_t *cause_fields(const Event *event, const json_t *cause, Language language)
 {
     bool zh = language == LANGUAGE_ZH;
-    const json_t *step = json_array_get(json_object_get(cause, zh ? "advice_cn" : "advice"), 0);
-    const char *text = json_string_value(step);
-    bool retries = text && strstr(text, "waybill retry");
-    size_t more = json_array_size(event->causes);
-    json_t *fields = json_pack("{s:O, s:s*, s:s*}", "summary",
-                               json_object_get(cause, zh ? "summary_cn" : "summary"), "step", text,
-                               "model", retries ? NULL : model);
-    if (more > 1)
-        json_object_set_new(fields, "more", json_integer((json_int_t)more - 1));
+    const json_t *steps = json_object_get(cause, zh ? "advice_cn" : "advice");
+    size_t count = json_array_size(steps), causes = json_array_size(event->causes);
+    json_t *fields =
+        json_pack("{s:O}", "summary", json_object_get(cause, zh ? "summary_cn" : "summary"));
+    if (count > 0)
+        json_object_set(fields, "first", json_array_get(steps, 0));
+    if (count > 1)
+        json_object_set(fields, "last", json_array_get(steps, count - 1));
+    if (causes > 1)
+        json_object_set_new(fields, "more", json_integer((json_int_t)causes - 1));
     return fields;
 }
 
 static void inherit_texts(json_t *answer, const Event *event, const KindRow *row,
-                          const json_t *cause, Language language, const char *model)
+                          const json_t *cause, Language language)
 {
     bool zh = language == LANGUAGE_ZH;
-    json_t *inherited = cause_fields(event, cause, language, model);
+    json_t *inherited = cause_fields(event, cause, language);
     const Fields fields = {event, {inherited, NULL}};
     g_autofree char *summary = summary_of(row, &fields, language);
     json_object_set_new(answer, zh ? "summary_cn" : "summary", json_string(summary));
@@ -76,8 +74,8 @@ static json_t *inherited_answer(const Event *event, const KindRow *row, const ch
     if (!cause)
         return NULL;
     json_t *answer = json_object();
-    inherit_texts(answer, event, row, cause, LANGUAGE_EN, model);
-    inherit_texts(answer, event, row, cause, LANGUAGE_ZH, model);
+    inherit_texts(answer, event, row, cause, LANGUAGE_EN);
+    inherit_texts(answer, event, row, cause, LANGUAGE_ZH);
     json_object_set(answer, "fix_by", json_object_get(cause, "fix_by"));
     json_object_set(answer, "retryable", json_object_get(cause, "retryable"));
     json_decref(cause);

@@ -49,7 +49,7 @@ static void every_row_renders_from_its_example(void **state)
             assert_filled(row, row->summary[language], language);
             g_auto(GStrv) lines = g_strsplit(row->steps[language], "\n", -1);
             for (char **line = lines; *line; line++, steps[language]++)
-                if (strcmp(*line, "{step}") != 0)
+                if (row->reason != EVENT_ImportFailed) /* its steps are its cause's */
                     assert_filled(row, *line, language);
         }
         assert_int_equal(steps[LANGUAGE_EN], steps[LANGUAGE_ZH]);
