@@ -129,6 +129,22 @@ static void a_summary_without_its_fields_is_the_message(void **state)
     json_decref(answer);
 }
 
+/* As a row's summary is: evidence lacks nothing of it. */
+static void the_examples_of_the_guides_are_answered(void **state)
+{
+    for (int i = 0; i < EVENT_COUNT; i++) {
+        g_autoptr(Event) event = event_example(catalog_row((EventReason)i));
+        const KindRow *row = kind_find(event->reason, event->kind);
+        if (!row || row->fix_by == FIX_BY_CAUSE)
+            continue;
+        g_autofree char *summary =
+            template_fill(row->summary[LANGUAGE_EN], LANGUAGE_EN,
+                          (const json_t *const[]){event->evidence, event->params, NULL});
+        if (!summary)
+            fail_msg("the example of %s lacks evidence", row_name(row));
+    }
+}
+
 static void a_failed_import_says_the_answer_of_its_cause(void **state)
 {
     g_autoptr(Event) cause = event_with(event_with_kind(event_model_files_copy_failed(), "changed"),
@@ -160,6 +176,7 @@ int main(void)
         cmocka_unit_test(templates_take_what_is_there),
         cmocka_unit_test(a_step_without_its_fields_is_left_out),
         cmocka_unit_test(a_summary_without_its_fields_is_the_message),
+        cmocka_unit_test(the_examples_of_the_guides_are_answered),
         cmocka_unit_test(a_failed_import_says_the_answer_of_its_cause),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
