@@ -1,7 +1,7 @@
 # bash completion for waybill: commands, options, model names, runtimes.
 # A test holds the options against `waybill COMMAND --help`.
 
-_waybill_commands="import init check events models show log explain retry cancel delete runtime gc verify
+_waybill_commands="import init check events wait models show log explain retry cancel delete runtime gc verify
     backup restore doctor"
 _waybill_common="--data --project --config-file --set --lang --color --utc --quiet --help"
 _waybill_types="TensorFlow PyTorch MindSpore MXNet Caffe XGBoost Scikit_Learn Spark_MLlib ONNX LLM
@@ -10,11 +10,12 @@ _waybill_types="TensorFlow PyTorch MindSpore MXNet Caffe XGBoost Scikit_Learn Sp
 _waybill_options() {
     case $1 in
     import) echo "--name --version --type --runtime --config --child --description --dereference
-        --detach --json" ;;
+        --detach --format --json" ;;
     check) echo "--name --version --type --runtime --config --child --description --dereference
-        --json" ;;
+        --format --json" ;;
     init) echo "--type --force --json" ;;
     events) echo "--type --after --follow --waterfall --json" ;;
+    wait) echo "--timeout" ;;
     models) echo "--status --name --json" ;;
     log) echo "--attempt --follow" ;;
     delete) echo "--all-versions" ;;
@@ -67,7 +68,8 @@ _waybill_look() {
         case ${COMP_WORDS[i]} in
         --data | --project | --config-file | --set | --lang | --color) ((i++)) ;;
         --name | --version | --runtime | --config | --child | --description | --type | --status | \
-            --image | --engine | --after | --attempt) ((i++)) ;;
+            --image | --engine | --after | --attempt | --timeout | \
+            --format) ((i++)) ;;
         -* | : | =) ;;
         *)
             if [[ -z $command ]]; then
@@ -86,6 +88,7 @@ _waybill_value() {
     case $1 in
     --data | --child) _waybill_files -d "$2" ;;
     --config | --config-file) _waybill_files -f "$2" ;;
+    --format) _waybill_words "github gitlab sarif junit markdown plain" "$2" ;;
     --lang) _waybill_words "en zh" "$2" ;;
     --color) _waybill_words "auto always never" "$2" ;;
     --status)
@@ -100,14 +103,15 @@ _waybill_value() {
             _waybill_words "$_waybill_types" "$2"
         fi
         ;;
-    --project | --set | --name | --version | --description | --image | --after | --attempt) ;;
+    --project | --set | --name | --version | --description | --image | --after | --attempt | \
+        --timeout) ;;
     *) return 1 ;;
     esac
 }
 
 _waybill_argument() {
     case $command in
-    events | show | log | retry | cancel | delete | verify)
+    events | wait | show | log | retry | cancel | delete | verify)
         if [[ $arguments == 0 ]]; then
             _waybill_words "$(_waybill_models)" "$1"
         elif [[ $arguments == 1 && $command == retry ]]; then

@@ -10,6 +10,7 @@ typedef struct {
     Session *session;
     const char *model_id;
     int attempt;
+    const Terminal *rows;
     bool json;
     TimelineFilter shown; /* after: the newest event that was printed */
     ProgressBar *bar;
@@ -24,7 +25,7 @@ static void follow_committed(gpointer data)
     if (follow->session->quiet && !follow->json)
         return;
     progress_bar_hide(follow->bar);
-    event_view_timeline(&follow->session->out, follow->session->service->db, follow->model_id,
+    event_view_timeline(follow->rows, follow->session->service->db, follow->model_id,
                         &follow->shown, follow->json, NULL);
     progress_bar_show(follow->bar);
 }
@@ -35,18 +36,21 @@ static void follow_committed(gpointer data)
 static void follow_closing(Follow *follow, const Model *model, int status)
 {
     Session *session = follow->session;
-    bool zh = session->out.language == LANGUAGE_ZH;
-    if (follow->json || session->quiet || !session->out.is_terminal || status == EXIT_INTERRUPTED)
+    const Terminal *rows = follow->rows;
+    bool zh = rows->language == LANGUAGE_ZH;
+    if (follow->json || session->quiet || !rows->is_terminal || status == EXIT_INTERRUPTED)
         return;
     if (status == EXIT_FAILED) {
-        printf(zh ? "\n修复后执行:waybill retry %s:%s\n" : "\nmend it, then: waybill retry %s:%s\n",
-               model->name, model->version);
+        fprintf(rows->out,
+                zh ? "\n修复后执行:waybill retry %s:%s\n"
+                   : "\nmend it, then: waybill retry %s:%s\n",
+                model->name, model->version);
         return;
     }
     g_autofree char *image =
         service_image_address(session->service, model->project, model->name, model->version);
-    printf(zh ? "\n%s:%s 已发布\n镜像  %s\n" : "\n%s:%s is published\nimage  %s\n", model->name,
-           model->version, image);
+    fprintf(rows->out, zh ? "\n%s:%s 已发布\n镜像  %s\n" : "\n%s:%s is published\nimage  %s\n",
+            model->name, model->version, image);
 }
 
 static int follow_status(Follow *follow, GError **error)
@@ -68,12 +72,11 @@ static int follow_status(Follow *follow, GError **error)
 
 static void follow_heading(Follow *follow)
 {
-    const Session *session = follow->session;
-    if (!follow->json && !session->quiet && session->out.is_terminal)
-        event_view_heading(&session->out);
+    if (!follow->json && !follow->session->quiet && follow->rows->is_terminal)
+        event_view_heading(follow->rows);
 }
 
-int follow_work(Session *session, const Submission *submission, bool json)
+int follow_work(Session *session, const Submission *submission, const Terminal *rows, bool json)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(Model) model = model_load(session->service->db, submission->model_id, &error);
@@ -82,6 +85,7 @@ int follow_work(Session *session, const Submission *submission, bool json)
     Follow follow = {.session = session,
                      .model_id = submission->model_id,
                      .attempt = submission->attempt,
+                     .rows = rows,
                      .json = json};
     follow.shown.after = submission->attempt > 1 || submission->resumed ? model->last_seq : 0;
     session->service->committed = follow_committed;

@@ -7,5 +7,6 @@
 
 #include "command/command.h"
 
-/* Works on the submission to its end and prints its events. Returns the exit status. */
-int follow_work(Session *session, const Submission *submission, bool json);
+/* Works on the submission to its end and prints its events to `rows`: the session's standard
+ * output, or its standard error. Returns the exit status. */
+int follow_work(Session *session, const Submission *submission, const Terminal *rows, bool json);

@@ -3,7 +3,9 @@
 #include <unistd.h>
 
 #include "command/follow.h"
+#include "command/format.h"
 #include "command/request_options.h"
+#include "event/timeline.h"
 
 /* Leaves the import to a process of its own. A connection to the store must not be carried over a
  * fork: each side opens its own. */
@@ -36,17 +38,60 @@ static int import_detached(Session *session, const Submission *submission, bool 
     return EXIT_DONE;
 }
 
+static bool append_event(const char *text, int64_t seq, gpointer data)
+{
+    json_array_append_new(data, json_loads(text, 0, NULL));
+    return true;
+}
+
+/* Writes the attempt's findings. */
+static bool import_report(Session *session, const Submission *submission, const Format *format,
+                          const ImportRequest *request, GError **error)
+{
+    TimelineFilter filter = {.attempt = submission->attempt, .abnormal = true, .hint = true};
+    json_t *events = json_array();
+    bool read = timeline_each(session->service->db, submission->model_id, &filter, append_event,
+                              events, error);
+    if (read)
+        format_write(session, format, "import", request, events);
+    json_decref(events);
+    return read;
+}
+
+/* An interrupted import has not ended: there is nothing to report yet. */
+static int import_followed(Session *session, const Submission *submission, const Format *format,
+                           const ImportRequest *request, bool json)
+{
+    g_autoptr(GError) error = NULL;
+    char *token = format_rows_begin(session, format);
+    int status = follow_work(session, submission, format_rows(session, format), json);
+    format_rows_end(session, token);
+    bool ended = status == EXIT_DONE || status == EXIT_FAILED;
+    if (format && ended && !import_report(session, submission, format, request, &error))
+        return complain_of(error);
+    return status;
+}
+
 int command_import(Session *session, int argc, char **argv)
 {
     RequestOptions options = {0};
     gboolean json = FALSE, detach = FALSE;
+    g_autofree char *format_name = NULL;
     const GOptionEntry entries[] = {REQUEST_OPTIONS(options),
+                                    FORMAT_OPTION(format_name),
                                     {"detach", 0, 0, G_OPTION_ARG_NONE, &detach,
                                      "Do not wait: import in the background", NULL},
                                     {"json", 0, 0, G_OPTION_ARG_NONE, &json,
                                      "One event object a line", NULL},
                                     {NULL}};
     int status = session_parse(session, command_find("import"), entries, &argc, &argv, 1, 1);
+    const Format *format = NULL;
+    if (status < 0 && !format_choose(session, format_name, json, &format))
+        status = EXIT_USAGE;
+    if (status < 0 && detach && format_name) {
+        complain("--format and --detach: the findings are there when the import has ended");
+        status = EXIT_USAGE;
+    }
     g_autoptr(ImportRequest) request =
         status < 0 ? request_options_take(session, &options, argv[1], &status) : NULL;
     if (!request || !session_open(session, true)) {
@@ -62,5 +107,5 @@ int command_import(Session *session, int argc, char **argv)
     if (!import_submit(session->service, request, &submission, &error))
         return complain_of(error);
     return detach ? import_detached(session, &submission, json)
-                  : follow_work(session, &submission, json);
+                  : import_followed(session, &submission, format, request, json);
 }

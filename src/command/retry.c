@@ -60,7 +60,7 @@ static int retry_changed(Session *session, const Model *model, const char *sourc
         return status;
     if (!import_submit(session->service, request, &submission, &error))
         return complain_of(error);
-    return follow_work(session, &submission, json);
+    return follow_work(session, &submission, &session->out, json);
 }
 
 static int retry_same(Session *session, const Model *model, bool json)
@@ -70,7 +70,7 @@ static int retry_same(Session *session, const Model *model, bool json)
     if (!import_retry(session->service, model, session_actor(), &submission, &error))
         return complain_of(error);
     if (!submission.already_imported)
-        return follow_work(session, &submission, json);
+        return follow_work(session, &submission, &session->out, json);
     complain("%s:%s was imported already; there is nothing to retry", model->name, model->version);
     return EXIT_DONE;
 }

@@ -222,21 +222,29 @@ Model *session_model(Session *session, const char *text, int *status)
 
 /* -- main -- */
 
+#define FORMAT_DETAILS                                                                    \
+    "--format writes the findings as a CI system shows them, and the rows to standard\n"  \
+    "error (github: beside them). GITHUB_ACTIONS=true and GITLAB_CI=true choose theirs\n" \
+    "where standard output is no terminal; plain: rows only."
+
 const Command COMMANDS[] = {
     {"import", "SOURCE", "Import a model and follow its events to the end",
      "SOURCE is a directory that holds model/, or with --type Image an OCI layout,\n"
      "oci:DIR:TAG.\n"
      "Exit status: 0 imported, 1 failed (the events say why), 2 wrong usage,\n"
-     "3 the data directory cannot be used.",
+     "3 the data directory cannot be used.\n" FORMAT_DETAILS,
      command_import},
     {"init", "DIR", "Recognise a model and write its config.json",
      "An existing config is replaced with --force only. Where Hugging Face's config.json stands,\n"
      "waybill.json is written beside the model directory.",
      command_init},
     {"check", "SOURCE", "Every check of an import that needs no build; nothing is stored",
-     "Exit status: 1 when an import would fail.", command_check},
+     "Exit status: 1 when an import would fail.\n" FORMAT_DETAILS, command_check},
     {"events", "MODEL", "The timeline of a model",
      "MODEL is a name (its newest version), name:version, or an id.", command_events},
+    {"wait", "MODEL", "Wait until the import has ended",
+     "Exit status: as import's; 1 as well when the time was over first, which standard error says.",
+     command_wait},
     {"models", "", "List the models", NULL, command_models},
     {"show", "MODEL", "Details of a model: status, size, image, layers, last event", NULL,
      command_show},

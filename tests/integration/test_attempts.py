@@ -331,6 +331,44 @@ def test_follow_of_an_interrupted_attempt_sees_the_retry(ready, package):
     assert [first, *rest] == timeline(ready)
 
 
+def test_wait_ends_with_the_import_and_its_status(ready, package):
+    process, _ = start(ready, package(SLOW))
+    waiting = ready.start("wait", "m")
+    status, _, stderr = end(process)
+    assert status == 0, stderr
+    assert finish(waiting) == (0, "m:0.0.1 published\n", "")
+    broken = package(config={"model_type": "Nonsense"}, name="broken")
+    ready.run("import", broken, "--name", "b")
+    failed = ready.run("wait", "b:0.0.1")
+    assert (failed.returncode, failed.stdout, failed.stderr) == (1, "b:0.0.1 failed\n", "")
+    assert ready.run("wait", "m", "--quiet", check=True).stdout == ""
+
+
+def test_wait_gives_up_at_its_timeout(ready, package):
+    process, _ = start(ready, package(SLOW))
+    process.send_signal(signal.SIGSTOP)
+    began = time.monotonic()
+    over = ready.run("wait", "m", "--timeout", "1")
+    took = time.monotonic() - began
+    at_once = ready.run("wait", "m", "--timeout", "0")
+    process.send_signal(signal.SIGCONT)
+    assert end(process)[0] == 0
+    assert over.returncode == 1 and over.stdout == "" and 1 <= took < 30, str(over)
+    assert over.stderr == "waybill: m:0.0.1 has not ended within 1 s: its status is publishing\n"
+    assert at_once.returncode == 1, str(at_once)
+    assert ready.run("wait", "m", "--timeout", "0", check=True).stdout == "m:0.0.1 published\n"
+    assert ready.run("wait", "m", "--timeout", "-2").returncode == 2
+    assert ready.run("wait", "nobody").returncode == 1
+
+
+def test_wait_for_an_interrupted_attempt_says_what_goes_on_with_it(ready, package):
+    interrupted(ready, package(SLOW))
+    waiting = ready.start("wait", "m")
+    assert "waybill retry m:0.0.1" in waiting.stderr.readline()
+    ready.run("retry", "m", check=True)
+    assert finish(waiting) == (0, "m:0.0.1 published\n", "")
+
+
 def test_cancel_from_another_process(ready, package):
     process, seen = start(ready, package(SLOW))
     began = time.monotonic()

@@ -14,9 +14,10 @@ COMMON = ["--data", "--project", "--config-file", "--set", "--lang", "--color", 
           "--help"]
 OPTIONS = {
     "import": ["--name", "--version", "--type", "--runtime", "--config", "--child",
-               "--description", "--json"],
-    "check": ["--type", "--runtime", "--config", "--child", "--json"],
+               "--description", "--format", "--json"],
+    "check": ["--type", "--runtime", "--config", "--child", "--format", "--json"],
     "events": ["--follow", "--type", "--after", "--json"],
+    "wait": ["--timeout"],
     "models": ["--status", "--name", "--json"],
     "show": ["--json"],
     "log": ["--follow", "--attempt"],

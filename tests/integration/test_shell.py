@@ -40,6 +40,7 @@ def test_bash_completes_commands_and_their_options(waybill):
     assert complete(waybill, "runtime", "") == {"add", "list", "remove"}
     assert complete(waybill, "events", "m", "--type", "") == {"normal", "abnormal", "hint",
                                                               "problems"}
+    assert complete(waybill, "check", "p", "--format", "g") == {"github", "gitlab"}
     assert "ImageBuilt" in complete(waybill, "explain", "Image")
 
 

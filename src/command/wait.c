@@ -1,0 +1,65 @@
+#include <string.h>
+
+#include "command/command.h"
+#include "event/timeline.h"
+
+/* The model when its newest attempt has ended, or as it is when the time is over (monotonic, in us;
+ * 0: there is no limit). NULL: *error. */
+static Model *wait_for_end(Session *session, const char *model_id, int64_t until, GError **error)
+{
+    Db *db = session->service->db;
+    g_autoptr(TimelineWatch) watch = timeline_watch_new(session->service->data, db);
+    bool said = false;
+    for (;;) {
+        /* The workers before the model: one that has just ended is not taken for interrupted. */
+        bool worked_on;
+        if (!import_is_worked_on(session->service, model_id, &worked_on, error))
+            return NULL;
+        g_autoptr(Model) model = model_load(db, model_id, error);
+        if (!model)
+            return NULL;
+        int64_t left_ms = until ? (until - g_get_monotonic_time()) / 1000 : 1000;
+        if (strcmp(model->outcome, "running") != 0 || left_ms <= 0)
+            return g_steal_pointer(&model);
+        if (!worked_on && !said) {
+            complain("nobody works on %s:%s now; go on: waybill retry %s:%s", model->name,
+                     model->version, model->name, model->version);
+            said = true;
+        }
+        timeline_watch_wait(watch, (int)MIN(left_ms, 1000));
+    }
+}
+
+static int wait_status(const Session *session, const Model *model, int timeout)
+{
+    if (strcmp(model->outcome, "running") == 0) {
+        complain("%s:%s has not ended within %d s: its status is %s", model->name, model->version,
+                 timeout, model_status(model));
+        return EXIT_FAILED;
+    }
+    if (!session->quiet)
+        printf("%s:%s %s\n", model->name, model->version, model_status(model));
+    return strcmp(model->outcome, "imported") == 0 ? EXIT_DONE : EXIT_FAILED;
+}
+
+int command_wait(Session *session, int argc, char **argv)
+{
+    int timeout = -1; /* no limit */
+    const GOptionEntry entries[] = {{"timeout", 0, 0, G_OPTION_ARG_INT, &timeout,
+                                     "Wait at most so long (no limit)", "SECONDS"},
+                                    {NULL}};
+    int status = session_parse(session, command_find("wait"), entries, &argc, &argv, 1, 1);
+    if (status >= 0)
+        return status;
+    if (timeout < -1) {
+        complain("--timeout %d: expected seconds, 0 or more", timeout);
+        return EXIT_USAGE;
+    }
+    int64_t until = timeout >= 0 ? g_get_monotonic_time() + timeout * G_USEC_PER_SEC : 0;
+    g_autoptr(Model) model = session_model(session, argv[1], &status);
+    if (!model)
+        return status;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Model) ended = wait_for_end(session, model->id, until, &error);
+    return ended ? wait_status(session, ended, timeout) : complain_of(error);
+}
