@@ -1,4 +1,5 @@
 """What keeps an installation well: gc, verify, backup, restore, doctor."""
+import contextlib
 import json
 import os
 import shutil
@@ -304,12 +305,21 @@ def backed_up(ready, package, tmp_path):
     return tmp_path / "backup"
 
 
+def has_settled(running):
+    """Its second connection, which looks for a cancel, is open too: no lock is held for opening."""
+    links = []
+    for fd in os.listdir(f"/proc/{running.pid}/fd"):
+        with contextlib.suppress(OSError):
+            links.append(os.readlink(f"/proc/{running.pid}/fd/{fd}"))
+    return (sum(link.endswith("/waybill.db") for link in links) == 2
+            and sum(link.endswith("/lock") for link in links) == 1)
+
+
 def test_restore_refuses_a_directory_in_use(ready, package, tmp_path):
     # Stopped while it copies: in the middle of a commit, what it wrote counts only once it is dead.
     running = start_import(ready, package({"model/weights.bin": 400 << 20}), "m")
-    while "ModelSizeCalculated" not in timeline(ready, "m"):
+    while "ModelSizeCalculated" not in timeline(ready, "m") or not has_settled(running):
         assert running.poll() is None
-    time.sleep(0.02)
     running.send_signal(signal.SIGSTOP)
     assert "ModelFilesImported" not in timeline(ready, "m")
     try:
