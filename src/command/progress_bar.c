@@ -1,7 +1,6 @@
 #include "command/progress_bar.h"
 
 #include <pthread.h>
-#include <signal.h>
 
 #include "base/clock.h"
 #include "base/pause.h"
@@ -108,28 +107,4 @@ void progress_bar_hide(ProgressBar *bar)
 void progress_bar_show(ProgressBar *bar)
 {
     pthread_mutex_unlock(&bar->lock);
-}
-
-/* -- Ctrl-C -- */
-
-static Progress *interrupted_progress;
-static volatile sig_atomic_t interrupted;
-
-static void on_interrupt(int signal_number)
-{
-    interrupted = signal_number;
-    interrupted_progress->stop = true;
-}
-
-void interrupt_catch(Progress *progress)
-{
-    struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND};
-    interrupted_progress = progress;
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-}
-
-bool interrupt_seen(void)
-{
-    return interrupted != 0;
 }

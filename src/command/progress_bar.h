@@ -1,4 +1,4 @@
-/* What a long work shows on a terminal, and how Ctrl-C ends it.
+/* What a long work shows on a terminal.
  *
  * The bar is drawn by a thread of its own while the progress counts bytes, and is gone while it
  * does not. */
@@ -16,7 +16,3 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ProgressBar, progress_bar_free)
 /* Between these two the terminal's line is free for rows. */
 void progress_bar_hide(ProgressBar *bar);
 void progress_bar_show(ProgressBar *bar);
-
-/* The first Ctrl-C (or SIGTERM) sets progress->stop, the second one kills. */
-void interrupt_catch(Progress *progress);
-bool interrupt_seen(void);

@@ -4,6 +4,7 @@
 
 #include "command/command.h"
 #include "command/event_view.h"
+#include "command/interrupt.h"
 #include "command/progress_bar.h"
 
 static void print_list(const Terminal *terminal, const char *label, const json_t *list)
@@ -65,7 +66,7 @@ static int verify_work(Session *session, const Model *model, bool drop, bool jso
     g_autoptr(Findings) findings = findings_new();
     VerifyResult result;
     Progress *progress = &session->service->progress;
-    interrupt_catch(progress);
+    g_auto(Interrupt) interrupt = interrupt_catch(progress);
     ProgressBar *bar = progress_bar_new(&session->err, progress, !session->quiet && !json);
     bool done = verify_run(session->service, model, drop, &result, findings, &error);
     progress_bar_free(bar);

@@ -267,6 +267,19 @@ def test_ctrl_c_at_any_moment(ready, package):
     assert_store(ready)
 
 
+def test_ctrl_c_after_the_end(ready, package):
+    """What listened to the signal is gone by then, or ends in peace: never a word into freed memory."""
+    source = package()
+    for number in range(20):
+        process = ready.start("import", source, "--name", f"m{number}", "--json")
+        lines = iter(process.stdout.readline, "")
+        assert any('"ModelImported"' in line for line in lines)
+        process.send_signal(random.choice([signal.SIGINT, signal.SIGTERM]))
+        status, _, stderr = end(process)
+        assert status in (0, -signal.SIGINT, -signal.SIGTERM), stderr
+        assert attempt(ready, 1, f"m{number}") == SOUND
+
+
 def test_two_retries_of_an_interrupted_attempt_at_once(ready, package):
     """One of them works, the other is refused; nothing happens twice."""
     for number in range(5):
