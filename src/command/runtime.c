@@ -1,8 +1,6 @@
 #include <string.h>
 
 #include "command/command.h"
-#include "image/layout.h"
-#include "image/reference.h"
 #include "import/base.h"
 #include "model/config.h"
 
@@ -27,21 +25,36 @@ static int add_fault(const char *name, const char *image, const char *engine)
     return EXIT_USAGE;
 }
 
+static int add_failed(const GError *error)
+{
+    int status = complain_of(error);
+    if (error->domain == REFERENCE_ERROR)
+        return EXIT_USAGE;
+    return error->domain == IMAGE_ERROR ? EXIT_FAILED : status;
+}
+
+/* Read once more where that decides whether a data directory is made at all: an image that cannot
+ * be used leaves nothing behind. */
+static bool is_worth_a_directory(const Session *session, const BaseSource *source, GError **error)
+{
+    g_autofree char *directory = session_data_directory(session);
+    return g_file_test(directory, G_FILE_TEST_EXISTS) || base_verify(source, error);
+}
+
 static int runtime_add(Session *session, const char *name, const char *image, const char *engine)
 {
     g_autoptr(GError) error = NULL;
     int status = add_fault(name, image, engine);
     if (status >= 0)
         return status;
+    g_autoptr(BaseSource) source = base_open(session->settings, image, &error);
+    if (!source || !is_worth_a_directory(session, source, &error))
+        return add_failed(error);
     if (!session_open(session, true))
         return EXIT_UNREACHABLE;
-    g_autoptr(Runtime) runtime = base_add(session->service, name, engine, image, &error);
-    if (!runtime) {
-        status = complain_of(error);
-        if (error->domain == REFERENCE_ERROR)
-            return EXIT_USAGE;
-        return error->domain == IMAGE_ERROR ? EXIT_FAILED : status;
-    }
+    g_autoptr(Runtime) runtime = base_add(session->service, name, engine, source, &error);
+    if (!runtime)
+        return add_failed(error);
     if (!session->quiet) {
         g_autofree char *size = format_bytes(runtime->size);
         printf("added %s  %s  %s  %s\n", runtime->name, runtime->platform, size, runtime->digest);

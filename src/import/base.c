@@ -1,9 +1,17 @@
 #include "import/base.h"
 
 #include "base/io.h"
-#include "image/image.h"
-#include "image/reference.h"
 #include "import/import.h"
+
+void base_source_free(BaseSource *source)
+{
+    if (!source)
+        return;
+    reference_free(source->reference);
+    layout_free(source->layout);
+    image_free(source->image);
+    g_free(source);
+}
 
 static Image *base_read(Layout *layout, const Reference *reference, const char *platform,
                         GError **error)
@@ -15,6 +23,39 @@ static Image *base_read(Layout *layout, const Reference *reference, const char *
     json_decref(descriptor);
     image_fault_clear(&fault);
     return image;
+}
+
+BaseSource *base_open(const Settings *settings, const char *text, GError **error)
+{
+    g_autoptr(BaseSource) source = g_new0(BaseSource, 1);
+    source->reference = reference_parse(text, error);
+    if (!source->reference)
+        return NULL;
+    if (source->reference->kind == REFERENCE_REGISTRY) {
+        g_set_error(error, IMPORT_ERROR, IMPORT_ERROR_USAGE,
+                    "%s is in a registry: registries are not in this version; give an OCI layout, "
+                    "oci:DIR:TAG",
+                    text);
+        return NULL;
+    }
+    const char *wanted = settings_text(settings, "image.platform");
+    source->layout = layout_open(source->reference->directory, error);
+    source->image = source->layout ? base_read(source->layout, source->reference,
+                                               *wanted ? wanted : image_host_platform(), error)
+                                   : NULL;
+    return source->image ? g_steal_pointer(&source) : NULL;
+}
+
+bool base_verify(const BaseSource *source, GError **error)
+{
+    Progress progress = {0};
+    ImageFault fault = {0};
+    bool sound = true;
+    for (guint i = 0; sound && i < source->image->layers->len; i++)
+        sound = image_verify_blob(source->layout, source->image->layers->pdata[i], &progress,
+                                  &fault, error);
+    image_fault_clear(&fault);
+    return sound;
 }
 
 static Runtime *base_row(const char *name, const char *engine, const char *reference,
@@ -48,27 +89,12 @@ static bool base_keep(Service *service, Layout *from, const Image *image, const 
     return transaction && runtime_put(service->db, runtime, error) && db_commit(service->db, error);
 }
 
-Runtime *base_add(Service *service, const char *name, const char *engine, const char *text,
+Runtime *base_add(Service *service, const char *name, const char *engine, const BaseSource *source,
                   GError **error)
 {
-    g_autoptr(Reference) reference = reference_parse(text, error);
-    if (!reference)
-        return NULL;
-    if (reference->kind == REFERENCE_REGISTRY) {
-        g_set_error(error, IMPORT_ERROR, IMPORT_ERROR_USAGE,
-                    "%s is in a registry: registries are not in this version; give an OCI layout, "
-                    "oci:DIR:TAG",
-                    text);
-        return NULL;
-    }
-    const char *wanted = settings_text(service->settings, "image.platform");
-    g_autoptr(Layout) from = layout_open(reference->directory, error);
-    g_autoptr(Image) image =
-        from ? base_read(from, reference, *wanted ? wanted : image_host_platform(), error) : NULL;
-    if (!image)
-        return NULL;
-    g_autoptr(Runtime) runtime = base_row(name, engine, text, image);
-    if (!base_keep(service, from, image, runtime, error) || !service_write_index(service, error))
+    g_autoptr(Runtime) runtime = base_row(name, engine, source->reference->text, source->image);
+    if (!base_keep(service, source->layout, source->image, runtime, error) ||
+        !service_write_index(service, error))
         return NULL;
     return g_steal_pointer(&runtime);
 }

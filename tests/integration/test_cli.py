@@ -2,12 +2,14 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 
 import pytest
 
 from conftest import PROGRAM, ROOT
+from oci_layout import damage, make_base
 from terminal import ESCAPE, run_on_terminal, shown_lines, width
 
 COMMON = ["--data", "--project", "--config-file", "--set", "--lang", "--color", "--utc", "--quiet",
@@ -381,3 +383,18 @@ def test_a_full_output_is_an_error(imported):
         child = imported.start("events", "sound", stdout=full)
         assert "standard output" in child.communicate()[1]
     assert child.returncode == 3
+
+
+def test_base_that_cannot_be_used_leaves_no_data_directory(waybill, tmp_path):
+    layout = tmp_path / "layout"
+    make_base(layout)
+    for what in ("layer:flipped", "layer:missing", "manifest:missing", "index.json:garbage", None):
+        bad, tag = tmp_path / f"bad-{what}", "latest" if what else "other"
+        shutil.copytree(layout, bad)
+        if what:
+            damage(bad, dict([what.split(":")]))
+        refused = waybill.run("runtime", "add", "base", "--image", f"oci:{bad}:{tag}")
+        assert refused.returncode == 1 and refused.stderr and not refused.stdout, str(refused)
+        assert not waybill.data.exists(), str(refused)
+    assert waybill.run("runtime", "add", "base", "--image", f"oci:{tmp_path}/nowhere:x").returncode == 1
+    assert not waybill.data.exists()
