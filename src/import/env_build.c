@@ -15,7 +15,7 @@ static Event *event_no_sandbox(const Service *service)
 
 static bool env_build_fail(Service *service, Job *job, GError **error)
 {
-    g_autoptr(DbTransaction) transaction = db_transaction(service->db, error);
+    g_autoptr(DbTransaction) transaction = service_transaction(service, error);
     g_autoptr(GPtrArray) waiting = transaction ? jobs_waiting(service->db, job->id, error) : NULL;
     for (guint i = 0; waiting && i < waiting->len; i++) {
         const Job *import = waiting->pdata[i];

@@ -57,7 +57,7 @@ static StageResult build_fail(Build *build, Event *event, GError **error)
     g_autoptr(GPtrArray) events = events_new(event, NULL);
     if (g_strcmp0(event->kind, "disk_full") == 0)
         data_release_reserve(service->data);
-    g_autoptr(DbTransaction) transaction = db_transaction(service->db, error);
+    g_autoptr(DbTransaction) transaction = service_transaction(service, error);
     if (!transaction ||
         !attempt_fail(service, build->job->model_id, build->job->attempt, "build", events, "failed",
                       error) ||
@@ -71,7 +71,7 @@ static StageResult build_fail(Build *build, Event *event, GError **error)
 static StageResult build_cancel(Build *build, const char *actor, GError **error)
 {
     Service *service = build->service;
-    g_autoptr(DbTransaction) transaction = db_transaction(service->db, error);
+    g_autoptr(DbTransaction) transaction = service_transaction(service, error);
     if (!transaction ||
         !attempt_cancel(service, build->job->model_id, build->job->attempt, "build", actor,
                         "cancelled", error) ||
@@ -117,7 +117,7 @@ static bool build_start(Build *build, GError **error)
 {
     Db *db = build->service->db;
     int64_t started;
-    g_autoptr(DbTransaction) transaction = db_transaction(db, error);
+    g_autoptr(DbTransaction) transaction = service_transaction(build->service, error);
     if (!transaction || !timeline_find(db, build->job->model_id, build->job->attempt,
                                        "ImageBuildStarted", &started, error))
         return false;
@@ -197,7 +197,7 @@ bool image_record(Service *service, const Job *job, const Image *image, guint ba
                     "a blob of image %s is gone from the store", image->manifest->digest);
         return false;
     }
-    g_autoptr(DbTransaction) transaction = db_transaction(service->db, error);
+    g_autoptr(DbTransaction) transaction = service_transaction(service, error);
     return transaction && base_layers_record(service, job, image, base_layers, error) &&
            attempt_set_image(service->db, job->model_id, job->attempt, image->manifest->digest,
                              image->manifest->media_type, image->manifest->size,
@@ -246,7 +246,7 @@ static bool build_finish(Build *build, const Image *image, GError **error)
                    "base_layers", (int)build->base->layers->len);
     event_with_text(built, "image", address);
     built->duration_ms = clock_monotonic_ms() - build->began;
-    g_autoptr(DbTransaction) transaction = db_transaction(service->db, error);
+    g_autoptr(DbTransaction) transaction = service_transaction(service, error);
     if (!transaction) {
         event_free(built);
         return false;
@@ -276,8 +276,13 @@ StageResult image_build_run(Service *service, Job *job, GError **error)
         lock = layout_lock(service->images, false, &failure);
         image = lock >= 0 ? build_make(&build, &failure) : NULL;
     }
-    if (!image || !build_publish(&build, image, &failure) || !build_finish(&build, image, &failure))
-        return build_fail(&build, event_of_error(service, failure, 0), error);
+    if (!image || !build_publish(&build, image, &failure) ||
+        !build_finish(&build, image, &failure)) {
+        if (!g_error_matches(failure, DB_ERROR, DB_ERROR_BUSY))
+            return build_fail(&build, event_of_error(service, failure, 0), error);
+        g_propagate_error(error, g_steal_pointer(&failure));
+        return STAGE_ERROR; /* it stays open, as it would after a crash */
+    }
     service_committed(service);
     return STAGE_CLOSED;
 }

@@ -30,7 +30,7 @@ static bool close_in_transaction(Import *import, const char *stage, const char *
                                  GPtrArray *events, GError **error)
 {
     Db *db = import->service->db;
-    g_autoptr(DbTransaction) transaction = db_transaction(db, error);
+    g_autoptr(DbTransaction) transaction = service_transaction(import->service, error);
     if (!transaction)
         return false;
     for (guint i = 0; i < events->len; i++) {
@@ -140,7 +140,7 @@ bool attempt_cancel(Service *service, const char *model_id, int attempt, const c
 static bool fail_in_transaction(Import *import, const char *stage, const GPtrArray *events,
                                 GError **error)
 {
-    g_autoptr(DbTransaction) transaction = db_transaction(import->service->db, error);
+    g_autoptr(DbTransaction) transaction = service_transaction(import->service, error);
     return transaction &&
            attempt_fail(import->service, import->model->id, import->job->attempt, stage, events,
                         NULL, error) &&
@@ -148,7 +148,7 @@ static bool fail_in_transaction(Import *import, const char *stage, const GPtrArr
 }
 
 /* The end of an attempt has to be written whatever the disk and the store are like at the moment: a
- * full disk gives the reserve up, a busy store is asked again. */
+ * full disk gives the reserve up, a busy store is waited for. */
 StageResult import_fail(Import *import, const char *stage, GPtrArray *events, GError **error)
 {
     g_autoptr(GPtrArray) owned = events;
@@ -158,15 +158,12 @@ StageResult import_fail(Import *import, const char *stage, GPtrArray *events, GE
             service_committed(import->service);
             return STAGE_FAILED;
         }
-        bool again = tries < 5 && (error_is_full_disk(failure) ||
-                                   g_error_matches(failure, DB_ERROR, DB_ERROR_BUSY));
-        if (!again) {
+        if (tries >= 5 || !error_is_full_disk(failure)) {
             import->unwritten = true;
             g_propagate_error(error, g_steal_pointer(&failure));
             return STAGE_ERROR;
         }
-        if (error_is_full_disk(failure))
-            data_release_reserve(import->service->data);
+        data_release_reserve(import->service->data);
     }
 }
 

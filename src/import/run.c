@@ -76,7 +76,7 @@ StageResult stage_finish(Import *import, GError **error)
     if (!attempt)
         return STAGE_ERROR;
     g_autoptr(Event) event = event_finished(import, attempt);
-    g_autoptr(DbTransaction) transaction = db_transaction(db, error);
+    g_autoptr(DbTransaction) transaction = service_transaction(import->service, error);
     if (!transaction || !timeline_append(db, id, number, "finish", event, NULL, error) ||
         !attempt_end(db, id, number, "imported", error) ||
         !stage_close(db, id, number, "finish", "{}", error) ||
@@ -136,7 +136,7 @@ static bool import_begin(Import *import, const Stage *next, GError **error)
     const char *id = import->model->id;
     int attempt = import->job->attempt;
     int64_t started;
-    g_autoptr(DbTransaction) transaction = db_transaction(db, error);
+    g_autoptr(DbTransaction) transaction = service_transaction(import->service, error);
     if (!transaction || !timeline_find(db, id, attempt, "ImportStarted", &started, error))
         return false;
     if (started && !import->job->worker)
@@ -158,7 +158,7 @@ static StageResult import_cancelled(Import *import, const char *stage, const cha
                                     GError **error)
 {
     Service *service = import->service;
-    g_autoptr(DbTransaction) transaction = db_transaction(service->db, error);
+    g_autoptr(DbTransaction) transaction = service_transaction(service, error);
     if (!transaction ||
         !attempt_cancel(service, import->model->id, import->job->attempt, stage, actor, NULL,
                         error) ||
@@ -195,7 +195,9 @@ static StageResult import_stages(Import *import, GError **error)
         import->began = clock_monotonic_ms();
         if (stage)
             result = stage->run(import, &failure);
-        if (result == STAGE_ERROR && stage && !import->unwritten)
+        /* What the stage did is kept; another process, or this one's next run, goes on with it. */
+        bool busy = g_error_matches(failure, DB_ERROR, DB_ERROR_BUSY);
+        if (result == STAGE_ERROR && stage && !import->unwritten && !busy)
             result =
                 import_fail(import, stage->stage,
                             events_new(event_of_error(import->service, failure, 0), NULL), error);
@@ -283,7 +285,7 @@ static StageResult job_run(Service *service, Job *job, GError **error)
 
 static bool job_hand_back(Service *service, Job *job, GError **error)
 {
-    g_autoptr(DbTransaction) transaction = db_transaction(service->db, error);
+    g_autoptr(DbTransaction) transaction = service_transaction(service, error);
     return transaction && job_give_back(service->db, job->id, error) &&
            db_commit(service->db, error);
 }

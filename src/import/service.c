@@ -7,6 +7,8 @@
 #include "base/io.h"
 #include "image/reference.h"
 
+#define BUSY_TRIES 6
+
 Service *service_open(const char *directory, bool create, const Settings *settings, GError **error)
 {
     g_autoptr(Service) service = g_new0(Service, 1);
@@ -37,6 +39,21 @@ void service_committed(Service *service)
 {
     if (service->committed)
         service->committed(service->committed_data);
+}
+
+DbTransaction *service_transaction(Service *service, GError **error)
+{
+    for (int tries = 1;; tries++) {
+        g_autoptr(GError) failure = NULL;
+        DbTransaction *transaction = db_transaction(service->db, &failure);
+        if (transaction)
+            return transaction;
+        if (tries < BUSY_TRIES && g_error_matches(failure, DB_ERROR, DB_ERROR_BUSY) &&
+            !progress_stopped(&service->progress))
+            continue;
+        g_propagate_error(error, g_steal_pointer(&failure));
+        return NULL;
+    }
 }
 
 bool service_has_room(Service *service, GError **error)

@@ -25,6 +25,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Service, service_free)
 
 void service_committed(Service *service);
 
+/* A transaction of the pipeline, whose work is done and only to be recorded. A store that others
+ * keep busy is waited for, several times store.busy_timeout_ms, until progress.stop; then
+ * DB_ERROR_BUSY: nothing is wrong with the import, it stays open and is resumed. */
+DbTransaction *service_transaction(Service *service, GError **error);
+
 /* Asked before blobs are written. False (IO_ERROR, ENOSPC): the disk is so full that the reserve is
  * spent, and what it was given up for needs the rest. */
 bool service_has_room(Service *service, GError **error);

@@ -427,7 +427,7 @@ static bool check_close(Import *import, const Findings *notes, GError **error)
         return false;
     const char *id = import->model->id;
     int attempt = import->job->attempt;
-    g_autoptr(DbTransaction) transaction = db_transaction(db, error);
+    g_autoptr(DbTransaction) transaction = service_transaction(import->service, error);
     if (!transaction || !look_record(import, listing, error))
         return false;
     if (changed && !timeline_append(db, id, attempt, "check", changed, NULL, error))

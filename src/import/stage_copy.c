@@ -173,7 +173,7 @@ static bool layer_record(Copy *copy, const LayerPlan *plan, const LayerRow *row,
     *there = layout_has_blob(service->images, row->digest, row->size);
     if (!*there)
         return true;
-    g_autoptr(DbTransaction) transaction = db_transaction(service->db, error);
+    g_autoptr(DbTransaction) transaction = service_transaction(service, error);
     return transaction &&
            layer_insert(service->db, copy->import->model->id, copy->import->job->attempt, row,
                         error) &&

@@ -547,3 +547,46 @@ def test_store_that_stays_locked_ends_the_process_and_not_the_attempt(at_the_que
     names = attempt(waybill, 1)
     assert [name for name in names if name != "ImportResumed"] == SOUND
     assert_store(waybill)
+
+
+@pytest.fixture
+def copying(ready, package):
+    """copying(timeout) is (an import at the beginning of its copy, another process's write lock):
+    its next transaction is refused."""
+    store = sqlite3.connect(ready.data / "waybill.db", timeout=60, isolation_level=None)
+    processes = []
+
+    def begin(timeout):
+        process = ready.start("--set", f"store.busy_timeout_ms={timeout}", "import", package(SLOW),
+                              "--name", "m", "--json")
+        processes.append(process)
+        while json.loads(process.stdout.readline())["reason"] != "ModelSizeCalculated":
+            pass
+        store.execute("BEGIN IMMEDIATE")
+        return process, store
+    yield begin
+    store.close()
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+def test_store_that_is_busy_while_a_stage_closes_is_waited_for(ready, copying):
+    process, store = copying(1000)
+    time.sleep(2.5)  # longer than the program's first two tries take
+    store.execute("ROLLBACK")
+    status, _, stderr = end(process)
+    assert (status, stderr) == (0, "")
+    assert attempt(ready, 1) == SOUND
+    assert_store(ready)
+
+
+def test_store_that_stays_busy_while_a_stage_closes_leaves_the_attempt_open(ready, copying):
+    process, store = copying(50)
+    status, _, stderr = end(process)
+    store.execute("ROLLBACK")
+    assert status == 3 and "locked" in stderr and "incident" not in stderr, stderr
+    assert event_names(timeline(ready)) == ["ImportStarted", "ModelSizeCalculated"]
+    ready.run("retry", "m", check=True)
+    assert [name for name in attempt(ready, 1) if name != "ImportResumed"] == SOUND
+    assert_store(ready)
