@@ -9,10 +9,10 @@ _waybill_types="TensorFlow PyTorch MindSpore MXNet Caffe XGBoost Scikit_Learn Sp
 
 _waybill_options() {
     case $1 in
-    import) echo "--name --version --type --runtime --config --child --description --dereference
-        --detach --format --json" ;;
-    check) echo "--name --version --type --runtime --config --child --description --dereference
-        --format --json" ;;
+    import) echo "--name --version --type --runtime --config --child --platform --description
+        --dereference --detach --format --json" ;;
+    check) echo "--name --version --type --runtime --config --child --platform --description
+        --dereference --format --json" ;;
     init) echo "--type --force --json" ;;
     events) echo "--type --after --follow --waterfall --json" ;;
     wait) echo "--timeout" ;;
@@ -67,8 +67,8 @@ _waybill_look() {
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
         --data | --project | --config-file | --set | --lang | --color) ((i++)) ;;
-        --name | --version | --runtime | --config | --child | --description | --type | --status | \
-            --image | --engine | --after | --attempt | --timeout | \
+        --name | --version | --runtime | --config | --child | --platform | --description | \
+            --type | --status | --image | --engine | --after | --attempt | --timeout | \
             --format) ((i++)) ;;
         -* | : | =) ;;
         *)
@@ -103,8 +103,8 @@ _waybill_value() {
             _waybill_words "$_waybill_types" "$2"
         fi
         ;;
-    --project | --set | --name | --version | --description | --image | --after | --attempt | \
-        --timeout) ;;
+    --project | --set | --name | --version | --platform | --description | --image | --after | \
+        --attempt | --timeout) ;;
     *) return 1 ;;
     esac
 }

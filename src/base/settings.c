@@ -60,6 +60,17 @@ static char *decimal_shortest(double number)
     return g_strdup(text);
 }
 
+bool settings_is_platform(const char *text)
+{
+    g_auto(GStrv) parts = g_strsplit(text, "/", -1);
+    guint count = g_strv_length(parts);
+    for (guint i = 0; i < count; i++)
+        if (!*parts[i] ||
+            strspn(parts[i], "abcdefghijklmnopqrstuvwxyz0123456789_.-") != strlen(parts[i]))
+            return false;
+    return count == 2 || count == 3;
+}
+
 /* NULL, or what was expected instead. *normal: the value as it is kept. */
 static const char *setting_check(SettingType type, const char *value, char **normal)
 {
@@ -89,8 +100,7 @@ static const char *setting_check(SettingType type, const char *value, char **nor
         *normal = g_strdup(value);
         return NULL;
     case SETTING_PLATFORM:
-        if (*value && (!strchr(value, '/') ||
-                       strspn(value, "abcdefghijklmnopqrstuvwxyz0123456789/_.-") != strlen(value)))
+        if (*value && !settings_is_platform(value))
             return "os/architecture, such as linux/amd64 or linux/arm64";
         *normal = g_strdup(value);
         return NULL;

@@ -18,7 +18,7 @@ typedef enum {
     SETTING_PATH,    /* begins with a slash: a URL's path */
     SETTING_GIB,     /* a size in GiB, fractions allowed, above 0 */
     SETTING_MS,      /* a whole number of milliseconds */
-    SETTING_PLATFORM /* os/architecture, "" is the host's */
+    SETTING_PLATFORM /* os/architecture[/variant], "" is the host's */
 } SettingType;
 
 typedef struct {
@@ -30,6 +30,9 @@ typedef struct {
 
 /* All of them, ended by a row whose key is NULL. */
 const SettingRow *settings_table(void);
+
+/* Whether this is os/architecture[/variant], such as linux/arm64/v8. */
+bool settings_is_platform(const char *text);
 
 typedef struct Settings Settings;
 

@@ -16,6 +16,7 @@ void request_options_clear(RequestOptions *options)
     g_free(options->runtime);
     g_free(options->config);
     g_free(options->child);
+    g_free(options->platform);
     g_free(options->description);
     *options = (RequestOptions){0};
 }
@@ -68,6 +69,7 @@ ImportRequest *request_options_take(Session *session, RequestOptions *options, c
     request->type = g_steal_pointer(&options->type);
     request->runtime = g_steal_pointer(&options->runtime);
     request->child = g_steal_pointer(&options->child);
+    request->platform = g_steal_pointer(&options->platform);
     request->description = g_steal_pointer(&options->description);
     request->dereference = options->dereference;
     request->actor = g_strdup(session_actor());

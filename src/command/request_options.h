@@ -4,7 +4,7 @@
 #include "command/command.h"
 
 typedef struct {
-    char *name, *version, *type, *runtime, *config, *child, *description;
+    char *name, *version, *type, *runtime, *config, *child, *platform, *description;
     gboolean dereference, dynamic;
 } RequestOptions;
 
@@ -17,6 +17,7 @@ typedef struct {
     {"runtime", 0, 0, G_OPTION_ARG_FILENAME, &(options).runtime, "Runtime (the first that serves the engine)", "NAME"}, \
     {"config", 0, 0, G_OPTION_ARG_FILENAME, &(options).config, "Use this config.json, not the package's", "FILE"},     \
     {"child", 0, 0, G_OPTION_ARG_FILENAME, &(options).child, "Model directory beneath SOURCE (model)", "DIR"},         \
+    {"platform", 0, 0, G_OPTION_ARG_FILENAME, &(options).platform, "Platform (as image.platform says)", "OS/ARCH"},    \
     {"description", 0, 0, G_OPTION_ARG_FILENAME, &(options).description, "At most 100 characters", "TEXT"},            \
     {"dereference", 0, 0, G_OPTION_ARG_NONE, &(options).dereference, "Follow links that leave the package", NULL},     \
     {"dynamic", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_NONE, &(options).dynamic, NULL, NULL}

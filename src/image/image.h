@@ -28,6 +28,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Image, image_free)
 
 /* The host's platform, e.g. "linux/amd64". */
 const char *image_host_platform(void);
+/* Whether an image of that platform (as Image has it) is what was asked for: variants that an
+ * architecture has anyhow do not count. */
+bool image_platform_fits(const char *wanted, const char *platform);
 
 /* What is wrong with an image, for those who say it; cleared by image_fault_clear. */
 typedef struct {

@@ -30,7 +30,6 @@ const char *image_layer_media_type(const char *media_type);
 
 /* os/architecture[/variant] of a config or of an index's entry. */
 char *image_platform_of(const json_t *object, const char *where, GError **error);
-bool image_platform_fits(const char *wanted, const char *platform);
 /* IMAGE_ERROR_PLATFORM. `platforms` (of char *) is what there is instead. */
 void image_fail_platform(const ImageReading *reading, const char *where, const GPtrArray *platforms,
                          GError **error);

@@ -3,6 +3,7 @@
 #include <gio/gio.h>
 #include <string.h>
 
+#include "base/settings.h"
 #include "image/reference.h"
 #include "model/config.h"
 #include "model/model.h"
@@ -26,6 +27,7 @@ static const struct {
     {"version", offsetof(ImportRequest, version)},
     {"type", offsetof(ImportRequest, type)},
     {"runtime", offsetof(ImportRequest, runtime)},
+    {"platform", offsetof(ImportRequest, platform)},
     {"description", offsetof(ImportRequest, description)},
     {"config_text", offsetof(ImportRequest, config_text)},
     {"config_file", offsetof(ImportRequest, config_file)},
@@ -200,6 +202,15 @@ static void check_type(const char *type, GPtrArray *faults)
     fault_add(faults, "--type", "\"%s\"; expected one of %s", shown, types);
 }
 
+static void check_platform(const char *platform, GPtrArray *faults)
+{
+    if (settings_is_platform(platform))
+        return;
+    g_autofree char *shown = event_text(platform);
+    fault_add(faults, "--platform",
+              "\"%s\"; expected os/architecture, such as linux/amd64 or linux/arm64", shown);
+}
+
 GPtrArray *import_request_check(ImportRequest *request)
 {
     GPtrArray *faults = g_ptr_array_new_with_free_func((GDestroyNotify)request_fault_free);
@@ -222,5 +233,7 @@ GPtrArray *import_request_check(ImportRequest *request)
                model_rule_description(request->description));
     if (request->type)
         check_type(request->type, faults);
+    if (request->platform)
+        check_platform(request->platform, faults);
     return faults;
 }

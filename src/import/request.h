@@ -16,6 +16,7 @@ typedef struct {
     char *project, *name;
     char *version;        /* NULL: the newest if it failed, else the next one */
     char *type, *runtime; /* NULL: as config.json says */
+    char *platform;       /* os/architecture[/variant]; NULL: as the setting image.platform says */
     char *description;
     char *config_text; /* the text given with --config; NULL: the package's config.json counts */
     char *config_file; /* its name */

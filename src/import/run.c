@@ -122,6 +122,8 @@ static Event *event_started(const Import *import)
         event_with_text(event, "model_type", request->type);
     if (request->runtime)
         event_with_text(event, "runtime", request->runtime);
+    if (request->platform)
+        event_with_text(event, "platform", request->platform);
     if (request->config_text) {
         g_autofree char *digest = digest_of(request->config_text, strlen(request->config_text));
         event_with(event, "{s:s}", "config_digest", digest);

@@ -159,46 +159,67 @@ static Event *finding_of_member(const Config *config, const char *member, const 
     return config ? event_with_text(event, "file", config->file) : event;
 }
 
-static json_t *runtimes_listing(const GPtrArray *runtimes)
+/* Where a platform was asked for, it is told of each. */
+static json_t *runtimes_listing(const Look *look)
 {
     json_t *listing = json_array();
-    for (guint i = 0; i < runtimes->len && i < 20; i++)
-        json_array_append_new(listing, json_string(((Runtime *)runtimes->pdata[i])->name));
+    for (guint i = 0; i < look->runtimes->len && i < 20; i++) {
+        const Runtime *runtime = look->runtimes->pdata[i];
+        json_array_append_new(listing,
+                              look->request->platform
+                                  ? json_sprintf("%s (%s)", runtime->name, runtime->platform)
+                                  : json_string(runtime->name));
+    }
     return listing;
+}
+
+static bool runtime_fits(const Look *look, const Runtime *runtime, const char *type)
+{
+    const char *platform = look->request->platform;
+    return runtime_serves(runtime, type) &&
+           (!platform || image_platform_fits(platform, runtime->platform));
 }
 
 static const Runtime *runtime_chosen(const Look *look, const char *type, const char *wanted)
 {
     for (guint i = 0; i < look->runtimes->len; i++) {
         const Runtime *runtime = look->runtimes->pdata[i];
-        if (wanted ? strcmp(runtime->name, wanted) == 0 : runtime_serves(runtime, type))
+        if (wanted ? strcmp(runtime->name, wanted) == 0 : runtime_fits(look, runtime, type))
             return runtime;
     }
     return NULL;
 }
 
-/* The runtime that is named, or the first that serves the engine. One that is named and unknown was
- * found by config_read already. */
+static char *runtime_expected(const Look *look, const char *type)
+{
+    const char *platform = look->request->platform;
+    return g_strdup_printf("a runtime that serves %s%s%s", type, platform ? " for " : "",
+                           platform ? platform : "");
+}
+
+/* The runtime that is named, or the first that serves the engine for the platform. One that is
+ * named and unknown was found by config_read already. */
 static void look_at_runtime(Look *look, const char *type)
 {
     const char *in_config = look->config ? look->config->runtime : NULL;
     const char *wanted = look->request->runtime ? look->request->runtime : in_config;
     const Runtime *runtime = runtime_chosen(look, type, wanted);
-    if (runtime && runtime_serves(runtime, type)) {
+    if (runtime && runtime_fits(look, runtime, type)) {
         look->runtime = g_strdup(runtime->name);
         return;
     }
     if (!runtime && wanted && !look->request->runtime)
         return;
-    g_autofree char *expected = g_strdup_printf("a runtime that serves %s", type);
+    g_autofree char *expected = runtime_expected(look, type);
     Event *event = finding_of_member(look->config, "runtime", "no_runtime", expected);
     event_with(event, "{s:s}", "engine", type);
+    if (look->request->platform)
+        event_with_text(event, "platform", look->request->platform);
     if (wanted)
         event_with_text(event, "wanted", wanted);
     if (look->request->runtime)
         event_with_text(event, "found", look->request->runtime);
-    findings_add(look->findings,
-                 event_with_json(event, "listing", runtimes_listing(look->runtimes)));
+    findings_add(look->findings, event_with_json(event, "listing", runtimes_listing(look)));
 }
 
 /* swr_location of a package of type Image: a reference that this version can read. */

@@ -29,9 +29,12 @@ static void source_clear(Source *source)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Source, source_clear)
 
-static const char *source_platform(const Settings *settings)
+static const char *source_platform(const Import *import)
 {
-    const char *platform = settings_text(settings, "image.platform");
+    const char *platform = import->request->platform;
+    if (platform)
+        return platform;
+    platform = settings_text(import->service->settings, "image.platform");
     return *platform ? platform : image_host_platform();
 }
 
@@ -86,7 +89,7 @@ static Event *event_damaged(const Source *source, const GError *failure)
 static Event *event_platform(const Source *source, const GError *failure)
 {
     Event *event = event_not_found(source, "platform", "platform", failure);
-    event_with_text(event, "expected", source_platform(source->import->service->settings));
+    event_with_text(event, "expected", source_platform(source->import));
     return event_with_json(event, "found", names_json(source->fault.platforms, 20));
 }
 
@@ -156,8 +159,7 @@ static bool source_read(Source *source, GError **error)
     json_t *descriptor = source->layout ? source_resolve(source, error) : NULL;
     if (descriptor)
         source->image =
-            image_read(source->layout, descriptor, source_platform(import->service->settings),
-                       &source->fault, error);
+            image_read(source->layout, descriptor, source_platform(import), &source->fault, error);
     json_decref(descriptor);
     return source->image != NULL;
 }

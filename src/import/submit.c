@@ -171,8 +171,21 @@ static bool submit_again(Service *service, const Model *model, const ImportReque
            submit_attempt(service, model->id, model->attempt + 1, request, submission, error);
 }
 
-/* A runtime that is named in the request is a word of the request: one that is not there is refused
- * before anything is recorded. */
+static char *runtimes_names(const GPtrArray *runtimes)
+{
+    GString *names = g_string_new(NULL);
+    for (guint i = 0; i < runtimes->len; i++) {
+        const Runtime *runtime = runtimes->pdata[i];
+        g_string_append_printf(names, "%s%s (%s)", names->len ? ", " : "", runtime->name,
+                               runtime->platform);
+    }
+    if (!names->len)
+        g_string_append(names, "none (waybill runtime add NAME --image REF)");
+    return g_string_free(names, FALSE);
+}
+
+/* A runtime that is named in the request is a word of the request: one that is not there, or not
+ * for the platform that the request wants, is refused before anything is recorded. */
 static bool runtime_is_known(Service *service, const ImportRequest *request, GError **error)
 {
     if (!request->runtime)
@@ -180,19 +193,20 @@ static bool runtime_is_known(Service *service, const ImportRequest *request, GEr
     g_autoptr(GPtrArray) runtimes = runtimes_list(service->db, error);
     if (!runtimes)
         return false;
-    GString *names = g_string_new(NULL);
-    for (guint i = 0; i < runtimes->len; i++) {
-        const char *name = ((Runtime *)runtimes->pdata[i])->name;
-        if (strcmp(name, request->runtime) == 0) {
-            g_string_free(names, TRUE);
-            return true;
-        }
-        g_string_append_printf(names, "%s%s", names->len ? ", " : "", name);
-    }
-    g_set_error(error, IMPORT_ERROR, IMPORT_ERROR_USAGE, "there is no runtime %s; there are: %s",
-                request->runtime,
-                names->len ? names->str : "none (waybill runtime add NAME --image REF)");
-    g_string_free(names, TRUE);
+    const Runtime *named = NULL;
+    for (guint i = 0; i < runtimes->len && !named; i++)
+        if (strcmp(((Runtime *)runtimes->pdata[i])->name, request->runtime) == 0)
+            named = runtimes->pdata[i];
+    if (named && (!request->platform || image_platform_fits(request->platform, named->platform)))
+        return true;
+    g_autofree char *names = runtimes_names(runtimes);
+    if (named)
+        g_set_error(error, IMPORT_ERROR, IMPORT_ERROR_USAGE,
+                    "runtime %s is for %s, not for %s (--platform); there are: %s", named->name,
+                    named->platform, request->platform, names);
+    else
+        g_set_error(error, IMPORT_ERROR, IMPORT_ERROR_USAGE,
+                    "there is no runtime %s; there are: %s", request->runtime, names);
     return false;
 }
 
