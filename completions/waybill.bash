@@ -10,7 +10,7 @@ _waybill_types="TensorFlow PyTorch MindSpore MXNet Caffe XGBoost Scikit_Learn Sp
 _waybill_options() {
     case $1 in
     import) echo "--name --version --type --runtime --config --child --platform --description
-        --dereference --detach --format --json" ;;
+        --dereference --retries --timeout --detach --format --json" ;;
     check) echo "--name --version --type --runtime --config --child --platform --description
         --dereference --format --json" ;;
     init) echo "--type --force --json" ;;
@@ -22,7 +22,7 @@ _waybill_options() {
     runtime) echo "--image --engine --json" ;;
     gc) echo "--dry-run --json" ;;
     verify) echo "--drop-damaged --json" ;;
-    retry) echo "--config --child --json" ;;
+    retry) echo "--config --child --retries --timeout --json" ;;
     show | explain | backup | restore | doctor) echo "--json" ;;
     esac
 }
@@ -69,7 +69,7 @@ _waybill_look() {
         --data | --project | --config-file | --set | --lang | --color) ((i++)) ;;
         --name | --version | --runtime | --config | --child | --platform | --description | \
             --type | --status | --image | --engine | --after | --attempt | --timeout | \
-            --format) ((i++)) ;;
+            --retries | --format) ((i++)) ;;
         -* | : | =) ;;
         *)
             if [[ -z $command ]]; then
@@ -104,7 +104,7 @@ _waybill_value() {
         fi
         ;;
     --project | --set | --name | --version | --platform | --description | --image | --after | \
-        --attempt | --timeout) ;;
+        --attempt | --timeout | --retries) ;;
     *) return 1 ;;
     esac
 }

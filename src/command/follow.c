@@ -62,7 +62,9 @@ static int follow_status(Follow *follow, GError **error)
         model ? attempt_load(db, follow->model_id, follow->attempt, error) : NULL;
     if (!attempt)
         return EXIT_UNREACHABLE;
-    if (strcmp(attempt->outcome, "running") == 0 && interrupt_seen()) {
+    if (strcmp(attempt->outcome, "running") == 0) {
+        if (!interrupt_seen())
+            return FOLLOW_STOPPED;
         complain("interrupted; go on: waybill retry %s:%s", model->name, model->version);
         return EXIT_INTERRUPTED;
     }

@@ -7,6 +7,9 @@
 
 #include "command/command.h"
 
+#define FOLLOW_STOPPED (-1) /* progress.stop was set, by no signal: the job is handed back */
+
 /* Works on the submission to its end and prints its events to `rows`: the session's standard
- * output, or its standard error. Returns the exit status. */
+ * output, or its standard error. Returns the exit status,
+ * or FOLLOW_STOPPED. */
 int follow_work(Session *session, const Submission *submission, const Terminal *rows, bool json);

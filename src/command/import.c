@@ -2,14 +2,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "command/follow.h"
 #include "command/format.h"
 #include "command/request_options.h"
+#include "command/tries.h"
 #include "event/timeline.h"
 
 /* Leaves the import to a process of its own. A connection to the store must not be carried over a
  * fork: each side opens its own. */
-static int import_detached(Session *session, const Submission *submission, bool json)
+static int import_detached(Session *session, Submission *submission, const Tries *tries, bool json)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(Model) model = model_load(session->service->db, submission->model_id, &error);
@@ -24,9 +24,10 @@ static int import_detached(Session *session, const Submission *submission, bool 
         return EXIT_UNREACHABLE;
     }
     if (child == 0) {
-        bool worked = daemon(1, 0) == 0 && session_open(session, false) &&
-                      import_work(session->service, submission->job, &error);
-        return worked ? EXIT_DONE : EXIT_UNREACHABLE;
+        session->quiet = TRUE;
+        return daemon(1, 0) == 0 && session_open(session, false)
+                   ? tries_follow(session, submission, tries, &session->out, false)
+                   : EXIT_UNREACHABLE;
     }
     waitpid(child, NULL, 0); /* daemon() leaves its first process at once */
     if (json)
@@ -59,12 +60,12 @@ static bool import_report(Session *session, const Submission *submission, const 
 }
 
 /* An interrupted import has not ended: there is nothing to report yet. */
-static int import_followed(Session *session, const Submission *submission, const Format *format,
-                           const ImportRequest *request, bool json)
+static int import_followed(Session *session, Submission *submission, const Tries *tries,
+                           const Format *format, const ImportRequest *request, bool json)
 {
     g_autoptr(GError) error = NULL;
     char *token = format_rows_begin(session, format);
-    int status = follow_work(session, submission, format_rows(session, format), json);
+    int status = tries_follow(session, submission, tries, format_rows(session, format), json);
     format_rows_end(session, token);
     bool ended = status == EXIT_DONE || status == EXIT_FAILED;
     if (format && ended && !import_report(session, submission, format, request, &error))
@@ -75,9 +76,11 @@ static int import_followed(Session *session, const Submission *submission, const
 int command_import(Session *session, int argc, char **argv)
 {
     RequestOptions options = {0};
+    g_auto(Tries) tries = {0};
     gboolean json = FALSE, detach = FALSE;
     g_autofree char *format_name = NULL;
     const GOptionEntry entries[] = {REQUEST_OPTIONS(options),
+                                    TRIES_OPTIONS(tries),
                                     FORMAT_OPTION(format_name),
                                     {"detach", 0, 0, G_OPTION_ARG_NONE, &detach,
                                      "Do not wait: import in the background", NULL},
@@ -92,6 +95,8 @@ int command_import(Session *session, int argc, char **argv)
         complain("--format and --detach: the findings are there when the import has ended");
         status = EXIT_USAGE;
     }
+    if (status < 0 && !tries_read(&tries))
+        status = EXIT_USAGE;
     g_autoptr(ImportRequest) request =
         status < 0 ? request_options_take(session, &options, argv[1], &status) : NULL;
     if (!request || !session_open(session, true)) {
@@ -106,6 +111,6 @@ int command_import(Session *session, int argc, char **argv)
         return status;
     if (!import_submit(session->service, request, &submission, &error))
         return complain_of(error);
-    return detach ? import_detached(session, &submission, json)
-                  : import_followed(session, &submission, format, request, json);
+    return detach ? import_detached(session, &submission, &tries, json)
+                  : import_followed(session, &submission, &tries, format, request, json);
 }

@@ -1,7 +1,7 @@
 #include <string.h>
 
-#include "command/follow.h"
 #include "command/request_options.h"
+#include "command/tries.h"
 
 typedef struct {
     char *config, *child;
@@ -50,7 +50,7 @@ static ImportRequest *request_changed(Session *session, const Model *model, cons
 
 /* The same version again, with what was changed: the next attempt of it. */
 static int retry_changed(Session *session, const Model *model, const char *source, Changes *changes,
-                         bool json)
+                         const Tries *tries, bool json)
 {
     g_autoptr(GError) error = NULL;
     g_auto(Submission) submission = SUBMISSION_NONE;
@@ -60,17 +60,17 @@ static int retry_changed(Session *session, const Model *model, const char *sourc
         return status;
     if (!import_submit(session->service, request, &submission, &error))
         return complain_of(error);
-    return follow_work(session, &submission, &session->out, json);
+    return tries_follow(session, &submission, tries, &session->out, json);
 }
 
-static int retry_same(Session *session, const Model *model, bool json)
+static int retry_same(Session *session, const Model *model, const Tries *tries, bool json)
 {
     g_autoptr(GError) error = NULL;
     g_auto(Submission) submission = SUBMISSION_NONE;
     if (!import_retry(session->service, model, session_actor(), &submission, &error))
         return complain_of(error);
     if (!submission.already_imported)
-        return follow_work(session, &submission, &session->out, json);
+        return tries_follow(session, &submission, tries, &session->out, json);
     complain("%s:%s was imported already; there is nothing to retry", model->name, model->version);
     return EXIT_DONE;
 }
@@ -79,14 +79,18 @@ int command_retry(Session *session, int argc, char **argv)
 {
     gboolean json = FALSE;
     g_auto(Changes) changes = {0};
+    g_auto(Tries) tries = {0};
     const GOptionEntry entries[] = {{"config", 0, 0, G_OPTION_ARG_FILENAME, &changes.config,
                                      "Use this config.json from now on", "FILE"},
                                     {"child", 0, 0, G_OPTION_ARG_FILENAME, &changes.child,
                                      "Model directory beneath SOURCE", "DIR"},
+                                    TRIES_OPTIONS(tries),
                                     {"json", 0, 0, G_OPTION_ARG_NONE, &json,
                                      "One event object a line", NULL},
                                     {NULL}};
     int status = session_parse(session, command_find("retry"), entries, &argc, &argv, 1, 2);
+    if (status < 0 && !tries_read(&tries))
+        status = EXIT_USAGE;
     g_autoptr(Model) model = status < 0 ? session_model(session, argv[1], &status) : NULL;
     if (!model)
         return status;
@@ -95,6 +99,6 @@ int command_retry(Session *session, int argc, char **argv)
     /* Of an imported model there is nothing to retry, whatever is changed: a new version is an
      * import. */
     if (changed && strcmp(model->outcome, "imported") != 0)
-        return retry_changed(session, model, source, &changes, json);
-    return retry_same(session, model, json);
+        return retry_changed(session, model, source, &changes, &tries, json);
+    return retry_same(session, model, &tries, json);
 }

@@ -1,6 +1,7 @@
 #include <string.h>
 
-#include "command/command.h"
+#include "base/duration.h"
+#include "command/tries.h"
 #include "event/timeline.h"
 
 /* The model when its newest attempt has ended, or as it is when the time is over (monotonic, in us;
@@ -30,11 +31,12 @@ static Model *wait_for_end(Session *session, const char *model_id, int64_t until
     }
 }
 
-static int wait_status(const Session *session, const Model *model, int timeout)
+static int wait_status(const Session *session, const Model *model, int64_t timeout_ms)
 {
     if (strcmp(model->outcome, "running") == 0) {
-        complain("%s:%s has not ended within %d s: its status is %s", model->name, model->version,
-                 timeout, model_status(model));
+        g_autofree char *limit = duration_text(timeout_ms);
+        complain("%s:%s has not ended within %s: its status is %s", model->name, model->version,
+                 limit, model_status(model));
         return EXIT_FAILED;
     }
     if (!session->quiet)
@@ -44,22 +46,22 @@ static int wait_status(const Session *session, const Model *model, int timeout)
 
 int command_wait(Session *session, int argc, char **argv)
 {
-    int timeout = -1; /* no limit */
-    const GOptionEntry entries[] = {{"timeout", 0, 0, G_OPTION_ARG_INT, &timeout,
-                                     "Wait at most so long (no limit)", "SECONDS"},
+    g_autofree char *timeout = NULL;
+    int64_t timeout_ms = 0;
+    const GOptionEntry entries[] = {{"timeout", 0, 0, G_OPTION_ARG_FILENAME, &timeout,
+                                     "Wait at most so long, such as 90s, 5m, 1h (no limit)",
+                                     "DURATION"},
                                     {NULL}};
     int status = session_parse(session, command_find("wait"), entries, &argc, &argv, 1, 1);
     if (status >= 0)
         return status;
-    if (timeout < -1) {
-        complain("--timeout %d: expected seconds, 0 or more", timeout);
+    if (timeout && !timeout_read(timeout, 0, &timeout_ms))
         return EXIT_USAGE;
-    }
-    int64_t until = timeout >= 0 ? g_get_monotonic_time() + timeout * G_USEC_PER_SEC : 0;
+    int64_t until = timeout ? g_get_monotonic_time() + timeout_ms * 1000 : 0;
     g_autoptr(Model) model = session_model(session, argv[1], &status);
     if (!model)
         return status;
     g_autoptr(GError) error = NULL;
     g_autoptr(Model) ended = wait_for_end(session, model->id, until, &error);
-    return ended ? wait_status(session, ended, timeout) : complain_of(error);
+    return ended ? wait_status(session, ended, timeout_ms) : complain_of(error);
 }

@@ -3,6 +3,7 @@ another stage to begin at; and what of the package is read again for it."""
 import json
 import os
 import shutil
+import signal
 import time
 
 import pytest
@@ -105,3 +106,155 @@ def test_platform_of_a_custom_image(ready, tmp_path):
     assert missing.events[-2]["kind"] == "platform", str(missing)
     ready.run(*source, "--platform", OTHER, check=True)
     assert image_config(ready, "default/m:0.0.1")["architecture"] == OTHER.split("/")[1]
+
+
+# -- an end in time --
+
+SLOW = {"model/weights.bin": 800 * MIB}  # sparse: long enough to be interfered with
+
+
+def started(waybill, *arguments):
+    """A running import that has begun to copy."""
+    process = waybill.start("import", *arguments, "--name", "m", "--json")
+    while json.loads(process.stdout.readline())["reason"] != "ModelSizeCalculated":
+        pass
+    return process
+
+
+@pytest.fixture
+def stopped(ready, package):
+    """An import that was stopped in its copy by SIGSTOP, and ends in time: 1 s."""
+    process = started(ready, package(SLOW), "--timeout", "1s")
+    process.send_signal(signal.SIGSTOP)
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_import_that_takes_too_long_is_handed_back(ready, stopped):
+    time.sleep(1.1)
+    stopped.send_signal(signal.SIGCONT)
+    status, _, stderr = finish(stopped)
+    assert status == 1, stderr
+    assert stderr == ("waybill: m:0.0.1 has not ended within 1 s and was handed back; go on: "
+                      "waybill retry m:0.0.1\n")
+    assert models(ready)[0]["model_status"] == "publishing"
+    assert os.listdir(ready.data / "images/tmp") == []
+    ready.run("retry", "m", "--timeout", "1h", check=True)
+    assert [name for name in attempt(ready, 1) if name != "ImportResumed"] == SOUND
+    assert_store(ready)
+
+
+@pytest.mark.parametrize("command", ["import", "retry", "wait"])
+@pytest.mark.parametrize("timeout", ["", "5x", "-1", "1.5h", "30m1h"])
+def test_timeout_that_is_no_duration_is_refused(ready, package, command, timeout):
+    what = package() if command == "import" else "m"
+    refused = ready.run(command, what, "--timeout", timeout)
+    assert refused.returncode == 2 and "such as 90s, 5m or 1h" in refused.stderr, str(refused)
+    assert models(ready) == []
+
+
+def test_timeout_in_larger_units(ready, package):
+    ready.run("import", package(), "--name", "m", "--timeout", "1h30m", check=True)
+    assert ready.run("wait", "m", "--timeout", "5m", check=True).stdout == "m:0.0.1 published\n"
+    assert ready.run("import", package(), "--timeout", "0").returncode == 2
+
+
+# -- tries by itself --
+
+@pytest.fixture
+def gone(ready, package, tmp_path):
+    """A failed model whose package is away, which is retryable, and a function that brings it back."""
+    source, away = package(config={"model_type": "Nonsense"}), tmp_path / "away"
+    assert ready.run("import", source, "--name", "m").returncode == 1
+    (source / "model/config.json").write_text('{"model_algorithm": "t", "model_type": "Custom"}')
+    source.rename(away)
+    return ready, lambda: away.rename(source)
+
+
+def test_retries_go_on_until_it_works(gone):
+    waybill, bring_back = gone
+    process = waybill.start("retry", "m", "--retries", "5", "--json")
+    said = process.stderr.readline()
+    assert "attempt 2 of m:0.0.1 failed (ModelFilesCopyFailed)" in said and "retry 1 of 5 in" in said
+    bring_back()
+    status, stdout, stderr = finish(process)
+    assert (status, stderr) == (0, "")
+    assert [json.loads(line) for line in stdout.splitlines()] == \
+        [event for event in timeline(waybill) if event["attempt"] > 1]
+    assert attempt(waybill, 2) == ["ImportStarted", "ModelFilesCopyFailed", "ImportFailed"]
+    assert attempt(waybill, 3) == SOUND
+
+
+def test_retries_end_with_their_number(gone):
+    waybill, _ = gone
+    began = time.monotonic()
+    failed = waybill.run("retry", "m", "--retries", "2")
+    assert failed.returncode == 1 and failed.stderr.count("may simply be tried again") == 2
+    assert time.monotonic() - began >= 0.5 + 1, "the second wait is at least as long as the first"
+    assert models(waybill)[0]["attempt"] == 4
+
+
+def test_what_is_wrong_with_the_package_is_not_tried_again(ready, package):
+    failed = ready.run("import", package(config={"model_type": "Nonsense"}), "--name", "m",
+                       "--retries", "3")
+    assert (failed.returncode, failed.stderr) == (1, ""), str(failed)
+    assert models(ready)[0]["attempt"] == 1
+
+
+def test_cancelled_import_is_not_tried_again(ready, package):
+    process = started(ready, package(SLOW), "--retries", "3")
+    ready.run("cancel", "m", check=True)
+    status, _, stderr = finish(process)
+    assert (status, stderr) == (1, "")
+    assert models(ready)[0]["attempt"] == 1
+
+
+def test_import_whose_package_changes_meanwhile_is_tried_again(ready, package):
+    source = package(SLOW)
+    process = started(ready, source, "--retries", "1")
+    process.send_signal(signal.SIGSTOP)
+    os.truncate(source / "model/weights.bin", 1000)
+    process.send_signal(signal.SIGCONT)
+    status, _, stderr = finish(process)
+    assert status == 0 and "retry 1 of 1" in stderr, stderr
+    assert attempt(ready, 1)[-2:] == ["ModelFilesCopyFailed", "ImportFailed"]
+    assert attempt(ready, 2) == ["ImportStarted", "SourceChanged", *SOUND[1:]]
+
+
+def test_ctrl_c_ends_the_wait(gone):
+    waybill, _ = gone
+    process = waybill.start("retry", "m", "--retries", "9")
+    process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    status, _, stderr = finish(process)
+    assert status == 130 and stderr == "waybill: interrupted; try again: waybill retry m:0.0.1\n"
+    assert models(waybill)[0]["model_status"] == "failed"
+
+
+def test_timeout_ends_the_wait(gone):
+    waybill, _ = gone
+    failed = waybill.run("retry", "m", "--retries", "100", "--timeout", "2")
+    assert failed.returncode == 1
+    assert failed.stderr.endswith("waybill: m:0.0.1 was not imported within 2 s; try again: waybill "
+                                  "retry m:0.0.1\n"), failed.stderr
+
+
+def test_import_in_the_background_tries_again_too(ready, package):
+    source = package(SLOW)
+    ready.run("import", source, "--name", "m", "--detach", "--retries", "1", check=True)
+    while "ModelSizeCalculated" not in event_names(timeline(ready)):
+        time.sleep(0.01)
+    os.truncate(source / "model/weights.bin", 1000)
+    deadline = time.monotonic() + 60
+    while models(ready)[0]["attempt"] == 1:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    ready.run("wait", "m", "--timeout", "1m", check=True)
+    assert attempt(ready, 2)[-1] == "ModelImported"
+
+
+@pytest.mark.parametrize("retries", ["-1", "101", "many", ""])
+def test_retries_that_are_no_number_are_refused(waybill, package, retries):
+    refused = waybill.run("import", package(), "--retries", retries)
+    assert refused.returncode == 2 and "retries" in refused.stderr, str(refused)
