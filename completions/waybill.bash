@@ -10,7 +10,7 @@ _waybill_types="TensorFlow PyTorch MindSpore MXNet Caffe XGBoost Scikit_Learn Sp
 _waybill_options() {
     case $1 in
     import) echo "--name --version --type --runtime --config --child --platform --description
-        --dereference --retries --timeout --detach --format --json" ;;
+        --dereference --if-exists --retries --timeout --detach --format --json" ;;
     check) echo "--name --version --type --runtime --config --child --platform --description
         --dereference --format --json" ;;
     init) echo "--type --force --json" ;;
@@ -69,7 +69,7 @@ _waybill_look() {
         --data | --project | --config-file | --set | --lang | --color) ((i++)) ;;
         --name | --version | --runtime | --config | --child | --platform | --description | \
             --type | --status | --image | --engine | --after | --attempt | --timeout | \
-            --retries | --format) ((i++)) ;;
+            --if-exists | --retries | --format) ((i++)) ;;
         -* | : | =) ;;
         *)
             if [[ -z $command ]]; then
@@ -89,6 +89,7 @@ _waybill_value() {
     --data | --child) _waybill_files -d "$2" ;;
     --config | --config-file) _waybill_files -f "$2" ;;
     --format) _waybill_words "github gitlab sarif junit markdown plain" "$2" ;;
+    --if-exists) _waybill_words "same fail retry" "$2" ;;
     --lang) _waybill_words "en zh" "$2" ;;
     --color) _waybill_words "auto always never" "$2" ;;
     --status)

@@ -48,6 +48,12 @@ static ImportRequest *request_changed(Session *session, const Model *model, cons
     return *status < 0 ? g_steal_pointer(&request) : NULL;
 }
 
+static int nothing_to_retry(const Model *model)
+{
+    complain("%s:%s was imported already; there is nothing to retry", model->name, model->version);
+    return EXIT_DONE;
+}
+
 /* The same version again, with what was changed: the next attempt of it. */
 static int retry_changed(Session *session, const Model *model, const char *source, Changes *changes,
                          const Tries *tries, bool json)
@@ -58,8 +64,10 @@ static int retry_changed(Session *session, const Model *model, const char *sourc
     g_autoptr(ImportRequest) request = request_changed(session, model, source, changes, &status);
     if (!request)
         return status;
-    if (!import_submit(session->service, request, &submission, &error))
+    if (!import_submit(session->service, request, IF_EXISTS_LEAVE, &submission, &error))
         return complain_of(error);
+    if (submission.already_imported)
+        return nothing_to_retry(model);
     return tries_follow(session, &submission, tries, &session->out, json);
 }
 
@@ -71,8 +79,7 @@ static int retry_same(Session *session, const Model *model, const Tries *tries, 
         return complain_of(error);
     if (!submission.already_imported)
         return tries_follow(session, &submission, tries, &session->out, json);
-    complain("%s:%s was imported already; there is nothing to retry", model->name, model->version);
-    return EXIT_DONE;
+    return nothing_to_retry(model);
 }
 
 int command_retry(Session *session, int argc, char **argv)

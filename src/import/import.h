@@ -30,16 +30,24 @@ typedef struct {
     int attempt;
     int attendance;        /* file descriptor; -1: none */
     bool resumed;          /* an interrupted attempt goes on */
-    bool already_imported; /* retry of an imported model: nothing was done */
+    bool already_imported; /* the version is an imported one: nothing was done */
 } Submission;
 #define SUBMISSION_NONE ((Submission){.attendance = -1})
 void submission_clear(Submission *submission);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Submission, submission_clear)
 
+/* What becomes of a version that is there already. */
+typedef enum {
+    IF_EXISTS_LEAVE,   /* an imported one: *submission says already_imported; a failed one: its next
+                          attempt */
+    IF_EXISTS_FAIL,    /* IMPORT_ERROR_CONFLICT */
+    IF_EXISTS_REPLACE, /* an imported one, too, is used again as its next attempt */
+} IfExists;
+
 /* A new model version; or, where the version failed or was interrupted, its next attempt or the
- * same one. */
-bool import_submit(Service *service, ImportRequest *request, Submission *submission,
-                   GError **error);
+ * same one. One that is being imported now is IMPORT_ERROR_CONFLICT. */
+bool import_submit(Service *service, ImportRequest *request, IfExists if_exists,
+                   Submission *submission, GError **error);
 /* The model again: an interrupted attempt is resumed, after a failed one attempt n+1 begins. */
 bool import_retry(Service *service, const Model *model, const char *actor, Submission *submission,
                   GError **error);

@@ -84,6 +84,10 @@ bool import_changed_files(Import *import, int attempt, int64_t *count, char **fi
 Image *base_image(Service *service, const char *runtime, char **reference, Event **event,
                   GError **error);
 
+/* The digest of the manifest that a custom image's source has at the moment. Takes of the import
+ * its service, request and config. */
+char *source_image_digest(Import *import, GError **error);
+
 /* Records that the attempt's image is this one, with its base layers, while every blob of it is
  * there. */
 bool image_record(Service *service, const Job *job, const Image *image, guint base_layers,

@@ -6,22 +6,17 @@
  *
  * What was packed before is not packed again. An unchanged large file is known by (machine, device,
  * inode, size, mtime, ctime) -> digest of its layer; a layer of small files by its recipe, the
- * digest over (path, size, SHA-256) of its files, each of them known in the same way. A file's
- * digest is trusted only if its ctime was 2 s older than the start of the read that computed it:
- * within the clock's grain a file can change without its times telling. */
-#include <fcntl.h>
+ * digest over (path, size, SHA-256) of its files, each of them known in the same way
+ * (import/file_digests.h). */
 #include <gio/gio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
-#include "base/digest.h"
 #include "base/io.h"
 #include "event/timeline.h"
 #include "image/layer.h"
+#include "import/file_digests.h"
 #include "import/pipeline.h"
-
-#define TRUST_AGE_NS 2000000000LL
 
 typedef struct {
     Import *import;
@@ -31,57 +26,9 @@ typedef struct {
     int64_t bytes_left; /* not yet in a layer */
 } Copy;
 
-static char *machine_id(void)
-{
-    g_autoptr(GBytes) bytes = io_read_file(AT_FDCWD, "/etc/machine-id", 256, NULL);
-    if (!bytes)
-        return g_strdup(g_get_host_name());
-    return g_strstrip(g_strndup(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes)));
-}
-
 static const PackageFile *plan_file(const LayerPlan *plan, guint i)
 {
     return plan->files->pdata[i];
-}
-
-/* NULL with *error unset: not known. */
-static char *known_digest(Copy *copy, const PackageFile *file, const char *packed_as,
-                          GError **error)
-{
-    const FileIdentity *identity = &file->identity;
-    g_autoptr(DbRows) rows =
-        db_query(copy->import->service->db, error,
-                 "SELECT digest FROM file_digests WHERE machine = $1 AND device = $2 AND inode = "
-                 "$3 AND packed_as = $4 "
-                 "AND size = $5 AND mtime_ns = $6 AND ctime_ns = $7",
-                 "siisiii", copy->machine, (int64_t)identity->device, (int64_t)identity->inode,
-                 packed_as, identity->size, identity->mtime_ns, identity->ctime_ns);
-    return rows && db_next(rows, error) ? g_strdup(db_text(rows, 0)) : NULL;
-}
-
-static bool remember_digest(Copy *copy, const PackageFile *file, const char *packed_as,
-                            const char *digest, int64_t read_at_ns, GError **error)
-{
-    const FileIdentity *identity = &file->identity;
-    if (!digest || identity->ctime_ns + TRUST_AGE_NS > read_at_ns)
-        return true;
-    return db_exec(copy->import->service->db, error,
-                   "INSERT INTO file_digests(machine, device, inode, packed_as, size, mtime_ns, "
-                   "ctime_ns, digest) "
-                   "VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (machine, device, inode, "
-                   "packed_as) DO UPDATE SET "
-                   "size = excluded.size, mtime_ns = excluded.mtime_ns, ctime_ns = "
-                   "excluded.ctime_ns, digest = excluded.digest",
-                   "siisiiis", copy->machine, (int64_t)identity->device, (int64_t)identity->inode,
-                   packed_as, identity->size, identity->mtime_ns, identity->ctime_ns, digest);
-}
-
-static void recipe_add(Digest *recipe, const PackageFile *file, const char *digest)
-{
-    g_autofree char *line =
-        g_strdup_printf("%" G_GINT64_FORMAT " %s ", file->identity.size, digest);
-    digest_update(recipe, line, strlen(line));
-    digest_update(recipe, file->path, strlen(file->path) + 1);
 }
 
 /* NULL with *error unset: a file of it is not known. */
@@ -89,7 +36,8 @@ static char *known_recipe(Copy *copy, const LayerPlan *plan, GError **error)
 {
     g_autoptr(Digest) recipe = digest_new();
     for (guint i = 0; i < plan->files->len; i++) {
-        g_autofree char *digest = known_digest(copy, plan_file(plan, i), "", error);
+        g_autofree char *digest = file_digest_known(copy->import->service->db, copy->machine,
+                                                    plan_file(plan, i), "", error);
         if (!digest)
             return NULL;
         recipe_add(recipe, plan_file(plan, i), digest);
@@ -131,7 +79,8 @@ static bool plan_known(Copy *copy, const LayerPlan *plan, int position, LayerRow
     *known = NULL;
     if (layer_plan_is_single(plan)) {
         g_autofree char *digest =
-            known_digest(copy, plan_file(plan, 0), plan_file(plan, 0)->path, &failure);
+            file_digest_known(copy->import->service->db, copy->machine, plan_file(plan, 0),
+                              plan_file(plan, 0)->path, &failure);
         if (digest)
             *known = row_new(plan, position, digest, NULL);
     } else {
@@ -152,11 +101,11 @@ static bool digests_remember(Copy *copy, const LayerPlan *plan, const Layer *lay
                              int64_t read_at_ns, GError **error)
 {
     if (layer_plan_is_single(plan))
-        return remember_digest(copy, plan_file(plan, 0), plan_file(plan, 0)->path, layer->digest,
-                               read_at_ns, error);
+        return file_digest_remember(copy->import->service->db, copy->machine, plan_file(plan, 0),
+                                    plan_file(plan, 0)->path, layer->digest, read_at_ns, error);
     for (guint i = 0; i < plan->files->len; i++)
-        if (!remember_digest(copy, plan_file(plan, i), "", layer->digests->pdata[i], read_at_ns,
-                             error))
+        if (!file_digest_remember(copy->import->service->db, copy->machine, plan_file(plan, i), "",
+                                  layer->digests->pdata[i], read_at_ns, error))
             return false;
     return true;
 }
@@ -329,7 +278,7 @@ StageResult stage_copy(Import *import, GError **error)
         return STAGE_ERROR;
     Copy copy = {.import = import,
                  .plans = layer_plan(import->package, most),
-                 .machine = machine_id(),
+                 .machine = file_digests_machine(),
                  .bytes_left = import->package->bytes};
     progress_begin(&import->service->progress, import->package->bytes);
     result = copy_all(&copy, error);

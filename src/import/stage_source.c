@@ -164,6 +164,12 @@ static bool source_read(Source *source, GError **error)
     return source->image != NULL;
 }
 
+char *source_image_digest(Import *import, GError **error)
+{
+    g_auto(Source) source = {.import = import};
+    return source_read(&source, error) ? g_strdup(source.image->manifest->digest) : NULL;
+}
+
 /* Opens the source. What is wrong with it ends the attempt in the stage. */
 static StageResult source_open(Source *source, const char *stage, GError **error)
 {

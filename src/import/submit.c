@@ -66,24 +66,32 @@ static bool version_pick(Service *service, const ImportRequest *request, Model *
     return *version != NULL;
 }
 
-static bool version_is_free(Service *service, const ImportRequest *request, const Model *model,
-                            GError **error)
+/* Whether the version may be used again. *submission: when it is to be left as it is. */
+static bool version_is_free(Service *service, const Model *model, IfExists if_exists,
+                            Submission *submission, GError **error)
 {
     bool worked_on;
     if (!import_is_worked_on(service, model->id, &worked_on, error))
         return false;
-    if (worked_on)
+    if (worked_on) {
         g_set_error(error, IMPORT_ERROR, IMPORT_ERROR_CONFLICT,
                     "%s:%s is being imported now; follow it: waybill events %s:%s --follow",
                     model->name, model->version, model->name, model->version);
-    else if (model_is(model, "imported"))
+        return false;
+    }
+    if (if_exists == IF_EXISTS_FAIL) {
         g_set_error(error, IMPORT_ERROR, IMPORT_ERROR_CONFLICT,
-                    "version %s of %s is taken: it was imported already; leave --version out to "
-                    "get the next one",
-                    request->version, model->name);
-    else
-        return true;
-    return false;
+                    "version %s of %s is taken: it exists already (its status is %s), and "
+                    "--if-exists is fail; give another --version",
+                    model->version, model->name, model_status(model));
+        return false;
+    }
+    if (if_exists == IF_EXISTS_LEAVE && model_is(model, "imported")) {
+        submission->already_imported = true;
+        submission->model_id = g_strdup(model->id);
+        submission->attempt = model->attempt;
+    }
+    return true;
 }
 
 /* -- submitting -- */
@@ -210,7 +218,8 @@ static bool runtime_is_known(Service *service, const ImportRequest *request, GEr
     return false;
 }
 
-bool import_submit(Service *service, ImportRequest *request, Submission *submission, GError **error)
+bool import_submit(Service *service, ImportRequest *request, IfExists if_exists,
+                   Submission *submission, GError **error)
 {
     g_autoptr(DbTransaction) transaction = db_transaction(service->db, error);
     g_autoptr(Model) model = NULL;
@@ -218,8 +227,11 @@ bool import_submit(Service *service, ImportRequest *request, Submission *submiss
     if (!transaction || !runtime_is_known(service, request, error) ||
         !version_pick(service, request, &model, &version, error))
         return false;
-    if (model ? !version_is_free(service, request, model, error) ||
-                    !submit_again(service, model, request, submission, error)
+    if (model && !version_is_free(service, model, if_exists, submission, error))
+        return false;
+    if (submission->already_imported)
+        return true;
+    if (model ? !submit_again(service, model, request, submission, error)
               : !submit_new(service, request, version, submission, error))
         return false;
     return submission_commit(service, submission, error);

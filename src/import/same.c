@@ -1,0 +1,428 @@
+#include "import/same.h"
+
+#include <gio/gio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "event/timeline.h"
+#include "image/layer.h"
+#include "image/tar.h"
+#include "import/file_digests.h"
+#include "import/pipeline.h"
+#include "store/runtimes.h"
+
+#define MOST_FILES 5
+#define CHUNK      (1 << 20)
+
+/* `old` is what was imported, `now` what is given. */
+typedef struct {
+    Service *service;
+    const Model *model;
+    Attempt *old;
+    GPtrArray *layers; /* of LayerRow: the old model's own */
+    int base_layers;
+    Package files; /* only its files: the old ones */
+    Import now;
+    GPtrArray *differences;
+    int64_t differing_files;
+    char *machine, *chunk;
+} Same;
+
+static void same_clear(Same *same)
+{
+    attempt_free(same->old);
+    if (same->layers)
+        g_ptr_array_unref(same->layers);
+    if (same->files.files)
+        g_ptr_array_unref(same->files.files);
+    package_free(same->now.package);
+    config_free(same->now.config);
+    g_free(same->now.runtime);
+    g_free(same->machine);
+    g_free(same->chunk);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Same, same_clear)
+
+static void say(Same *same, const char *format, ...) G_GNUC_PRINTF(2, 3);
+static void say(Same *same, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    g_autofree char *line = g_strdup_vprintf(format, arguments);
+    va_end(arguments);
+    g_ptr_array_add(same->differences, event_text(line));
+}
+
+/* One file: the first few are named. */
+static void say_file(Same *same, const char *path, const char *what)
+{
+    if (same->differing_files++ < MOST_FILES)
+        say(same, "%s: %s", path, what);
+}
+
+static void say_value(Same *same, const char *what, const char *old, const char *now)
+{
+    if (g_strcmp0(old, now) != 0)
+        say(same, "%s: %s, was %s", what, now && *now ? now : "none", old && *old ? old : "none");
+}
+
+/* -- the config -- */
+
+static char *line_shown(const char *line)
+{
+    g_autofree char *bare = g_strstrip(g_strdup(line ? line : ""));
+    if (g_utf8_strlen(bare, -1) <= 60)
+        return g_strdup(*bare ? bare : "nothing");
+    g_autofree char *head = g_utf8_substring(bare, 0, 59);
+    return g_strconcat(head, "…", NULL);
+}
+
+/* Names the first line that differs. */
+static void compare_config(Same *same)
+{
+    const Config *config = same->now.config;
+    const char *text = config && config->document ? config->document->text : NULL;
+    const char *name = config && config->file ? config->file : "config.json";
+    if (g_strcmp0(same->old->config, text) == 0)
+        return;
+    if (!text || !same->old->config) {
+        say(same, "%s: %s", name, text ? "there was none" : "there is none that can be read");
+        return;
+    }
+    g_auto(GStrv) old = g_strsplit(same->old->config, "\n", -1);
+    g_auto(GStrv) now = g_strsplit(text, "\n", -1);
+    int line = 0;
+    while (old[line] && now[line] && strcmp(old[line], now[line]) == 0)
+        line++;
+    g_autofree char *was = line_shown(old[line]), *is = line_shown(now[line]);
+    say(same, "%s line %d: %s, was %s", name, line + 1, is, was);
+}
+
+/* -- the base image -- */
+
+/* The digest that the newest build of it says it began with; NULL: it is a custom image. */
+static char *old_base(Same *same, GError **error)
+{
+    int64_t seq = 0;
+    for (int attempt = same->old->attempt; attempt > 0 && !seq; attempt--)
+        if (!timeline_find(same->service->db, same->model->id, attempt, "ImageBuildStarted", &seq,
+                           error))
+            return NULL;
+    g_autofree char *text =
+        seq ? timeline_event(same->service->db, same->model->id, seq, error) : NULL;
+    json_auto_t *event = text ? json_loads(text, 0, NULL) : NULL;
+    return g_strdup(
+        json_string_value(json_object_get(json_object_get(event, "evidence"), "base_digest")));
+}
+
+static bool compare_base(Same *same, GError **error)
+{
+    GError *failure = NULL;
+    const char *name = same->now.runtime;
+    say_value(same, "runtime", same->old->runtime, name);
+    g_autofree char *old = old_base(same, &failure);
+    g_autoptr(Runtime) runtime =
+        !failure && name ? runtime_find(same->service->db, name, &failure) : NULL;
+    if (failure) {
+        g_propagate_error(error, failure);
+        return false;
+    }
+    if (runtime && old)
+        say_value(same, "base image", old, runtime->digest);
+    return true;
+}
+
+/* -- the files -- */
+
+static bool load_files(Same *same, GError **error)
+{
+    GError *failure = NULL;
+    same->files.files = g_ptr_array_new_with_free_func((GDestroyNotify)package_file_free);
+    g_autoptr(DbRows) rows =
+        db_query(same->service->db, error,
+                 "SELECT path, size FROM files WHERE model_id = $1 AND attempt = $2 ORDER BY path",
+                 "si", same->model->id, (int64_t)same->old->attempt);
+    while (rows && db_next(rows, &failure)) {
+        PackageFile *file = g_new0(PackageFile, 1);
+        file->path = g_strdup(db_text(rows, 0));
+        file->identity.size = db_int(rows, 1);
+        g_ptr_array_add(same->files.files, file);
+    }
+    if (failure)
+        g_propagate_error(error, failure);
+    return rows && !failure;
+}
+
+static bool load_layers(Same *same, GError **error)
+{
+    same->layers = layers_of(same->service->db, same->model->id, same->old->attempt, error);
+    for (guint i = same->layers ? same->layers->len : 0; i > 0; i--) {
+        const LayerRow *row = same->layers->pdata[i - 1];
+        if (strcmp(row->origin, "model") == 0)
+            continue;
+        same->base_layers++;
+        g_ptr_array_remove_index(same->layers, i - 1);
+    }
+    return same->layers != NULL;
+}
+
+/* The file of that path and size that is given now, whose content may be the same. */
+static const PackageFile *counterpart(const Same *same, const PackageFile *old)
+{
+    const PackageFile *file = package_find(same->now.package, old->path);
+    return file && file->identity.size == old->identity.size ? file : NULL;
+}
+
+/* What the lists alone say; *bytes: of what is to be compared. */
+static void compare_lists(Same *same, int64_t *bytes)
+{
+    *bytes = 0;
+    for (guint i = 0; i < same->files.files->len; i++) {
+        const PackageFile *old = same->files.files->pdata[i];
+        const PackageFile *now = package_find(same->now.package, old->path);
+        if (!now) {
+            say_file(same, old->path, "is not there any more");
+        } else if (now->identity.size != old->identity.size) {
+            g_autofree char *sizes =
+                g_strdup_printf("%" G_GINT64_FORMAT " bytes, was %" G_GINT64_FORMAT,
+                                now->identity.size, old->identity.size);
+            say_file(same, old->path, sizes);
+        } else {
+            *bytes += old->identity.size;
+        }
+    }
+    for (guint i = 0; i < same->now.package->files->len; i++) {
+        const PackageFile *now = same->now.package->files->pdata[i];
+        if (!package_find(&same->files, now->path))
+            say_file(same, now->path, "was not there");
+    }
+}
+
+/* The content, and what stands around it in a layer of its own. */
+static bool hash_file(Same *same, const PackageFile *file, Digest *digest, Event **finding,
+                      GError **error)
+{
+    PackageSource *source = same->now.package->source;
+    g_autoptr(PackageReader) reader = source->open(source, same->now.package->child, file, finding);
+    if (!reader)
+        return false;
+    for (ssize_t got; (got = reader->read(reader, same->chunk, CHUNK, finding)) != 0;) {
+        if (got < 0)
+            return false;
+        if (progress_stopped(&same->service->progress)) {
+            g_set_error(error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "stopped while reading %s",
+                        file->path);
+            return false;
+        }
+        digest_update(digest, same->chunk, (size_t)got);
+    }
+    return reader->end(reader, finding);
+}
+
+/* plan: of the file's own layer, whose digest is wanted; NULL: the content's. */
+static char *compute_digest(Same *same, const PackageFile *file, const LayerPlan *plan,
+                            Event **finding, GError **error)
+{
+    static const unsigned char ZEROS[2 * TAR_BLOCK];
+    g_autoptr(Digest) digest = digest_new();
+    if (plan) {
+        g_autoptr(GByteArray) headers = g_byte_array_new();
+        layer_plan_headers(plan, 0, headers);
+        digest_update(digest, headers->data, headers->len);
+    }
+    if (!hash_file(same, file, digest, finding, error))
+        return NULL;
+    if (plan) {
+        digest_update(digest, ZEROS, tar_padding(file->identity.size));
+        digest_update(digest, ZEROS, sizeof ZEROS);
+    }
+    return digest_finish(digest);
+}
+
+static bool remember(Same *same, const PackageFile *file, const char *packed_as, const char *digest,
+                     int64_t read_at_ns, GError **error)
+{
+    g_autoptr(DbTransaction) transaction = service_transaction(same->service, error);
+    return transaction &&
+           file_digest_remember(same->service->db, same->machine, file, packed_as, digest,
+                                read_at_ns, error) &&
+           db_commit(same->service->db, error);
+}
+
+/* The digest of a file as it is now: what is known for sure, else read. False: *error. *digest
+ * NULL: it cannot be read, which was said. */
+static bool now_digest(Same *same, const PackageFile *file, const LayerPlan *plan, char **digest,
+                       GError **error)
+{
+    GError *failure = NULL;
+    Event *unreadable = NULL;
+    const char *packed_as = plan ? file->path : "";
+    int64_t read_at_ns = g_get_real_time() * 1000;
+    *digest = file_digest_known(same->service->db, same->machine, file, packed_as, &failure);
+    if (!*digest && !failure) {
+        *digest = compute_digest(same, file, plan, &unreadable, &failure);
+        if (*digest && !remember(same, file, packed_as, *digest, read_at_ns, &failure))
+            g_clear_pointer(digest, g_free);
+    }
+    progress_add(&same->service->progress, file->identity.size);
+    if (unreadable)
+        say_file(same, file->path, "cannot be read, or changes");
+    event_free(unreadable);
+    if (failure)
+        g_propagate_error(error, failure);
+    return !failure;
+}
+
+/* A large file's own layer. */
+static bool compare_single(Same *same, const LayerPlan *plan, const LayerRow *row, GError **error)
+{
+    const PackageFile *now = counterpart(same, plan->files->pdata[0]);
+    g_autofree char *digest = NULL;
+    if (!now)
+        return true;
+    if (!now_digest(same, now, plan, &digest, error))
+        return false;
+    if (digest && strcmp(digest, row->digest) != 0)
+        say_file(same, now->path, "other content");
+    return true;
+}
+
+/* The digest of a piece of the old layer; NULL: its blob is not there or too short. */
+static char *old_digest(Same *same, int blob, int64_t offset, int64_t size)
+{
+    g_autoptr(Digest) digest = digest_new();
+    while (size > 0) {
+        ssize_t got = pread(blob, same->chunk, (size_t)MIN(size, CHUNK), (off_t)offset);
+        if (got <= 0)
+            return NULL;
+        digest_update(digest, same->chunk, (size_t)got);
+        offset += got;
+        size -= got;
+    }
+    return digest_finish(digest);
+}
+
+/* Which files of a shared layer are others: the old ones' content is in its blob. digests: of the
+ * files as they are now, NULL where there is nothing to compare. */
+static void name_others(Same *same, const LayerPlan *plan, const LayerRow *row,
+                        const GPtrArray *digests)
+{
+    autofd blob = layout_open_blob(same->service->images, row->digest, NULL);
+    g_autoptr(GByteArray) headers = g_byte_array_new();
+    int64_t offset = 0;
+    for (guint i = 0; i < plan->files->len; i++) {
+        const PackageFile *old = plan->files->pdata[i];
+        int64_t size = old->identity.size;
+        g_byte_array_set_size(headers, 0);
+        layer_plan_headers(plan, i, headers);
+        offset += headers->len;
+        g_autofree char *was = digests->pdata[i] ? old_digest(same, blob, offset, size) : NULL;
+        if (digests->pdata[i] && g_strcmp0(was, digests->pdata[i]) != 0)
+            say_file(same, old->path, "other content");
+        offset += size + (int64_t)tar_padding(size);
+    }
+}
+
+static bool compare_shared(Same *same, const LayerPlan *plan, const LayerRow *row, GError **error)
+{
+    g_autoptr(GPtrArray) digests = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(Digest) digest = digest_new();
+    bool all = true;
+    for (guint i = 0; i < plan->files->len; i++) {
+        const PackageFile *now = counterpart(same, plan->files->pdata[i]);
+        char *found = NULL;
+        if (now && !now_digest(same, now, NULL, &found, error))
+            return false;
+        g_ptr_array_add(digests, found);
+        all = all && found;
+        if (found)
+            recipe_add(digest, now, found);
+    }
+    g_autofree char *recipe = digest_finish(digest);
+    if (!all || g_strcmp0(recipe, row->recipe) != 0)
+        name_others(same, plan, row, digests);
+    return true;
+}
+
+static bool compare_content(Same *same, GError **error)
+{
+    g_autoptr(GPtrArray) plans = layer_plan(&same->files, LAYER_MAX_COUNT - same->base_layers);
+    if (plans->len != same->layers->len) {
+        say(same, "its %u layers are not those of its %u files", same->layers->len,
+            same->files.files->len);
+        return true;
+    }
+    for (guint i = 0; i < plans->len; i++) {
+        const LayerPlan *plan = plans->pdata[i];
+        const LayerRow *row = same->layers->pdata[i];
+        if (!(layer_plan_is_single(plan) ? compare_single(same, plan, row, error)
+                                         : compare_shared(same, plan, row, error)))
+            return false;
+    }
+    return true;
+}
+
+static bool compare_files(Same *same, GError **error)
+{
+    int64_t bytes;
+    if (!load_files(same, error) || !load_layers(same, error))
+        return false;
+    same->machine = file_digests_machine();
+    same->chunk = g_malloc(CHUNK);
+    compare_lists(same, &bytes);
+    progress_begin(&same->service->progress, bytes);
+    bool done = compare_content(same, error);
+    progress_end(&same->service->progress);
+    if (same->differing_files > MOST_FILES)
+        say(same, "and %" G_GINT64_FORMAT " more files", same->differing_files - MOST_FILES);
+    return done;
+}
+
+/* -- */
+
+static bool compare_image(Same *same, GError **error)
+{
+    g_autoptr(GError) failure = NULL;
+    g_autofree char *digest = source_image_digest(&same->now, &failure);
+    if (!digest && failure->domain == DB_ERROR) {
+        g_propagate_error(error, g_steal_pointer(&failure));
+        return false;
+    }
+    if (!digest)
+        say(same, "the image cannot be read: %s", failure->message);
+    else
+        say_value(same, "image", same->old->image_digest, digest);
+    return true;
+}
+
+static bool look(Same *same, GError **error)
+{
+    Import *now = &same->now;
+    g_autoptr(Findings) findings = findings_new();
+    same->old = attempt_load(same->service->db, same->model->id, same->model->attempt, error);
+    g_autoptr(GPtrArray) runtimes = same->old ? runtimes_list(same->service->db, error) : NULL;
+    return runtimes && import_check(same->service->settings, runtimes, now->request, findings,
+                                    &now->package, &now->config, &now->runtime, error);
+}
+
+bool import_differences(Service *service, const Model *model, const ImportRequest *request,
+                        GPtrArray *differences, GError **error)
+{
+    g_auto(Same) same = {.service = service,
+                         .model = model,
+                         .now = {.service = service, .request = (ImportRequest *)request},
+                         .differences = differences};
+    if (!look(&same, error))
+        return false;
+    const char *type = same.now.config && same.now.config->model_type ? same.now.config->model_type
+                                                                      : request->type;
+    say_value(&same, "model type", model->type, type);
+    compare_config(&same);
+    say_value(&same, "description", model->description, request->description);
+    bool was_image = g_strcmp0(model->type, "Image") == 0, is_image = import_is_image(&same.now);
+    if (was_image != is_image)
+        return true; /* the model type says so */
+    return is_image ? compare_image(&same, error)
+                    : compare_base(&same, error) && compare_files(&same, error);
+}
