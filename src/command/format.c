@@ -91,24 +91,8 @@ static const char *without_dot(const char *path)
     return path;
 }
 
-static bool source_has(const ImportRequest *request, const char *folder, const char *file)
-{
-    g_autofree char *path = g_build_filename(request->source_path, folder, file, NULL);
-    return g_file_test(path, G_FILE_TEST_IS_SYMLINK) || g_file_test(path, G_FILE_TEST_EXISTS);
-}
-
-/* Evidence of a package's notes names files relative to the model's directory, all other relative
- * to the source. */
-static char *path_in_source(const char *file, const ImportRequest *request)
-{
-    g_autofree char *source = event_text(request->source);
-    bool beneath_child =
-        !source_has(request, ".", file) && source_has(request, request->child, file);
-    return beneath_child ? g_build_filename(source, request->child, file, NULL)
-                         : g_build_filename(source, file, NULL);
-}
-
-/* A config of the request and absolute paths are named as they are. */
+/* Evidence names files relative to the source; a config of the request and absolute paths are named
+ * as they are. */
 static char *finding_path(const json_t *evidence, const ImportRequest *request)
 {
     const char *file = text_of(evidence, "file");
@@ -117,7 +101,8 @@ static char *finding_path(const json_t *evidence, const ImportRequest *request)
     bool as_it_is = g_path_is_absolute(file) || g_strcmp0(file, request->config_file) == 0;
     if (!*file || (import_request_is_reference(request) && !as_it_is))
         return NULL;
-    g_autofree char *path = as_it_is ? g_strdup(file) : path_in_source(file, request);
+    g_autofree char *source = event_text(request->source);
+    g_autofree char *path = as_it_is ? g_strdup(file) : g_build_filename(source, file, NULL);
     return g_strdup(without_dot(path));
 }
 

@@ -231,7 +231,7 @@ bool import_changed_files(Import *import, int attempt, int64_t *count, char **fi
         }
         ++*count;
         if (!*first)
-            *first = g_strdup(db_text(rows, 0));
+            *first = package_path_in_source(import->package->child, db_text(rows, 0));
     }
     if (failure)
         g_propagate_error(error, failure);

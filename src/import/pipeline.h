@@ -75,7 +75,7 @@ Event *event_of_error(Service *service, const GError *error, int64_t needed);
 bool error_is_full_disk(const GError *error);
 
 /* Files of the package that are not what an earlier attempt's check saw: how many, and the first
- * one's path (NULL: none). */
+ * one's path in the source (NULL: none). */
 bool import_changed_files(Import *import, int attempt, int64_t *count, char **first,
                           GError **error);
 

@@ -48,9 +48,7 @@ static bool look_at_package(Look *look, Findings *unsafe, GError **error)
 
 static Event *finding_no_config(const Package *package)
 {
-    bool top = strcmp(package->child, ".") == 0;
-    g_autofree char *path =
-        top ? g_strdup("config.json") : g_build_path("/", package->child, "config.json", NULL);
+    g_autofree char *path = package_path_in_source(package->child, "config.json");
     Event *event = event_with_kind(event_config_value_invalid("config.json"), "no_config");
     event_with_text(event, "directory", package->directory);
     event_with_text(event, "source", package->directory);
@@ -127,9 +125,7 @@ static void look_at_config(Look *look)
         findings_add(look->findings, finding_no_config(look->package));
         return;
     }
-    bool top = strcmp(look->package->child, ".") == 0;
-    g_autofree char *name = top ? g_strdup("config.json")
-                                : g_build_path("/", look->package->child, "config.json", NULL);
+    g_autofree char *name = package_path_in_source(look->package->child, "config.json");
     look_at_config_file(look, look->package->child, file, name);
 }
 
@@ -382,9 +378,11 @@ static Event *event_size(const Import *import)
     Event *event =
         event_with(event_model_size_calculated(), "{s:I, s:i}", "size",
                    (json_int_t)import->package->bytes, "files", (int)import->package->files->len);
-    if (largest)
-        event_with(event, "{s:{s:s, s:I}}", "largest", "path", largest->path, "size",
+    if (largest) {
+        g_autofree char *path = package_path_in_source(import->package->child, largest->path);
+        event_with(event, "{s:{s:s, s:I}}", "largest", "path", path, "size",
                    (json_int_t)largest->identity.size);
+    }
     event->stage = "size";
     event->duration_ms = clock_monotonic_ms() - import->began;
     return event;

@@ -66,6 +66,11 @@ void package_free(Package *package)
     g_free(package);
 }
 
+char *package_path_in_source(const char *child, const char *path)
+{
+    return strcmp(child, ".") == 0 ? g_strdup(path) : g_strconcat(child, "/", path, NULL);
+}
+
 const PackageFile *package_find(const Package *package, const char *path)
 {
     guint low = 0, high = package->files->len;

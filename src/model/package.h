@@ -9,9 +9,6 @@
 
 #include "event/finding.h"
 
-#include <stdint.h>
-#include <sys/types.h>
-
 #define PACKAGE_DEFAULT_CHILD "model"
 #define PACKAGE_MAX_PATH      4096 /* bytes */
 #define PACKAGE_MAX_FILES     1000000
@@ -78,6 +75,10 @@ Package *package_open(PackageSource *source, const char *directory, const char *
                       Findings *findings, GError **error);
 void package_free(Package *package);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Package, package_free)
+
+/* A path beneath the child directory as evidence names it, relative to the source:
+ * "model/weights.bin". The caller frees it. */
+char *package_path_in_source(const char *child, const char *path);
 
 const PackageFile *package_find(const Package *package, const char *path);
 /* The content of a small file of a source, at most limit bytes. NULL with *finding set, or NULL and

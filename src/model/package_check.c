@@ -130,12 +130,13 @@ static json_t *package_listing(const Package *package)
     return listing;
 }
 
-static json_t *files_json(const GPtrArray *files)
+static json_t *files_json(const Package *package, const GPtrArray *files)
 {
     json_t *array = json_array();
     for (guint i = 0; i < files->len && i < LISTING_MAX; i++) {
         const PackageFile *file = files->pdata[i];
-        json_array_append_new(array, json_pack("{s:s, s:I, s:I}", "path", file->path, "size",
+        g_autofree char *path = package_path_in_source(package->child, file->path);
+        json_array_append_new(array, json_pack("{s:s, s:I, s:I}", "path", path, "size",
                                                (json_int_t)file->identity.size, "mtime",
                                                (json_int_t)(file->identity.mtime_ns / 1000000)));
     }
@@ -184,8 +185,10 @@ static void add_guess(Event *event, const Package *package, const EngineRule *ru
 {
     const char *deeper = file_too_deep(package, rule);
     const char *guess = foreign && !deeper ? engine_guess(package) : NULL;
-    if (deeper)
-        event_with_text(event, "deeper", deeper);
+    if (deeper) {
+        g_autofree char *path = package_path_in_source(package->child, deeper);
+        event_with_text(event, "deeper", path);
+    }
     if (guess)
         event_with(event, "{s:s}", "guess", guess);
 }
@@ -212,7 +215,7 @@ static Event *finding_ambiguous(const Package *package, const EngineRule *rule,
     Event *event = event_model_file_ambiguous(rule->type, directory);
     event_with(event, "{s:s, s:s, s:i}", "path", package->child, "expected", rule->expected, "n",
                (int)files->len);
-    return event_with_json(event, "files", files_json(files));
+    return event_with_json(event, "files", files_json(package, files));
 }
 
 static void check_one(const Package *package, const EngineRule *rule, Findings *findings)

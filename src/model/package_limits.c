@@ -20,7 +20,8 @@ static json_t *package_top(const Package *package)
     json_t *top = json_array();
     for (guint i = 0; i < sorted->len && i < 10; i++) {
         const PackageFile *file = sorted->pdata[i];
-        json_array_append_new(top, json_pack("{s:s, s:I}", "path", file->path, "size",
+        g_autofree char *path = package_path_in_source(package->child, file->path);
+        json_array_append_new(top, json_pack("{s:s, s:I}", "path", path, "size",
                                              (json_int_t)file->identity.size));
     }
     return top;
@@ -34,10 +35,11 @@ void package_check_limits(const Package *package, const char *name, const Packag
         int64_t size = file->identity.size;
         if (size <= limits->model_file_bytes)
             continue;
+        g_autofree char *path = package_path_in_source(package->child, file->path);
         Event *event =
-            event_with_limit_gib(event_model_file_too_large(file->path), limits->model_file_gib);
+            event_with_limit_gib(event_model_file_too_large(path), limits->model_file_gib);
         findings_add(findings,
-                     event_with(event, "{s:s, s:I, s:I, s:I, s:s}", "file", file->path, "size",
+                     event_with(event, "{s:s, s:I, s:I, s:I, s:s}", "file", path, "size",
                                 (json_int_t)size, "limit", (json_int_t)limits->model_file_bytes,
                                 "over", (json_int_t)(size - limits->model_file_bytes), "setting",
                                 "limits.model_file_gib"));

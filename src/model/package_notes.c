@@ -21,19 +21,22 @@ static bool is_lfs_pointer(Package *package, const PackageFile *file)
            memcmp(g_bytes_get_data(bytes, NULL), LFS_HEAD, strlen(LFS_HEAD)) == 0;
 }
 
-static Event *note(const char *path, const char *why)
+static Event *note(const Package *package, const PackageFile *file, const char *why)
 {
+    g_autofree char *path = package_path_in_source(package->child, file->path);
     return event_with(event_package_note(path, why), "{s:s, s:s}", "path", path, "why", why);
 }
 
-static Event *finding_of_pointer(const PackageFile *file, const char *model_type)
+static Event *finding_of_pointer(const Package *package, const PackageFile *file,
+                                 const char *model_type)
 {
     if (!model_type || !package_is_model_file(model_type, file->path))
-        return note(file->path, "it is a Git LFS pointer, which is packed as it is");
+        return note(package, file, "it is a Git LFS pointer, which is packed as it is");
+    g_autofree char *path = package_path_in_source(package->child, file->path);
     g_autofree char *size = g_strdup_printf("%" G_GINT64_FORMAT, file->identity.size);
-    return event_with(event_lfs_pointer_found(file->path, size), "{s:s, s:I, s:s, s:s}", "file",
-                      file->path, "size", (json_int_t)file->identity.size, "found",
-                      "a Git LFS pointer", "expected", "the model file itself");
+    return event_with(event_lfs_pointer_found(path, size), "{s:s, s:I, s:s, s:s}", "file", path,
+                      "size", (json_int_t)file->identity.size, "found", "a Git LFS pointer",
+                      "expected", "the model file itself");
 }
 
 void package_check_notes(Package *package, const char *model_type, Findings *findings)
@@ -41,11 +44,11 @@ void package_check_notes(Package *package, const char *model_type, Findings *fin
     for (guint i = 0; i < package->files->len; i++) {
         const PackageFile *file = package->files->pdata[i];
         if (is_lfs_pointer(package, file))
-            findings_add(findings, finding_of_pointer(file, model_type));
+            findings_add(findings, finding_of_pointer(package, file, model_type));
         else if (strcmp(file->path, "Dockerfile") == 0)
             findings_add(
                 findings,
-                note(file->path,
+                note(package, file,
                      "the image is built on the runtime's base; the file is packed as it is"));
     }
 }

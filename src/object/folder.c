@@ -46,15 +46,9 @@ static char *path_join(const char *directory, const char *name)
     return *directory ? g_strconcat(directory, "/", name, NULL) : g_strdup(name);
 }
 
-/* The path relative to the source, as evidence names it: "model/weights.bin". */
-static char *path_in_source(const char *child, const char *path)
-{
-    return strcmp(child, ".") == 0 ? g_strdup(path) : path_join(child, path);
-}
-
 static Event *finding_of(const char *child, const char *path, const char *kind)
 {
-    g_autofree char *full = path_in_source(child, path);
+    g_autofree char *full = package_path_in_source(child, path);
     return event_with_text(event_with_kind(event_model_files_copy_failed(), kind), "path", full);
 }
 
@@ -176,7 +170,7 @@ static const char *link_fault(const Folder *folder, const char *target, int code
 static int open_link(Walk *walk, int fd, const char *name, const char *path, char **target,
                      Event **fault)
 {
-    g_autofree char *full = path_in_source(walk->child, path);
+    g_autofree char *full = package_path_in_source(walk->child, path);
     char text[PATH_MAX] = "";
     ssize_t length = readlinkat(fd, name, text, sizeof text - 1);
     text[MAX(length, 0)] = '\0';
@@ -215,7 +209,7 @@ static int open_entry(Walk *walk, int fd, const char *name, const char *path, ch
 /* The model directory's own .waybillignore is no part of the package either. */
 static bool is_ignored(const Walk *walk, const char *path, bool is_directory)
 {
-    g_autofree char *full = path_in_source(walk->child, path);
+    g_autofree char *full = package_path_in_source(walk->child, path);
     return strcmp(path, IGNORE_FILE) == 0 || ignore_rules_match(walk->ignored, full, is_directory);
 }
 
@@ -465,7 +459,7 @@ static PackageReader *folder_open(PackageSource *source, const char *child, cons
                                   Event **finding)
 {
     Folder *folder = (Folder *)source;
-    g_autofree char *full = path_in_source(child, file->path);
+    g_autofree char *full = package_path_in_source(child, file->path);
     /* O_NONBLOCK: what was a file when it was listed may be a named pipe now. */
     autofd fd = open_in_folder(folder, full, O_RDONLY | O_NOCTTY | O_NONBLOCK);
     if (fd < 0) {

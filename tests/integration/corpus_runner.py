@@ -303,6 +303,29 @@ def usage_faults(case, result, waybill):
     return faults
 
 
+def named_paths(evidence):
+    """Every path of the package that an event's evidence names."""
+    for key in ("file", "path", "deeper"):
+        if key in evidence:
+            yield evidence[key]
+    files = evidence.get("files")
+    for one in [evidence.get("largest"), *evidence.get("top", []),
+                *(files if isinstance(files, list) else [])]:
+        if isinstance(one, dict):
+            yield one["path"]
+
+
+def place_faults(events, package):
+    """What events about a package name is there, seen from the source."""
+    return ["%s names %s, which is not in the source" % (event["reason"], path)
+            for event in events
+            if event["reason"] in ("ModelFileMissing", "ModelFileAmbiguous", "ModelFileTooLarge",
+                                   "LfsPointerFound", "PackageNote", "ModelSizeCalculated")
+            or event["reason"] == "SizeLimitExceeded" and event["params"]["what"] == "Model"
+            for path in named_paths(event.get("evidence") or {})
+            if not os.path.lexists(os.path.join(package, path))]
+
+
 class Scene:
     """A case's package, its base and its data directory with all that comes before the import."""
 
@@ -360,6 +383,7 @@ class Scene:
         if self.case["expect"].get("usage"):
             return usage_faults(self.case, result, self.waybill)
         faults = judge(self.case, texts, result.returncode, result.stdout)
+        faults += place_faults(parse(result.stdout)[0], self.package)
         again = self.waybill.run("events", self.model, "--json")
         if again.stdout != result.stdout:
             faults.append("`events` shows another timeline than import printed: " + again.stderr)

@@ -131,7 +131,7 @@ def test_a_finding_of_check_answers_without_a_model(waybill, package):
 
 @pytest.mark.parametrize("files, config, step", [
     ({"model/out/best.pt": "x"}, {"model_type": "PyTorch"},
-     "out/best.pt lies in a folder: move it up into the model folder."),
+     "model/out/best.pt lies in a folder: move it up into the model folder."),
     ({"model/net.onnx": "x"}, {"model_type": "PyTorch"},
      "This looks like ONNX: set model_type to it, if that is meant."),
 ])
