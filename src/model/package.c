@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/digest.h"
+#include "model/leftovers.h"
 
 void package_file_free(PackageFile *file)
 {
@@ -38,6 +39,20 @@ static bool findings_hold(const Findings *findings, EventReason reason)
     return false;
 }
 
+/* Both stay sorted. Decided here, once, for check and import alike. */
+static void take_leftovers_out(Package *package)
+{
+    GPtrArray *kept = g_ptr_array_new_with_free_func((GDestroyNotify)package_file_free);
+    g_ptr_array_set_free_func(package->files, NULL);
+    for (guint i = 0; i < package->files->len; i++) {
+        PackageFile *file = package->files->pdata[i];
+        bool leftover = leftover_is(package->source, package->child, file);
+        g_ptr_array_add(leftover ? package->leftovers : kept, file);
+    }
+    g_ptr_array_unref(package->files);
+    package->files = kept;
+}
+
 Package *package_open(PackageSource *source, const char *directory, const char *child,
                       Findings *findings, GError **error)
 {
@@ -46,10 +61,12 @@ Package *package_open(PackageSource *source, const char *directory, const char *
     package->directory = g_strdup(directory);
     package->child = g_strdup(child);
     package->files = g_ptr_array_new_with_free_func((GDestroyNotify)package_file_free);
+    package->leftovers = g_ptr_array_new_with_free_func((GDestroyNotify)package_file_free);
     if (!source->list(source, child, package->files, findings, error))
         return NULL;
     package->child_found = !findings_hold(findings, EVENT_ModelChildDirectoryMissing);
     g_ptr_array_sort(package->files, file_compare);
+    take_leftovers_out(package);
     for (guint i = 0; i < package->files->len; i++)
         package->bytes += ((const PackageFile *)package->files->pdata[i])->identity.size;
     return g_steal_pointer(&package);
@@ -63,6 +80,7 @@ void package_free(Package *package)
     g_free(package->directory);
     g_free(package->child);
     g_ptr_array_unref(package->files);
+    g_clear_pointer(&package->leftovers, g_ptr_array_unref);
     g_free(package);
 }
 

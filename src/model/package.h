@@ -60,7 +60,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PackageSource, package_source_free)
 void package_reader_free(PackageReader *reader);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PackageReader, package_reader_free)
 
-/* A listed package: its files sorted by byte, their sizes added up. */
+/* A listed package: its files sorted by byte, their sizes added up; without what file managers left
+ * there. */
 typedef struct {
     PackageSource *source; /* owned */
     char *directory;       /* as the request wrote it: what events name, never a resolved path */
@@ -68,6 +69,7 @@ typedef struct {
     bool child_found;
     GPtrArray *files; /* of PackageFile, sorted by the bytes of path */
     int64_t bytes;
+    GPtrArray *leftovers; /* the same, of what is no part of it (model/leftovers.h) */
 } Package;
 
 /* Takes the source over, also on failure. */

@@ -1,4 +1,4 @@
-/* What lies in a package and is not what it seems: Git LFS pointers, a Dockerfile.
+/* What lies in a package and is not what it seems: Git LFS pointers, a Dockerfile, leftovers.
  *
  * A pointer in the place of the engine's model file ends the import; anything else is packed as it
  * is, and said. */
@@ -39,6 +39,22 @@ static Event *finding_of_pointer(const Package *package, const PackageFile *file
                       "expected", "the model file itself");
 }
 
+/* One note for all of them: a folder that was once on a Mac may hold thousands. */
+static Event *note_of_leftovers(const Package *package)
+{
+    const PackageFile *first = package->leftovers->pdata[0];
+    int64_t bytes = 0;
+    for (guint i = 0; i < package->leftovers->len; i++)
+        bytes += ((const PackageFile *)package->leftovers->pdata[i])->identity.size;
+    g_autofree char *why =
+        g_strdup_printf("macOS or Windows left it there; of such files, %u in all, none is packed",
+                        package->leftovers->len);
+    g_autofree char *path = package_path_in_source(package->child, first->path);
+    Event *event = event_with_kind(event_package_note(path, why), "leftovers");
+    return event_with(event, "{s:s, s:s, s:i, s:I}", "path", path, "why", why, "n",
+                      (int)package->leftovers->len, "size", (json_int_t)bytes);
+}
+
 void package_check_notes(Package *package, const char *model_type, Findings *findings)
 {
     for (guint i = 0; i < package->files->len; i++) {
@@ -51,4 +67,6 @@ void package_check_notes(Package *package, const char *model_type, Findings *fin
                 note(package, file,
                      "the image is built on the runtime's base; the file is packed as it is"));
     }
+    if (package->leftovers->len > 0)
+        findings_add(findings, note_of_leftovers(package));
 }

@@ -153,3 +153,57 @@ def test_a_retry_follows_links_as_the_import_did(ready, cache):
     blob.with_name("away").rename(blob)
     ready.run("retry", "tiny", check=True)
     assert packed(ready, "tiny") == blobs
+
+
+TWIN = bytes.fromhex("00051607") + b"\x00\x02\x00\x00Mac OS X        "
+
+
+def layers(waybill, model):
+    shown = json.loads(waybill.run("show", model, "--json", check=True).stdout)
+    return [layer["digest"] for layer in shown["layers"]]
+
+
+def test_what_macos_and_windows_left_is_no_part_of_the_package(ready, package):
+    ready.run("import", package(config={"model_type": "PyTorch"},
+                                files={"model/weights.bin": None, "model/net.pt": "net"},
+                                name="clean"), "--name", "clean", check=True)
+    where = package(config={"model_type": "PyTorch"}, name="from-a-mac", files={
+        "model/weights.bin": None, "model/net.pt": "net", "model/._net.pt": TWIN,
+        "model/._config.json": TWIN, "model/.DS_Store": b"\0\0\0\1Bud1",
+        "model/__MACOSX/model/._net.pt": TWIN, "model/__MACOSX/net.pt": "not AppleDouble",
+        "model/Thumbs.db": b"\xd0\xcf", "model/desktop.ini": "[.ShellClassInfo]\r\n"})
+    result = ready.run("import", where, "--name", "m", "--json", check=True)
+    assert layers(ready, "m") == layers(ready, "clean")
+    [note] = [event for event in result.events if event["event_type"] == "hint"]
+    assert (note["reason"], note["kind"]) == ("PackageNote", "leftovers")
+    assert note["evidence"]["n"] == 7 and note["evidence"]["path"] == "model/.DS_Store"
+    assert note["summary"] == ("Files that macOS or Windows left in the package are not packed: 7, "
+                               "the first of them model/.DS_Store.")
+    [checked] = findings(ready, where)
+    assert checked["evidence"] == note["evidence"]
+
+
+def test_a_name_alone_makes_no_twin(ready, package):
+    """Only AppleDouble's first bytes do."""
+    files = {"model/._notes": "kept", "model/._short": "\0\5\x16", "model/._empty": "",
+             "model/data/Thumbs.db.txt": "kept", "model/__MACOSX.txt": "kept"}
+    ready.run("import", package(files=files), "--name", "m", check=True)
+    assert set(packed(ready, "m")) == {"config.json", "weights.bin", "._notes", "._short", "._empty",
+                                       "data/Thumbs.db.txt", "__MACOSX.txt"}
+
+
+def test_a_twin_is_no_model_file(waybill, package):
+    where = package(config={"model_type": "Spark_MLlib"},
+                    files={"model/spark_model/._part-0": TWIN})
+    reasons = [found["reason"] for found in findings(waybill, where)]
+    assert "ModelFileMissing" in reasons and "PackageNote" in reasons
+
+
+def test_a_twin_that_became_a_file_is_a_changed_package(ready, package):
+    where = package(files={"model/._x": TWIN, "model/weights.bin": None},
+                    config={"model_type": "PyTorch"})
+    assert ready.run("import", where, "--name", "m").returncode == 1
+    (where / "model/._x").write_text("a file now")
+    (where / "model/net.pt").write_text("net")
+    ready.run("retry", "m", check=True)
+    assert "._x" in packed(ready, "m")
