@@ -1,5 +1,6 @@
 #include "command/event_view.h"
 #include "command/format.h"
+#include "command/package_view.h"
 #include "command/request_options.h"
 #include "store/runtimes.h"
 
@@ -70,7 +71,17 @@ static void print_rows(const Session *session, const Format *format, const Check
             event_view_print(rows, event);
     if (!session->quiet && !findings_fatal(checked->findings))
         print_sound(rows, checked);
+    if (!session->quiet && checked->package && checked->package->child_found)
+        package_view_print(rows, checked->package);
     format_rows_end(session, token);
+}
+
+static void print_object(const Checked *checked, json_t *events)
+{
+    json_t *object = json_pack("{s:O}", "findings", events);
+    if (checked->package && checked->package->child_found)
+        package_view_json(object, checked->package);
+    print_json_line(object);
 }
 
 static int check_request(Session *session, const ImportRequest *request, const Format *format,
@@ -92,7 +103,7 @@ static int check_request(Session *session, const ImportRequest *request, const F
     if (format)
         format_write(session, format, "check", request, events);
     if (json)
-        print_json_line(json_pack("{s:O}", "findings", events));
+        print_object(&checked, events);
     json_decref(events);
     return findings_fatal(checked.findings) ? EXIT_FAILED : EXIT_DONE;
 }

@@ -28,8 +28,11 @@ static const char *row_name(const KindRow *row)
 static void assert_filled(const KindRow *row, const char *template, Language language)
 {
     json_t *example = load(row->example);
-    if (strstr(template, "{nearest:unless}"))
-        json_object_del(example, "nearest");
+    const char *unless = strstr(template, ":unless}");
+    if (unless) {
+        g_autofree char *field = g_strndup(template + 1, (gsize)(unless - template) - 1);
+        json_object_del(example, field);
+    }
     g_autofree char *text =
         template_fill(template, language, (const json_t *const[]){example, NULL});
     if (!text || !*text || strpbrk(text, "{}"))
@@ -48,9 +51,11 @@ static void every_row_renders_from_its_example(void **state)
         for (int language = LANGUAGE_EN; language <= LANGUAGE_ZH; language++) {
             assert_filled(row, row->summary[language], language);
             g_auto(GStrv) lines = g_strsplit(row->steps[language], "\n", -1);
-            for (char **line = lines; *line; line++, steps[language]++)
+            for (char **line = lines; *line; line++) {
                 if (row->reason != EVENT_ImportFailed) /* its steps are its cause's */
                     assert_filled(row, *line, language);
+                steps[language] += !strstr(*line, ":unless}"); /* it stands in another's place */
+            }
         }
         assert_int_equal(steps[LANGUAGE_EN], steps[LANGUAGE_ZH]);
         assert_in_range(steps[LANGUAGE_EN], 1, 3);
