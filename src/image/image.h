@@ -34,7 +34,7 @@ bool image_platform_fits(const char *wanted, const char *platform);
 
 /* What is wrong with an image, for those who say it; cleared by image_fault_clear. */
 typedef struct {
-    char *bad_digest; /* of the blob that is missing or damaged, or NULL */
+    char *bad_digest; /* of the blob that is missing, damaged or cannot be read, or NULL */
     char *found;      /* what its bytes hash to; NULL: it is missing, or larger than it may be */
     char **platforms; /* IMAGE_ERROR_PLATFORM: what there is instead; NULL-terminated, or NULL */
 } ImageFault;

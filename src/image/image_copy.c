@@ -47,6 +47,7 @@ static ssize_t source_read(BlobSource *source, void *data, size_t size, GError *
     if (got < 0) {
         io_fail(error, errno, "blob %s in %s", descriptor->digest,
                 layout_directory(source->copy->from));
+        image_fault_set(source->copy->fault, descriptor->digest, NULL);
         return -1;
     }
     source->done += got;
@@ -110,8 +111,7 @@ static int open_source(const ImageCopy *copy, const Descriptor *descriptor, GErr
         posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
         return fd;
     }
-    if (cause->domain == IMAGE_ERROR)
-        image_fault_set(copy->fault, descriptor->digest, NULL);
+    image_fault_set(copy->fault, descriptor->digest, NULL);
     g_propagate_error(error, g_steal_pointer(&cause));
     return -1;
 }

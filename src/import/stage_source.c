@@ -1,7 +1,7 @@
 /* Custom images: the source is looked at (size), then copied into our own store, verified (source).
  * Which answer gives which event: images.md. A layout behaves like a registry: no directory or no
  * layout 19, a tag that is not in its index 7, a blob that is missing or damaged 19, what is
- * malformed 9 (index, manifest) or 24 (config, layers). */
+ * malformed 9, a blob that cannot be read 24. */
 #include <gio/gio.h>
 #include <string.h>
 
@@ -107,19 +107,27 @@ static Event *event_tag_missing(Source *source)
     return event_with_json(event, "tags", names_json(tags, 10));
 }
 
-static Event *event_malformed(Source *source, const GError *failure, bool sharing)
+static Event *event_malformed(Source *source, const GError *failure)
 {
-    Event *event = sharing
-                       ? event_with_kind(event_source_image_share_failed(), "broken")
-                       : event_with_kind(event_image_tag_list_failed(source->reference->directory),
-                                         "malformed");
+    Event *event =
+        event_with_kind(event_image_tag_list_failed(source->reference->directory), "malformed");
     event_with_text(event, "error", failure->message);
     return with_source(event, source);
 }
 
-/* NULL: it is no failure of the source. */
-static Event *event_of_image_error(Source *source, const GError *failure, bool sharing)
+/* A blob of the source cannot be read: no fault of the service's own files. */
+static Event *event_broken(Source *source, const GError *failure)
 {
+    Event *event = event_with_kind(event_source_image_share_failed(), "broken");
+    event_with(event, "{s:i, s:s}", "errno", failure->code, "error", g_strerror(failure->code));
+    return with_source(event, source);
+}
+
+/* NULL: it is no failure of the source. */
+static Event *event_of_image_error(Source *source, const GError *failure)
+{
+    if (failure->domain == IO_ERROR && source->fault.bad_digest)
+        return event_broken(source, failure);
     if (failure->domain != IMAGE_ERROR)
         return NULL;
     switch ((ImageError)failure->code) {
@@ -136,7 +144,7 @@ static Event *event_of_image_error(Source *source, const GError *failure, bool s
         return event_platform(source, failure);
     case IMAGE_ERROR_MALFORMED:
     case IMAGE_ERROR_UNSUPPORTED:
-        return event_malformed(source, failure, sharing);
+        return event_malformed(source, failure);
     }
     return NULL;
 }
@@ -177,7 +185,7 @@ static StageResult source_open(Source *source, const char *stage, GError **error
     g_autoptr(GError) failure = NULL;
     if (looked != STAGE_CLOSED || source_read(source, &failure))
         return looked;
-    Event *event = event_of_image_error(source, failure, false);
+    Event *event = event_of_image_error(source, failure);
     if (event)
         return import_fail(source->import, stage, events_new(event, NULL), error);
     g_propagate_error(error, g_steal_pointer(&failure));
@@ -238,7 +246,7 @@ static StageResult source_copy_failed(Source *source, const GError *failure, GEr
     Import *import = source->import;
     if (g_error_matches(failure, G_IO_ERROR, G_IO_ERROR_CANCELLED))
         return STAGE_STOPPED;
-    Event *event = event_of_image_error(source, failure, true);
+    Event *event = event_of_image_error(source, failure);
     if (!event)
         event = event_of_error(import->service, failure, source->image->size);
     return import_fail(import, "source", events_new(event, NULL), error);

@@ -17,6 +17,7 @@ A case is a file corpus/cases/NAME.json:
   source       what to import, default the package
   args         further arguments of `waybill import`
   settings     {"section.key": value}  passed as --set
+  slow         true: imported only, not checked as well
   unchecked    [path, …]  files of which it does not matter whether they are in the image
   expect       usage   true: exit status 2, a message (stderr: PATTERN), nothing recorded; or:
                exit    the exit status of import
@@ -206,6 +207,56 @@ def timeline_faults(status, events):
     return faults
 
 
+def template_pattern(template):
+    """What a text that was made from the template (event/template.h) looks like."""
+    pattern, at = "", 0
+    while at < len(template):
+        if template[at] != "{":
+            pattern += re.escape(template[at])
+            at += 1
+            continue
+        depth, end = 0, at
+        while True:
+            depth += {"{": 1, "}": -1}.get(template[end], 0)
+            end += 1
+            if depth == 0:
+                break
+        inside = template[at + 1:end - 1]
+        if inside.startswith("?"):
+            pattern += "(?:%s)?" % template_pattern(inside[1:])
+        elif not inside.endswith((":if", ":unless")):
+            pattern += "(?:.+)"
+        at = end
+    return pattern
+
+
+def row_faults(event, row):
+    """The event's texts are those of its kind's row, filled: no other row's, no bare message."""
+    faults = []
+    for key, texts, templates in (
+            ("summary", [event["summary"]], [row["summary_en"]]),
+            ("summary_cn", [event["summary_cn"]], [row["summary_zh"]]),
+            ("advice", event["advice"], row["advice_en"]),
+            ("advice_cn", event["advice_cn"], row["advice_zh"])):
+        faults += ["%s of %s is of no template: %s" % (key, event["reason"], text)
+                   for text in texts
+                   if not any(re.fullmatch(template_pattern(template), text, re.S)
+                              for template in templates)]
+    return faults
+
+
+def kind_rows(waybill):
+    """{(reason, kind): row} of the kinds that the program has."""
+    catalogue = json.loads(waybill.run("explain", "--json", check=True).stdout)
+    return {(row["reason"], kind["kind"]): kind for row in catalogue for kind in row["kinds"]}
+
+
+def assert_answered(waybill, event):
+    """Of one problem event of a real run: it is answered whole, in both languages, by its kind."""
+    row = kind_rows(waybill)[event["reason"], event.get("kind") or ""]
+    assert not answer_faults(event) + row_faults(event, row), event
+
+
 # An unfilled place of a template; what evidence brings in may have braces of its own.
 PLACE = re.compile(r"\{\??\w[\w.]*(:\w+)?\}|\{\?")
 
@@ -218,7 +269,7 @@ def answer_faults(event):
     said = [event.get("summary"), event.get("summary_cn"),
             *event.get("advice", [""]), *event.get("advice_cn", [""])]
     faults = ["%s says %r" % (reason, text) for text in said if not text or PLACE.search(text)]
-    if "event_info" in event and event.get("summary") == event["event_info"]:
+    if event.get("summary") == event.get("event_info") and reason != "ImportCancelled":
         faults.append("%s: the summary lacks evidence: %s" % (reason, event.get("evidence")))
     if len(event.get("advice", [])) != len(event.get("advice_cn", [])):
         faults.append("%s: the languages differ in their steps" % reason)
@@ -383,6 +434,11 @@ class Scene:
         if self.case["expect"].get("usage"):
             return usage_faults(self.case, result, self.waybill)
         faults = judge(self.case, texts, result.returncode, result.stdout)
+        rows = kind_rows(self.waybill)
+        for event in parse(result.stdout)[0]:
+            row = rows.get((event["reason"], event.get("kind") or ""))
+            if row and event["reason"] != "ImportFailed":  # its texts are its cause's
+                faults += row_faults(event, row)
         faults += place_faults(parse(result.stdout)[0], self.package)
         again = self.waybill.run("events", self.model, "--json")
         if again.stdout != result.stdout:

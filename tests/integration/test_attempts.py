@@ -11,6 +11,7 @@ import time
 import pytest
 
 from conftest import Waybill, finish, make_scratch
+from corpus_runner import assert_answered
 from oci_layout import USERS, entry, write_layout
 from tracing import large_files_read
 from wholeness import assert_store, assert_timeline, event_names, index_of
@@ -396,6 +397,7 @@ def test_cancel_from_another_process(ready, package):
                                  "ImportFailed"]
     asked, last = events[-2:]
     assert last["cause"] == asked["seq"] and asked["event_type"] == "hint" and asked["actor"]
+    assert_answered(ready, asked)
     assert models(ready)[0]["model_status"] == "failed"
     assert set(index_of(ready.data)) == {"runtime/base"}
     assert os.listdir(ready.data / "images/tmp") == []
@@ -528,6 +530,7 @@ def test_build_that_the_store_does_not_take_is_event_23(at_the_queue):
     assert (problem["reason"], problem["kind"], problem["stage"]) == \
         ("BuildRequestFailed", "store_busy", "build")
     assert problem["evidence"]["incident"] in said and problem["evidence"]["error"]
+    assert_answered(waybill, problem)
     assert last["cause"] == problem["seq"]
     assert attempt(waybill, 1) == ["ImportStarted", "ModelSizeCalculated", "ModelFilesImported",
                                    "BuildRequestFailed", "ImportFailed"]

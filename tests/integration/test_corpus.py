@@ -39,7 +39,8 @@ def fatal(events):
 def is_checked_alone(case):
     """What check sees without an image, a build, a fault of the request or an unreadable file."""
     text = json.dumps(case)
-    return ("usage" not in case["expect"] and not {"source", "damage_kept", "modes"} & set(case)
+    return ("usage" not in case["expect"]
+            and not {"source", "damage_kept", "modes", "slow"} & set(case)
             and '"Image"' not in text and "BuildStartFailed" not in text)
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from conftest import PROGRAM, Waybill, finish, write_package
+from corpus_runner import assert_answered
+from oci_layout import image_blobs, make_base
 from wholeness import (assert_blobs_whole, assert_store, assert_timeline, blobs_of, event_names,
                        index_of)
 
@@ -100,6 +102,7 @@ def test_import_that_does_not_fit_says_how_much_is_free_and_needed(small_disk, o
     source = package({"model/weights.bin": os.urandom(20 * MIB)})
     failed = on_disk.run("import", source, "--name", "m", "--json")
     assert_ended_full(failed, 20 * MIB)
+    assert_answered(on_disk, failed.events[-2])
     assert failed.events[-2]["stage"] == "copy"
     assert failed.events[-2]["evidence"]["free"] > 10 * MIB, "what was written of it is gone again"
     assert_nothing_half_stored(on_disk)
@@ -280,6 +283,24 @@ def test_file_that_becomes_unreadable_after_it_was_listed(nobody):
     assert_retry_succeeds(waybill, "m")
 
 
+def test_image_whose_layer_cannot_be_read(nobody):
+    waybill, where = nobody
+    make_base(where / "image")
+    give_to_nobody(where / "image")
+    layer = image_blobs(where / "image")["layer"]
+    os.chmod(layer, 0)
+    failed = waybill.run("import", f"oci:{where}/image:latest", "--type", "Image", "--name", "m",
+                         "--json")
+    problem = failed.events[-2]
+    assert (problem["reason"], problem["kind"], problem["stage"]) == \
+        ("SourceImageShareFailed", "broken", "source"), problem
+    assert problem["evidence"]["digest"].endswith(os.path.basename(layer))
+    assert_answered(waybill, problem)
+    assert_nothing_half_stored(waybill)
+    os.chmod(layer, 0o644)
+    assert_retry_succeeds(waybill, "m")
+
+
 # -- files that change --
 
 def append(path):
@@ -318,6 +339,7 @@ def test_file_that_changes_while_it_is_read(ready, package, change):
         ("ModelFilesCopyFailed", "changed", "copy"), problem
     assert problem["evidence"]["path"] == "model/weights.bin"
     assert problem["evidence"]["before"] != problem["evidence"]["after"], problem
+    assert_answered(ready, problem)
     assert_nothing_half_stored(ready)
 
     (source / "model/weights.bin").write_bytes(b"training has ended")

@@ -1,0 +1,110 @@
+"""Every kind of diagnosis that the program has occurs in a test, from its real cause, and is answered
+whole: by a corpus case that expects it by name (the corpus holds every event's texts against its
+kind's row), or, where no package can show the fault, by the test that is named here."""
+import pathlib
+import re
+import sqlite3
+
+import pytest
+
+from corpus_runner import assert_answered, kind_rows, load_cases
+from oci_layout import image_blobs
+
+HERE = pathlib.Path(__file__).parent
+
+# The fault is in time, in the machine or in the service's own files, not in a package.
+ELSEWHERE = {
+    ("ModelFilesCopyFailed", "changed"): "test_full_disk.py::test_file_that_changes_while_it_is_read",
+    ("ModelFilesCopyFailed", "gone"): "test_every_kind.py::test_source_that_is_gone",
+    ("SourceChanged", ""): "test_every_kind.py::test_source_that_was_mended",
+    ("SourceImageShareFailed", "broken"): "test_full_disk.py::test_image_whose_layer_cannot_be_read",
+    ("BuildRequestFailed", "store_busy"):
+        "test_attempts.py::test_build_that_the_store_does_not_take_is_event_23",
+    ("ImageBuildSystemError", "disk_full"):
+        "test_full_disk.py::test_import_that_does_not_fit_says_how_much_is_free_and_needed",
+    ("ImageBuildSystemError", "io"): "test_every_kind.py::test_index_of_the_images_that_is_a_folder",
+    ("ImageBuildSystemError", "store_lost"): "test_every_kind.py::test_store_without_a_table",
+    ("ImageBuildSystemError", "internal"): "../unit/test_pipeline.c::every_error_has_its_kind",
+    ("ImportCancelled", ""): "test_attempts.py::test_cancel_from_another_process",
+}
+
+
+def kinds_of_cases():
+    """{(reason, kind)} that a case expects by its name; "kind": null is the row without one."""
+    return {(wanted["reason"], wanted["kind"] or "")
+            for case in load_cases().values() if not {"registry", "dynamic"} & set(case.get("needs", []))
+            for wanted in case["expect"].get("has", []) if "kind" in wanted}
+
+
+def test_every_kind_has_a_case_or_a_named_test(waybill):
+    rows, cases = set(kind_rows(waybill)), kinds_of_cases()
+    assert len(rows) > 40
+    assert not cases - rows, "cases of kinds that there are not"
+    assert not set(ELSEWHERE) - rows, "named tests of kinds that there are not"
+    assert not rows - cases - set(ELSEWHERE), "kinds that no test makes occur"
+
+
+@pytest.mark.parametrize("kind", ELSEWHERE, ids="/".join)
+def test_the_named_test_is_there_and_looks_at_the_answer(kind):
+    name, test = ELSEWHERE[kind].split("::")
+    body = re.search(r"^(?:def|static void) %s\(.*?(?=^[^\s{]|\Z)" % test, (HERE / name).read_text(), re.M | re.S)
+    assert body and "assert_answered(" in body[0], ELSEWHERE[kind]
+
+
+def failed(waybill, *arguments):
+    """The event that ended the import."""
+    result = waybill.run(*arguments, "--json")
+    assert result.returncode == 1, str(result)
+    last = result.events[-1]
+    [cause] = [event for event in result.events if event["seq"] == last["cause"]]
+    assert_answered(waybill, cause)
+    assert_answered_by_its_cause(last, cause)
+    return cause
+
+
+def assert_answered_by_its_cause(last, cause):
+    assert last["summary"].startswith(cause["summary"])
+    assert last["summary_cn"].startswith(cause["summary_cn"])
+    assert set(last["advice"]) <= set(cause["advice"])
+
+
+def test_source_that_is_gone(ready, package):
+    source = package(config={"model_type": "Nonsense"})
+    failed(ready, "import", source, "--name", "m")
+    source.rename(source.with_name("elsewhere"))
+    gone = failed(ready, "retry", "m")
+    assert (gone["reason"], gone["kind"]) == ("ModelFilesCopyFailed", "gone")
+    assert_answered(ready, gone)
+
+
+def test_source_that_was_mended(waybill, base_layout, package):
+    """The base is lost, so that the attempt ends after its check."""
+    waybill.run("runtime", "add", "base", "--image", f"oci:{base_layout}:latest", check=True)
+    source = package()
+    layer = pathlib.Path(image_blobs(base_layout)["layer"]).name
+    [kept] = waybill.data.rglob(layer)
+    kept.unlink()
+    failed(waybill, "import", source, "--name", "m")
+    (source / "model/weights.bin").write_text("other weights")
+    result = waybill.run("retry", "m", "--json")
+    [changed] = [event for event in result.events if event["reason"] == "SourceChanged"]
+    assert changed["evidence"]["path"] == "model/weights.bin"
+    assert_answered(waybill, changed)
+
+
+def test_index_of_the_images_that_is_a_folder(ready, package):
+    index = ready.data / "images/index.json"
+    index.unlink()
+    index.mkdir()
+    event = failed(ready, "import", package(), "--name", "m")
+    assert (event["reason"], event["kind"]) == ("ImageBuildSystemError", "io")
+    assert_answered(ready, event)
+
+
+def test_store_without_a_table(ready, package):
+    with sqlite3.connect(ready.data / "waybill.db") as store:
+        store.execute("DROP TABLE file_digests")
+    store.close()
+    event = failed(ready, "import", package(), "--name", "m")
+    assert (event["reason"], event["kind"]) == ("ImageBuildSystemError", "store_lost")
+    assert_answered(ready, event)
