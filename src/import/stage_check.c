@@ -336,8 +336,13 @@ StageResult import_look(Import *import, const char *stage, GError **error)
 
 /* -- what the stage records -- */
 
+/* A check that was interrupted may have recorded some already. */
 static bool files_record(Import *import, GError **error)
 {
+    if (!db_exec(import->service->db, error,
+                 "DELETE FROM files WHERE model_id = $1 AND attempt = $2", "si", import->model->id,
+                 (int64_t)import->job->attempt))
+        return false;
     for (guint i = 0; import->package && i < import->package->files->len; i++) {
         const PackageFile *file = import->package->files->pdata[i];
         if (!db_exec(import->service->db, error,
@@ -353,18 +358,33 @@ static bool files_record(Import *import, GError **error)
     return true;
 }
 
-static bool look_record(Import *import, const char *listing, GError **error)
+static bool package_record(Import *import, const char *listing, GError **error)
 {
-    Db *db = import->service->db;
-    const char *type = import->config && import->config->model_type ? import->config->model_type
-                                                                    : import->request->type;
     const char *text =
         import->config && import->config->document ? import->config->document->text : NULL;
-    return (!type || model_set_type(db, import->model->id, type, error)) &&
-           files_record(import, error) &&
-           attempt_set_package(db, import->model->id, import->job->attempt,
-                               import->package ? import->package->bytes : -1, listing, text,
+    g_autofree char *valid = text ? g_utf8_make_valid(text, -1) : NULL;
+    return files_record(import, error) &&
+           attempt_set_package(import->service->db, import->model->id, import->job->attempt,
+                               import->package ? import->package->bytes : -1, listing, valid,
                                import->runtime, error);
+}
+
+static bool look_record(Import *import, const char *listing, GError **error)
+{
+    const char *type = import->config && import->config->model_type ? import->config->model_type
+                                                                    : import->request->type;
+    return (!type || model_set_type(import->service->db, import->model->id, type, error)) &&
+           package_record(import, listing, error);
+}
+
+/* What a check that failed has seen: what is compared with it later. */
+static bool look_keep(Import *import, GError **error)
+{
+    bool listed = import->package && import->package->child_found;
+    g_autofree char *listing = listed ? package_listing_digest(import->package) : NULL;
+    g_autoptr(DbTransaction) transaction = db_transaction(import->service->db, error);
+    return transaction && package_record(import, listing, error) &&
+           db_commit(import->service->db, error);
 }
 
 static Event *event_size(const Import *import)
@@ -466,8 +486,10 @@ StageResult stage_check(Import *import, GError **error)
     g_autoptr(Findings) findings = findings_new();
     if (!import_look_again(import, findings, error))
         return STAGE_ERROR;
-    if (findings_fatal(findings))
+    if (findings_fatal(findings)) {
+        look_keep(import, NULL); /* that it failed is told in any case */
         return import_fail(import, "check", findings_steal(findings), error);
+    }
     if (!check_close(import, findings, error))
         return STAGE_ERROR;
     service_committed(import->service);

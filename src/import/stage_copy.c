@@ -110,6 +110,29 @@ static bool digests_remember(Copy *copy, const LayerPlan *plan, const Layer *lay
     return true;
 }
 
+/* Keeps with the attempt what each file held: later it may hold something else. layer NULL: it was
+ * packed before. */
+static bool contents_record(Copy *copy, const LayerPlan *plan, const Layer *layer, GError **error)
+{
+    for (guint i = 0; !layer_plan_is_single(plan) && i < plan->files->len; i++) {
+        g_autoptr(GError) failure = NULL;
+        const PackageFile *file = plan_file(plan, i);
+        g_autofree char *digest =
+            layer ? g_strdup(layer->digests->pdata[i]) : known_digest(copy, file, "", &failure);
+        if (failure) {
+            g_propagate_error(error, g_steal_pointer(&failure));
+            return false;
+        }
+        if (!db_exec(copy->import->service->db, error,
+                     "UPDATE files SET digest = $4 WHERE model_id = $1 AND attempt = $2 AND path = "
+                     "$3",
+                     "siss", copy->import->model->id, (int64_t)copy->import->job->attempt,
+                     file->path, digest))
+            return false;
+    }
+    return true;
+}
+
 /* Records the layer while its blob is there. *there false: gc took the blob before its row was
  * written: pack it again. */
 static bool layer_record(Copy *copy, const LayerPlan *plan, const LayerRow *row, const Layer *layer,
@@ -126,6 +149,7 @@ static bool layer_record(Copy *copy, const LayerPlan *plan, const LayerRow *row,
     return transaction &&
            layer_insert(service->db, copy->import->model->id, copy->import->job->attempt, row,
                         error) &&
+           contents_record(copy, plan, layer, error) &&
            (!layer || digests_remember(copy, plan, layer, read_at_ns, error)) &&
            db_commit(service->db, error);
 }

@@ -51,7 +51,7 @@ GPtrArray *layers_of(Db *db, const char *model_id, int attempt, GError **error);
 LayerRow *layer_of_recipe(Db *db, const char *recipe, GError **error);
 
 /* Attempt `to` takes over what attempt `from` did in a stage, where it closed it: the stage's row
- * and, of `copy`, the model's layers. */
+ * and, of `copy`, the model's layers and its files' digests. */
 bool attempt_inherit(Db *db, const char *model_id, int from, int to, const char *stage,
                      GError **error);
 

@@ -17,8 +17,12 @@ static const char *schema_text(const char *path)
 
 const Migration *schema_migrations(int *count)
 {
-    static Migration migrations[] = {{1, "spine", NULL}};
-    migrations[0].sql = schema_text("/waybill/store/schema/0001-spine.sql");
+    static Migration migrations[] = {{1, "spine", NULL}, {2, "file-digests", NULL}};
+    for (size_t i = 0; i < G_N_ELEMENTS(migrations); i++) {
+        g_autofree char *path = g_strdup_printf("/waybill/store/schema/%04d-%s.sql",
+                                                migrations[i].number, migrations[i].name);
+        migrations[i].sql = schema_text(path);
+    }
     *count = G_N_ELEMENTS(migrations);
     return migrations;
 }
@@ -79,10 +83,12 @@ bool schema_migrate(Db *db, const Migration *migrations, int count, const char *
             "program TEXT NOT NULL, applied_at BIGINT NOT NULL)",
             error))
         return false;
+    bool is_new = version == 0;
     for (; version < count; version++) {
         g_autofree char *copy =
-            keep ? g_strdup_printf("%s.before-%d", keep, migrations[version].number) : NULL;
-        if (copy && version > 0) {
+            keep && !is_new ? g_strdup_printf("%s.before-%d", keep, migrations[version].number)
+                            : NULL;
+        if (copy) {
             unlink(copy); /* of a migration that was interrupted */
             if (!db_copy_to(db, copy, error))
                 return false;

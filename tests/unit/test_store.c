@@ -119,6 +119,18 @@ static void schema_of_a_newer_program_is_refused_by_name(void **state)
     assert_non_null(strstr(error->message, "9.9.9"));
 }
 
+static void new_store_has_no_copy_of_itself(void **state)
+{
+    Scene *scene = *state;
+    int count;
+    schema_migrations(&count);
+    for (int number = 1; number <= count; number++) {
+        g_autofree char *name = g_strdup_printf(DATA_STORE ".before-%d", number);
+        g_autofree char *path = data_path(scene->data, name);
+        assert_int_not_equal(access(path, F_OK), 0);
+    }
+}
+
 static void migration_keeps_a_copy_and_failing_changes_nothing(void **state)
 {
     const Scene *scene = *state;
@@ -287,6 +299,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(foreign_keys_hold, scene_up, scene_down),
         cmocka_unit_test_setup_teardown(schema_of_a_newer_program_is_refused_by_name, scene_up,
                                         scene_down),
+        cmocka_unit_test_setup_teardown(new_store_has_no_copy_of_itself, scene_up, scene_down),
         cmocka_unit_test_setup_teardown(migration_keeps_a_copy_and_failing_changes_nothing,
                                         scene_up, scene_down),
         cmocka_unit_test_setup_teardown(
