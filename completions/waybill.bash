@@ -1,7 +1,7 @@
 # bash completion for waybill: commands, options, model names, runtimes.
 # A test holds the options against `waybill COMMAND --help`.
 
-_waybill_commands="import init check events wait models show log explain retry cancel delete runtime gc verify
+_waybill_commands="import init check events wait models show log diff explain retry cancel delete runtime gc verify
     backup restore doctor"
 _waybill_common="--data --project --config-file --set --lang --color --utc --quiet --help"
 _waybill_types="TensorFlow PyTorch MindSpore MXNet Caffe XGBoost Scikit_Learn Spark_MLlib ONNX LLM
@@ -23,7 +23,7 @@ _waybill_options() {
     gc) echo "--dry-run --json" ;;
     verify) echo "--drop-damaged --json" ;;
     retry) echo "--config --child --retries --timeout --json" ;;
-    show | explain | backup | restore | doctor) echo "--json" ;;
+    show | diff | explain | backup | restore | doctor) echo "--json" ;;
     esac
 }
 
@@ -119,6 +119,7 @@ _waybill_argument() {
             _waybill_files -d "$1"
         fi
         ;;
+    diff) [[ $arguments -ge 2 ]] || _waybill_words "$(_waybill_models)" "$1" ;;
     import | init | check | backup | restore) _waybill_files -d "$1" ;;
     explain)
         _waybill_words "$(_waybill_reasons)" "$1"

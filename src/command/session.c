@@ -208,7 +208,7 @@ Model *session_model(Session *session, const char *text, int *status)
 {
     g_autoptr(GError) error = NULL;
     *status = EXIT_UNREACHABLE;
-    if (!session_open(session, false))
+    if (!session->service && !session_open(session, false))
         return NULL;
     Model *model = model_find(session->service->db, session_project(session), text, &error);
     if (error) {
@@ -249,6 +249,11 @@ const Command COMMANDS[] = {
     {"show", "MODEL", "Details of a model: status, size, image, layers, last event", NULL,
      command_show},
     {"log", "MODEL", "The build log of a model", NULL, command_log},
+    {"diff", "A [B]", "What changed from A to B, or in A since it last worked",
+     "A and B are a name (its newest version), name:version, or an id, with @N behind it for\n"
+     "attempt N: digits:0.0.2@1. Without B: A against the newest imported attempt before it.\n"
+     "+ is new, - is gone, ~ changed, ? may have changed: it was written to and is not hashed.",
+     command_diff},
     {"explain", "[REASON]", "What an event means and what to do; without REASON all of them", NULL,
      command_explain},
     {"retry", "MODEL [SOURCE]", "Import again: go on where it stopped, or begin the next attempt",
