@@ -6,6 +6,7 @@
 #include "command/interrupt.h"
 #include "command/progress_bar.h"
 #include "event/timeline.h"
+#include "import/difference_line.h"
 
 typedef struct {
     Session *session;
@@ -33,6 +34,20 @@ static void follow_committed(gpointer data)
 
 /* -- */
 
+/* What changed since it last worked, in one line. */
+static void follow_difference(const Follow *follow, const Model *model)
+{
+    g_autoptr(GError) error = NULL;
+    const Terminal *rows = follow->rows;
+    g_autofree char *line =
+        difference_line_since_worked(follow->session->service, model, follow->attempt,
+                                     rows->language, rows->utc, &error);
+    if (!line)
+        return;
+    fputc('\n', rows->out);
+    terminal_wrap(rows, line, 0);
+}
+
 /* What to type next, for a person. */
 static void follow_closing(Follow *follow, const Model *model, int status)
 {
@@ -42,6 +57,7 @@ static void follow_closing(Follow *follow, const Model *model, int status)
     if (follow->json || session->quiet || !rows->is_terminal || status == EXIT_INTERRUPTED)
         return;
     if (status == EXIT_FAILED) {
+        follow_difference(follow, model);
         fprintf(rows->out,
                 zh ? "\n修复后执行:waybill retry %s:%s\n"
                    : "\nmend it, then: waybill retry %s:%s\n",

@@ -293,3 +293,38 @@ def test_file_of_its_own_layer_is_compared_by_the_layer(ready, package):
         ready.run("diff", "m", check=True).stdout
     ready.run("import", source, "--name", "m", check=True)
     assert diff(ready, "m")["equal"] is True
+
+
+def closing(waybill, *arguments, language="en"):
+    """What a terminal shows behind the last event of an import that fails."""
+    status, output = run_on_terminal([waybill.program, *map(str, arguments), "--lang", language],
+                                     waybill.environment)
+    assert status == 1, output
+    lines = shown_lines(output)
+    assert all(width(line) <= 80 for line in lines), output
+    return " ".join(lines)
+
+
+def test_failed_import_says_what_changed_since_it_worked(ready, package):
+    source = package(config=numpy("1.24") | {"dependencies": []})
+    ready.run("import", source, "--name", "m", check=True)
+    rewrite(source, {"model/weights.bin": "WEIGHTS!", "model/config.json":
+                     CONFIG | numpy("1.26") | {"model_type": "Nonsense"}})
+    shown = closing(ready, "import", source, "--name", "m")
+    assert re.search(r"Since 0\.0\.1 \(worked \d{4}-\d\d-\d\d\): config\.json \d+ lines, 1 file "
+                     r"changed, \+ numpy ==1\.26: waybill diff m:0\.0\.2 ", shown), shown
+    shown = closing(ready, "retry", "m", language="zh")
+    assert "自 0.0.1(" in shown and "1 个文件有变化" in shown.replace(" 个 ", " 个"), shown
+
+
+def test_failed_import_that_never_worked_compares_with_nothing(ready, package):
+    shown = closing(ready, "import", package(config={"model_type": "Nonsense"}), "--name", "m")
+    assert "Since " not in shown
+
+
+def test_failed_import_of_what_worked_says_that_nothing_changed(ready, package):
+    source = package()
+    ready.run("import", source, "--name", "m", check=True)
+    shown = closing(ready, "import", source, "--name", "m", "--set",
+                    "limits.model_gib=0.000000001")
+    assert "nothing changed in what is known: waybill diff m:0.0.2" in shown
