@@ -1,7 +1,7 @@
 # bash completion for waybill: commands, options, model names, runtimes.
 # A test holds the options against `waybill COMMAND --help`.
 
-_waybill_commands="import init check events wait models show log diff explain retry cancel delete runtime gc verify
+_waybill_commands="import init check events wait models show log diff report explain retry cancel delete runtime gc verify
     backup restore doctor"
 _waybill_common="--data --project --config-file --set --lang --color --utc --quiet --help"
 _waybill_types="TensorFlow PyTorch MindSpore MXNet Caffe XGBoost Scikit_Learn Spark_MLlib ONNX LLM
@@ -18,6 +18,7 @@ _waybill_options() {
     wait) echo "--timeout" ;;
     models) echo "--status --name --json" ;;
     log) echo "--attempt --follow" ;;
+    report) echo "--output" ;;
     delete) echo "--all-versions" ;;
     runtime) echo "--image --engine --json" ;;
     gc) echo "--dry-run --json" ;;
@@ -69,7 +70,7 @@ _waybill_look() {
         --data | --project | --config-file | --set | --lang | --color) ((i++)) ;;
         --name | --version | --runtime | --config | --child | --platform | --description | \
             --type | --status | --image | --engine | --after | --attempt | --timeout | \
-            --if-exists | --retries | --format) ((i++)) ;;
+            --if-exists | --retries | --output | --format) ((i++)) ;;
         -* | : | =) ;;
         *)
             if [[ -z $command ]]; then
@@ -87,7 +88,7 @@ _waybill_look() {
 _waybill_value() {
     case $1 in
     --data | --child) _waybill_files -d "$2" ;;
-    --config | --config-file) _waybill_files -f "$2" ;;
+    --config | --config-file | --output) _waybill_files -f "$2" ;;
     --format) _waybill_words "github gitlab sarif junit markdown plain" "$2" ;;
     --if-exists) _waybill_words "same fail retry" "$2" ;;
     --lang) _waybill_words "en zh" "$2" ;;
@@ -112,7 +113,7 @@ _waybill_value() {
 
 _waybill_argument() {
     case $command in
-    events | wait | show | log | retry | cancel | delete | verify)
+    events | wait | show | log | report | retry | cancel | delete | verify)
         if [[ $arguments == 0 ]]; then
             _waybill_words "$(_waybill_models)" "$1"
         elif [[ $arguments == 1 && $command == retry ]]; then

@@ -19,7 +19,7 @@
 /* Of each: group 1 stays, what follows it is masked. */
 static const char *const PATTERNS[] = {
     /* PEM: up to its end, or up to what is no base64 */
-    "(-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----)(?:[A-Za-z0-9+/=*\\s]|\\\\[nr])*+",
+    "(-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----)(?!\\*)(?:[A-Za-z0-9+/=\\s]|\\\\[nr])*+",
     /* URL: the user-info (RFC 3986, 3.2.1); then one whose password has a slash */
     "([a-z0-9+.\\-]:(?:\\\\?/){2})[^\\s/\\\\\"'<>?#]*@",
     "([a-z0-9+.\\-]:(?:\\\\?/){2})[^\\s/:@\"'<>]+:(?![0-9]{1,5}(?:[/?#\\s]|$))"

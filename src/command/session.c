@@ -254,6 +254,11 @@ const Command COMMANDS[] = {
      "attempt N: digits:0.0.2@1. Without B: A against the newest imported attempt before it.\n"
      "+ is new, - is gone, ~ changed, ? may have changed: it was written to and is not hashed.",
      command_diff},
+    {"report", "MODEL", "All that is known of a model in one file to send on, without secrets",
+     "Markdown: the model, its attempts with events and evidence, the end of the build log,\n"
+     "settings, program and machine. Keys, passwords and the like stand as ***. Look it\n"
+     "through before you send it.",
+     command_report},
     {"explain", "[REASON]", "What an event means and what to do; without REASON all of them", NULL,
      command_explain},
     {"retry", "MODEL [SOURCE]", "Import again: go on where it stopped, or begin the next attempt",

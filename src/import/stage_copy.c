@@ -118,7 +118,8 @@ static bool contents_record(Copy *copy, const LayerPlan *plan, const Layer *laye
         g_autoptr(GError) failure = NULL;
         const PackageFile *file = plan_file(plan, i);
         g_autofree char *digest =
-            layer ? g_strdup(layer->digests->pdata[i]) : known_digest(copy, file, "", &failure);
+            layer ? g_strdup(layer->digests->pdata[i])
+                  : file_digest_known(copy->import->service->db, copy->machine, file, "", &failure);
         if (failure) {
             g_propagate_error(error, g_steal_pointer(&failure));
             return false;

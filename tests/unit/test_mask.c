@@ -93,6 +93,12 @@ static void what_is_known_by_its_form_is_masked(void **state)
         "a\n-----BEGIN RSA PRIVATE KEY-----***\n\n\n-----END RSA PRIVATE KEY-----\nb");
 }
 
+static void what_follows_a_masked_key_stays(void **state)
+{
+    assert_masked("-----BEGIN PRIVATE KEY-----***\n1970-01-01 next",
+                  "-----BEGIN PRIVATE KEY-----***\n1970-01-01 next");
+}
+
 static void ordinary_words_stay(void **state)
 {
     static const char *const TEXTS[] = {
@@ -185,6 +191,7 @@ int main(void)
         cmocka_unit_test(json_in_a_text_stays_json),
         cmocka_unit_test(headers_and_credentials_are_masked),
         cmocka_unit_test(what_is_known_by_its_form_is_masked),
+        cmocka_unit_test(what_follows_a_masked_key_stays),
         cmocka_unit_test(ordinary_words_stay),
         cmocka_unit_test(json_values_are_masked_where_they_stand),
         cmocka_unit_test(bytes_that_are_no_utf8_do_not_hide_a_secret),
