@@ -252,7 +252,8 @@ static char *unknown_shown(const View *view, const DifferenceUnknown *unknown)
                 {"dependencies", "the dependencies of %s, whose config is not JSON",
                  "%s 的依赖(其配置不是合法的 JSON)"},
                 {"files", "the files of %s, which were not listed", "%s 的文件(未列出)"},
-                {"base", "the base of %s, which was not built", "%s 的基础镜像(未构建)"}};
+                {"base", "the base of %s, which its import did not reach",
+                 "%s 的基础镜像(导入未进行到该步)"}};
     g_autofree char *name = difference_side_name(&view->difference->sides[unknown->side], true);
     for (size_t i = 0; i < G_N_ELEMENTS(ROWS); i++) {
         if (strcmp(ROWS[i].part, unknown->part) != 0)

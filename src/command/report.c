@@ -36,13 +36,12 @@ static int report_write(const Session *session, const char *path, const char *te
 
 int command_report(Session *session, int argc, char **argv)
 {
-    char *path = NULL;
+    g_autofree char *path = NULL;
     const GOptionEntry entries[] = {{"output", 'o', 0, G_OPTION_ARG_FILENAME, &path,
                                      "Write it to this file (standard output)", "FILE"},
                                     {NULL}};
     int status = session_parse(session, command_find("report"), entries, &argc, &argv, 1, 1);
     g_autoptr(Model) model = status < 0 ? session_model(session, argv[1], &status) : NULL;
-    g_autofree char *owned = path;
     if (!model)
         return status;
     g_autoptr(GError) error = NULL;

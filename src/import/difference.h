@@ -52,7 +52,7 @@ typedef struct {
 } FactChange;
 
 /* part: "config" (it was not read), "dependencies" (its config is no JSON), "files" (they were not
- * listed), "base" (it was not built on one). */
+ * listed), "base" (the import did not reach it). */
 typedef struct {
     int side;
     const char *part;

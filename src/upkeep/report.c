@@ -108,15 +108,14 @@ static void put_request(Report *report, const Attempt *attempt, const ImportRequ
     report_fact(report, "runtime", "运行时", "%s", attempt->runtime ? attempt->runtime : "");
 }
 
-static bool put_config(Report *report, const Attempt *attempt, const ImportRequest *request)
+static void put_config(Report *report, const Attempt *attempt, const ImportRequest *request)
 {
     const char *config = attempt->config ? attempt->config : request->config_text;
     if (!config)
-        return true;
+        return;
     report_heading(report, 3, "%s",
                    report->zh ? "最近一次尝试的配置" : "Config of the newest attempt");
     report_block(report, 0, config);
-    return true;
 }
 
 static bool put_layers(Report *report, int attempt, GError **error)
@@ -145,7 +144,9 @@ static bool put_attempt(Report *report, int number, GError **error)
         return false;
     if (!report_events(report, number, error))
         return false;
-    return number < report->model->attempt || put_config(report, attempt, request);
+    if (number == report->model->attempt)
+        put_config(report, attempt, request);
+    return true;
 }
 
 /* -- the build log -- */

@@ -127,7 +127,7 @@ def test_failed_check_against_the_version_that_worked(ready, source):
     text = ready.run("diff", "m", check=True).stdout
     assert "? gone.bin 4 B (written to since; sha256:" in text
     assert "~ weights.bin 7 B -> 13 B (sha256:" in text and "-> not hashed)" in text
-    assert text.endswith("not known: the base of m:0.0.2@1, which was not built\n")
+    assert text.endswith("not known: the base of m:0.0.2@1, which its import did not reach\n")
 
 
 def test_attempts_of_one_version(ready, package):
@@ -328,3 +328,22 @@ def test_failed_import_of_what_worked_says_that_nothing_changed(ready, package):
     shown = closing(ready, "import", source, "--name", "m", "--set",
                     "limits.model_gib=0.000000001")
     assert "nothing changed in what is known: waybill diff m:0.0.2" in shown
+
+
+def test_custom_images_are_compared_by_their_manifests(ready, base_layout, tmp_path):
+    from oci_layout import USERS, entry, write_layout
+    other = tmp_path / "other"
+    write_layout(other, [entry("etc/passwd", USERS), entry("etc/other", b"other")], {})
+    for layout in (base_layout, other):
+        ready.run("import", f"oci:{layout}:latest", "--type", "Image", "--name", "i", check=True)
+    found = diff(ready, "i")
+    assert found["facts"]["source_image"] == {"old": f"oci:{base_layout}:latest",
+                                              "new": f"oci:{other}:latest"}
+    digests = found["facts"]["source_digest"]
+    assert digests["old"] != digests["new"] and found["unknown"] == [] and found["files"] == []
+    assert ready.run("import", f"oci:{other}:nothing", "--type", "Image", "--name",
+                     "i").returncode == 1
+    found = diff(ready, "i")
+    assert found["facts"] == {"source_image": {"old": f"oci:{other}:latest",
+                                               "new": f"oci:{other}:nothing"}}
+    assert found["unknown"] == [{"side": "new", "part": "base"}]
