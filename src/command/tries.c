@@ -135,14 +135,14 @@ static bool wait_to_try(Session *session, const Submission *submission, const Mo
                         const json_t *cause, int failures, int retries)
 {
     int64_t wait = wait_ms(cause, failures);
+    Progress *progress = &session->service->progress;
+    g_auto(Interrupt) interrupt = interrupt_catch(progress); /* before it says that it waits */
     if (!session->quiet)
         complain("attempt %d of %s:%s failed (%s), and may simply be tried again: retry %d of %d "
                  "in %.1f s",
                  submission->attempt, model->name, model->version,
                  json_string_value(json_object_get(cause, "reason")), failures, retries,
                  (double)wait / 1000);
-    Progress *progress = &session->service->progress;
-    g_auto(Interrupt) interrupt = interrupt_catch(progress);
     int64_t until = clock_monotonic_ms() + wait;
     while (!progress_stopped(progress) && clock_monotonic_ms() < until)
         g_usleep(WAIT_INTERVAL_MS * 1000);
