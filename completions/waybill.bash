@@ -23,7 +23,7 @@ _waybill_options() {
     runtime) echo "--image --engine --json" ;;
     gc) echo "--dry-run --json" ;;
     verify) echo "--drop-damaged --json" ;;
-    retry) echo "--config --child --retries --timeout --json" ;;
+    retry) echo "--config --child --from --retries --timeout --json" ;;
     show | diff | explain | backup | restore | doctor) echo "--json" ;;
     esac
 }
@@ -70,7 +70,7 @@ _waybill_look() {
         --data | --project | --config-file | --set | --lang | --color) ((i++)) ;;
         --name | --version | --runtime | --config | --child | --platform | --description | \
             --type | --status | --image | --engine | --after | --attempt | --timeout | \
-            --if-exists | --retries | --output | --format) ((i++)) ;;
+            --from | --if-exists | --retries | --output | --format) ((i++)) ;;
         -* | : | =) ;;
         *)
             if [[ -z $command ]]; then
@@ -90,6 +90,7 @@ _waybill_value() {
     --data | --child) _waybill_files -d "$2" ;;
     --config | --config-file | --output) _waybill_files -f "$2" ;;
     --format) _waybill_words "github gitlab sarif junit markdown plain" "$2" ;;
+    --from) _waybill_words "check copy environment build size source" "$2" ;;
     --if-exists) _waybill_words "same fail retry" "$2" ;;
     --lang) _waybill_words "en zh" "$2" ;;
     --color) _waybill_words "auto always never" "$2" ;;

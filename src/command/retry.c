@@ -4,13 +4,14 @@
 #include "command/tries.h"
 
 typedef struct {
-    char *config, *child;
+    char *config, *child, *from;
 } Changes;
 
 static void changes_clear(Changes *changes)
 {
     g_free(changes->config);
     g_free(changes->child);
+    g_free(changes->from);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Changes, changes_clear)
 
@@ -36,6 +37,8 @@ static ImportRequest *request_changed(Session *session, const Model *model, cons
         g_free(request->child);
         request->child = g_steal_pointer(&changes->child);
     }
+    g_free(request->from);
+    request->from = g_steal_pointer(&changes->from);
     g_free(request->version);
     request->version = g_strdup(model->version);
     g_free(request->actor);
@@ -61,6 +64,8 @@ static int retry_changed(Session *session, const Model *model, const char *sourc
     g_autoptr(GError) error = NULL;
     g_auto(Submission) submission = SUBMISSION_NONE;
     int status;
+    if (changes->from && !import_can_begin(session->service, model, changes->from, &error))
+        return complain_of(error);
     g_autoptr(ImportRequest) request = request_changed(session, model, source, changes, &status);
     if (!request)
         return status;
@@ -91,6 +96,8 @@ int command_retry(Session *session, int argc, char **argv)
                                      "Use this config.json from now on", "FILE"},
                                     {"child", 0, 0, G_OPTION_ARG_FILENAME, &changes.child,
                                      "Model directory beneath SOURCE", "DIR"},
+                                    {"from", 0, 0, G_OPTION_ARG_FILENAME, &changes.from,
+                                     "Begin at check, copy, environment or build", "STAGE"},
                                     TRIES_OPTIONS(tries),
                                     {"json", 0, 0, G_OPTION_ARG_NONE, &json,
                                      "One event object a line", NULL},
@@ -102,7 +109,7 @@ int command_retry(Session *session, int argc, char **argv)
     if (!model)
         return status;
     const char *source = argc > 2 ? argv[2] : NULL;
-    bool changed = source || changes.config || changes.child;
+    bool changed = source || changes.config || changes.child || changes.from;
     /* Of an imported model there is nothing to retry, whatever is changed: a new version is an
      * import. */
     if (changed && strcmp(model->outcome, "imported") != 0)

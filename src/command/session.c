@@ -231,8 +231,10 @@ const Command COMMANDS[] = {
     {"import", "SOURCE", "Import a model and follow its events to the end",
      "SOURCE is a directory that holds model/, or with --type Image an OCI layout,\n"
      "oci:DIR:TAG.\n"
-     "Exit status: 0 imported, 1 failed (the events say why), 2 wrong usage,\n"
-     "3 the data directory cannot be used.\n" FORMAT_DETAILS,
+     "--if-exists, of a version that is there: same takes equal content for a success and refuses\n"
+     "other content, fail refuses, retry imports other content as the next attempt.\n"
+     "Exit status: 0 imported, 1 failed (the events say why) or out of time, 2 wrong usage\n"
+     "or a version that is taken, 3 the data directory cannot be used.\n" FORMAT_DETAILS,
      command_import},
     {"init", "DIR", "Recognise a model and write its config.json",
      "An existing config is replaced with --force only. Where Hugging Face's config.json stands,\n"
@@ -262,7 +264,10 @@ const Command COMMANDS[] = {
     {"explain", "[REASON]", "What an event means and what to do; without REASON all of them", NULL,
      command_explain},
     {"retry", "MODEL [SOURCE]", "Import again: go on where it stopped, or begin the next attempt",
-     NULL, command_retry},
+     "--from: of a custom image check, size or source. A stage that the newest attempt did not "
+     "get\n"
+     "past cannot be left out.",
+     command_retry},
     {"cancel", "MODEL", "Stop an import", NULL, command_cancel},
     {"delete", "MODEL", "Delete a model; its blobs go with waybill gc", NULL, command_delete},
     {"runtime", "add NAME --image REF | list | remove NAME",

@@ -52,6 +52,10 @@ bool import_submit(Service *service, ImportRequest *request, IfExists if_exists,
 bool import_retry(Service *service, const Model *model, const char *actor, Submission *submission,
                   GError **error);
 
+/* Whether the model's next attempt can begin at that stage, which needs what the newest one did in
+ * the stages before. False: IMPORT_ERROR_USAGE lists where it can begin. */
+bool import_can_begin(Service *service, const Model *model, const char *stage, GError **error);
+
 /* Works on an import job, and on the builds that it waits for, until its attempt has ended or
  * service->progress.stop was set (then the job is back in the queue). The attempt's outcome is in
  * the store. False: the store could not be used. */

@@ -79,6 +79,22 @@ bool error_is_full_disk(const GError *error);
 bool import_changed_files(Import *import, int attempt, int64_t *count, char **first,
                           GError **error);
 
+/* The newest attempt before this one whose check was closed: what a retry goes on from. */
+typedef struct {
+    int attempt;    /* 0: there is none */
+    bool same;      /* it saw the same package, config and runtime */
+    bool same_base; /* and the runtime's base image is the same still */
+} Former;
+bool former_find(Import *import, const char *listing, Former *former, GError **error);
+/* Takes over, within the caller's transaction and under the layout's lock, what it did in the
+ * stages between `check` and the one that the request wants to begin at. */
+bool former_inherit(Import *import, const Former *former, GError **error);
+/* What a stage's result notes for that. A new reference. */
+json_t *former_note(Import *import, GError **error);
+/* The digest of the file's own layer (of that size), when an earlier attempt packed this very file,
+ * by its identity. NULL with *error unset: none did. */
+char *former_layer(Import *import, const PackageFile *file, int64_t size, GError **error);
+
 /* The base image of a runtime, out of our own layout. NULL with *event set: event 2, base_unusable;
  * or *error. */
 Image *base_image(Service *service, const char *runtime, char **reference, Event **event,

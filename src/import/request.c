@@ -32,6 +32,7 @@ static const struct {
     {"config_text", offsetof(ImportRequest, config_text)},
     {"config_file", offsetof(ImportRequest, config_file)},
     {"actor", offsetof(ImportRequest, actor)},
+    {"from", offsetof(ImportRequest, from)},
 };
 
 static char **field_of(const ImportRequest *request, size_t i)

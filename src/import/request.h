@@ -21,6 +21,8 @@ typedef struct {
     char *config_text; /* the text given with --config; NULL: the package's config.json counts */
     char *config_file; /* its name */
     char *actor;
+    char *from; /* a stage: what earlier attempts did in it and the later ones does not count; of
+                   this attempt only, a further retry forgets it */
     bool dereference; /* links that leave the package are followed: asked for on this machine's own
                          command line only */
 } ImportRequest;

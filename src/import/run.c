@@ -50,6 +50,69 @@ static const Stage *stages_of(const Import *import)
     return image ? IMAGE_STAGES : PACKAGE_STAGES;
 }
 
+/* -- where a retry may begin -- */
+
+/* The last stages make what is an attempt's own: nobody begins at `finish`. */
+static bool is_a_beginning(const Stage *stage)
+{
+    return stage->name && strcmp(stage->name, "finish") != 0;
+}
+
+static char *stages_listed(const Stage *stages, int count)
+{
+    GString *names = g_string_new(NULL);
+    for (int i = 0; i < count && is_a_beginning(&stages[i]); i++)
+        g_string_append_printf(names, "%s%s", names->len ? ", " : "", stages[i].name);
+    return g_string_free(names, FALSE);
+}
+
+/* How many stages the attempt closed, from the first on. */
+static bool stages_closed(Service *service, const Model *model, const Stage *stages, int *count,
+                          GError **error)
+{
+    g_autoptr(GError) failure = NULL;
+    for (*count = 0; stages[*count].name; ++*count) {
+        g_autofree char *closed =
+            stage_result(service->db, model->id, model->attempt, stages[*count].name, &failure);
+        if (!closed)
+            break;
+    }
+    bool done = !failure;
+    if (failure)
+        g_propagate_error(error, g_steal_pointer(&failure));
+    return done;
+}
+
+bool import_can_begin(Service *service, const Model *model, const char *name, GError **error)
+{
+    int at = 0, closed;
+    g_autoptr(Attempt) attempt = attempt_load(service->db, model->id, model->attempt, error);
+    g_autoptr(ImportRequest) request =
+        attempt ? import_request_from_json(attempt->request, error) : NULL;
+    if (!request)
+        return false;
+    const Import import = {.request = request, .model = (Model *)model};
+    const Stage *stages = stages_of(&import);
+    if (!stages_closed(service, model, stages, &closed, error))
+        return false;
+    while (is_a_beginning(&stages[at]) && strcmp(stages[at].name, name) != 0)
+        at++;
+    g_autofree char *all = stages_listed(stages, G_MAXINT);
+    g_autofree char *possible = stages_listed(stages, closed + 1);
+    if (!is_a_beginning(&stages[at]))
+        g_set_error(error, IMPORT_ERROR, IMPORT_ERROR_USAGE,
+                    "--from %s: it is no stage to begin at; the stages are: %s", name, all);
+    else if (at > closed)
+        g_set_error(error, IMPORT_ERROR, IMPORT_ERROR_USAGE,
+                    "--from %s: attempt %d of %s:%s did not get past %s, which cannot be left out; "
+                    "it can begin at: %s",
+                    name, model->attempt, model->name, model->version, stages[closed].name,
+                    possible);
+    else
+        return true;
+    return false;
+}
+
 /* -- finish -- */
 
 static Event *event_finished(Import *import, const Attempt *attempt)

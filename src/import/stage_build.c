@@ -110,7 +110,9 @@ StageResult stage_environment(Import *import, GError **error)
     if (result != STAGE_CLOSED)
         return result;
     if (!import->config || import->config->dependencies->len == 0)
-        return import_close(import, "environment", json_object(), events_new(NULL, NULL), error);
+        return import_close(import, "environment",
+                            json_pack("{s:s}", "base", base->manifest->digest),
+                            events_new(NULL, NULL), error);
     g_autofree char *key = environment_key(base, import->config->dependencies);
     g_autoptr(Event) request =
         event_requested(import, event_env_image_build_requested(), base, reference);

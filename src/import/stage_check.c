@@ -408,35 +408,6 @@ static Event *event_size(const Import *import)
     return event;
 }
 
-/* Whether the attempt before closed this stage and saw the same package, config and runtime.
- * *before: the attempt, 0 when it closed none. */
-static bool look_is_unchanged(Import *import, const char *listing, int *before, bool *same,
-                              GError **error)
-{
-    *before = 0;
-    *same = false;
-    int previous = import->job->attempt - 1;
-    if (previous < 1)
-        return true;
-    g_autoptr(GError) failure = NULL;
-    g_autofree char *closed =
-        stage_result(import->service->db, import->model->id, previous, "check", &failure);
-    g_autoptr(Attempt) row =
-        closed ? attempt_load(import->service->db, import->model->id, previous, &failure) : NULL;
-    if (failure) {
-        g_propagate_error(error, g_steal_pointer(&failure));
-        return false;
-    }
-    if (!row || !import->package)
-        return true;
-    *before = previous;
-    const char *text =
-        import->config && import->config->document ? import->config->document->text : NULL;
-    *same = g_strcmp0(row->listing, listing) == 0 && g_strcmp0(row->config, text) == 0 &&
-            g_strcmp0(row->runtime, import->runtime) == 0;
-    return true;
-}
-
 static Event *event_changed(Import *import, int before, GError **error)
 {
     int64_t count;
@@ -450,35 +421,64 @@ static Event *event_changed(Import *import, int before, GError **error)
     return first ? event_with_text(event, "path", first) : event;
 }
 
-/* The findings that do not end the import (notes) stand before the closing event. */
-static bool check_close(Import *import, const Findings *notes, GError **error)
+/* Stage `check` is what the request begins at, or there is nothing to go on from. */
+static bool begins_here(const Import *import, const Former *former)
+{
+    return !former->same || g_strcmp0(import->request->from, "check") == 0;
+}
+
+/* What the stage records, in one transaction. The findings that do not end the import (notes) stand
+ * before the closing event. Takes the result over. */
+static bool check_record(Import *import, const Former *former, const char *listing,
+                         const Findings *notes, GPtrArray *events, json_t *result, GError **error)
 {
     Db *db = import->service->db;
-    g_autofree char *listing = import->package ? package_listing_digest(import->package) : NULL;
-    int before;
-    bool same;
-    if (!look_is_unchanged(import, listing, &before, &same, error))
-        return false;
-    g_autoptr(Event) changed = before && !same ? event_changed(import, before, error) : NULL;
-    g_autoptr(Event) size =
-        import->package && !import_is_image(import) && !same ? event_size(import) : NULL;
-    if (before && !same && !changed)
-        return false;
     const char *id = import->model->id;
     int attempt = import->job->attempt;
-    g_autoptr(DbTransaction) transaction = service_transaction(import->service, error);
+    g_autofree char *text = json_dumps(result, JSON_COMPACT);
+    json_decref(result);
+    for (guint i = 0; i < notes->events->len; i++)
+        g_ptr_array_insert(events, former->attempt && !former->same ? (int)i + 1 : (int)i,
+                           notes->events->pdata[i]);
+    /* gc must not remove a layer between the look at its blob and the row that keeps it. */
+    autofd lock = layout_lock(import->service->images, false, error);
+    g_autoptr(DbTransaction) transaction =
+        lock >= 0 ? service_transaction(import->service, error) : NULL;
     if (!transaction || !look_record(import, listing, error))
         return false;
-    if (changed && !timeline_append(db, id, attempt, "check", changed, NULL, error))
-        return false;
-    for (guint i = 0; i < notes->events->len; i++)
-        if (!timeline_append(db, id, attempt, "check", notes->events->pdata[i], NULL, error))
+    for (guint i = 0; i < events->len; i++)
+        if (!timeline_append(db, id, attempt, "check", events->pdata[i], NULL, error))
             return false;
-    if (size && !timeline_append(db, id, attempt, "size", size, NULL, error))
+    if (!begins_here(import, former) && !former_inherit(import, former, error))
         return false;
-    if (same && !attempt_inherit(db, id, before, attempt, "copy", error))
+    return stage_close(db, id, attempt, "check", text, error) && db_commit(db, error);
+}
+
+static bool check_close(Import *import, const Findings *notes, GError **error)
+{
+    g_autoptr(GError) failure = NULL;
+    g_autofree char *listing = import->package ? package_listing_digest(import->package) : NULL;
+    Former former;
+    if (!former_find(import, listing, &former, error))
         return false;
-    return stage_close(db, id, attempt, "check", "{}", error) && db_commit(db, error);
+    bool is_other = former.attempt && !former.same;
+    g_autoptr(Event) changed = is_other ? event_changed(import, former.attempt, error) : NULL;
+    if (is_other && !changed)
+        return false;
+    bool sized = import->package && !import_is_image(import) && begins_here(import, &former);
+    g_autoptr(Event) size = sized ? event_size(import) : NULL;
+    g_autoptr(GPtrArray) events = g_ptr_array_new(); /* borrowed */
+    if (changed)
+        g_ptr_array_add(events, changed);
+    if (size)
+        g_ptr_array_add(events, size);
+    json_t *result = former_note(import, &failure);
+    if (failure) {
+        json_decref(result);
+        g_propagate_error(error, g_steal_pointer(&failure));
+        return false;
+    }
+    return check_record(import, &former, listing, notes, events, result, error);
 }
 
 StageResult stage_check(Import *import, GError **error)

@@ -71,6 +71,20 @@ static LayerRow *row_new(const LayerPlan *plan, int position, const char *digest
     return row;
 }
 
+/* A large file's own layer: as the store knows the file, or as an earlier attempt packed it. */
+static char *known_single(Copy *copy, const LayerPlan *plan, GError **error)
+{
+    GError *failure = NULL;
+    const PackageFile *file = plan_file(plan, 0);
+    char *digest =
+        file_digest_known(copy->import->service->db, copy->machine, file, file->path, &failure);
+    if (!digest && !failure)
+        digest = former_layer(copy->import, file, layer_plan_size(plan), &failure);
+    if (failure)
+        g_propagate_error(error, failure);
+    return digest;
+}
+
 /* *known: the layer that this plan gave before, NULL when it is not known. */
 static bool plan_known(Copy *copy, const LayerPlan *plan, int position, LayerRow **known,
                        GError **error)
@@ -78,9 +92,7 @@ static bool plan_known(Copy *copy, const LayerPlan *plan, int position, LayerRow
     g_autoptr(GError) failure = NULL;
     *known = NULL;
     if (layer_plan_is_single(plan)) {
-        g_autofree char *digest =
-            file_digest_known(copy->import->service->db, copy->machine, plan_file(plan, 0),
-                              plan_file(plan, 0)->path, &failure);
+        g_autofree char *digest = known_single(copy, plan, &failure);
         if (digest)
             *known = row_new(plan, position, digest, NULL);
     } else {

@@ -218,6 +218,42 @@ static bool source_record(const Source *source, GError **error)
            db_commit(import->service->db, error);
 }
 
+/* What the stage says: the size; of an image that the attempt before saw, too, nothing; of another
+ * one that it is another. NULL: *error. */
+static GPtrArray *size_events(const Source *source, GError **error)
+{
+    Import *import = source->import;
+    g_autoptr(GError) failure = NULL;
+    int before = import->job->attempt - 1;
+    const char *digest = source->image->manifest->digest, *from = import->request->from;
+    g_autofree char *closed =
+        stage_result(import->service->db, import->model->id, before, "size", &failure);
+    g_autoptr(Attempt) row =
+        closed ? attempt_load(import->service->db, import->model->id, before, &failure) : NULL;
+    if (failure) {
+        g_propagate_error(error, g_steal_pointer(&failure));
+        return NULL;
+    }
+    bool same = row && g_strcmp0(row->listing, digest) == 0;
+    if (same && g_strcmp0(from, "check") != 0 && g_strcmp0(from, "size") != 0)
+        return events_new(NULL, NULL);
+    GPtrArray *events = g_ptr_array_new_with_free_func((GDestroyNotify)event_free);
+    if (row && !same) {
+        g_autofree char *attempt = g_strdup_printf("%d", before);
+        Event *changed = event_with(event_source_changed("1", attempt, "source"), "{s:I, s:s}",
+                                    "files", (json_int_t)1, "digest", digest);
+        changed->stage = "source";
+        g_ptr_array_add(events, event_with_text(changed, "path", source_text(import)));
+    }
+    Event *event =
+        event_with(event_source_image_size_calculated(), "{s:I, s:i, s:s, s:s}", "size",
+                   (json_int_t)source->image->size, "layers", (int)source->image->layers->len,
+                   "platform", source->image->platform, "digest", digest);
+    event->stage = "source";
+    g_ptr_array_add(events, event_with_text(event, "image", source_text(import)));
+    return events;
+}
+
 StageResult stage_source_size(Import *import, GError **error)
 {
     g_auto(Source) source = {.import = import};
@@ -229,16 +265,13 @@ StageResult stage_source_size(Import *import, GError **error)
         over->stage = "source";
         return import_fail(import, "source", events_new(over, NULL), error);
     }
-    if (!source_record(&source, error))
+    GPtrArray *events = size_events(&source, error);
+    if (!events)
         return STAGE_ERROR;
-    Event *event =
-        event_with(event_source_image_size_calculated(), "{s:I, s:i, s:s, s:s}", "size",
-                   (json_int_t)source.image->size, "layers", (int)source.image->layers->len,
-                   "platform", source.image->platform, "digest", source.image->manifest->digest);
-    event->stage = "source";
-    return import_close(import, "size", json_object(),
-                        events_new(event_with_text(event, "image", source_text(import)), NULL),
-                        error);
+    if (source_record(&source, error))
+        return import_close(import, "size", json_object(), events, error);
+    g_ptr_array_unref(events);
+    return STAGE_ERROR;
 }
 
 static StageResult source_copy_failed(Source *source, const GError *failure, GError **error)

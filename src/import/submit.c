@@ -247,6 +247,7 @@ static bool retry_failed(Service *service, const Model *model, const char *actor
         attempt ? import_request_from_json(attempt->request, error) : NULL;
     if (!request)
         return false;
+    g_clear_pointer(&request->from, g_free);
     g_free(request->actor);
     request->actor = g_strdup(actor);
     return submit_attempt(service, model->id, model->attempt + 1, request, submission, error);

@@ -184,25 +184,25 @@ LayerRow *layer_of_recipe(Db *db, const char *recipe, GError **error)
     return rows && db_next(rows, error) ? layer_of_row(rows) : NULL;
 }
 
-static bool copy_inherit(Db *db, const char *model_id, int64_t from, int64_t to, GError **error)
+bool attempt_inherit_layers(Db *db, const char *model_id, int from, int to, GError **error)
 {
     return db_exec(db, error,
                    "INSERT INTO layers SELECT model_id, $3, origin, position, digest, size, "
                    "media_type, diff_id, files, file, recipe "
                    "FROM layers WHERE model_id = $1 AND attempt = $2 AND origin = 'model'",
-                   "sii", model_id, from, to) &&
+                   "sii", model_id, (int64_t)from, (int64_t)to) &&
            db_exec(db, error,
                    "UPDATE files SET digest = (SELECT digest FROM files f WHERE f.model_id = $1 "
                    "AND f.attempt = $2 AND f.path = files.path) "
                    "WHERE model_id = $1 AND attempt = $3",
-                   "sii", model_id, from, to);
+                   "sii", model_id, (int64_t)from, (int64_t)to);
 }
 
 bool attempt_inherit(Db *db, const char *model_id, int from, int to, const char *stage,
                      GError **error)
 {
     int64_t old = from, new = to;
-    if (strcmp(stage, "copy") == 0 && !copy_inherit(db, model_id, old, new, error))
+    if (strcmp(stage, "copy") == 0 && !attempt_inherit_layers(db, model_id, from, to, error))
         return false;
     return db_exec(db, error,
                    "INSERT INTO stages SELECT model_id, $3, stage, result, closed_at FROM stages "

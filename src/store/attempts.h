@@ -50,6 +50,8 @@ GPtrArray *layers_of(Db *db, const char *model_id, int attempt, GError **error);
 /* A layer that was packed by the same recipe before. NULL with *error unset: none. */
 LayerRow *layer_of_recipe(Db *db, const char *recipe, GError **error);
 
+/* Attempt `to` takes over the rows of the model's layers of attempt `from`. */
+bool attempt_inherit_layers(Db *db, const char *model_id, int from, int to, GError **error);
 /* Attempt `to` takes over what attempt `from` did in a stage, where it closed it: the stage's row
  * and, of `copy`, the model's layers and its files' digests. */
 bool attempt_inherit(Db *db, const char *model_id, int from, int to, const char *stage,

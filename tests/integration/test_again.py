@@ -10,6 +10,7 @@ import pytest
 
 from conftest import Waybill, finish, make_scratch
 from oci_layout import host_platform, make_base
+from tracing import bytes_read
 from wholeness import assert_store, assert_timeline, event_names, index_of
 
 MIB = 1 << 20
@@ -458,3 +459,174 @@ def test_ctrl_c_ends_the_comparison(ready, package):
     process.send_signal(signal.SIGINT)
     status, _, stderr = finish(process)
     assert status == 130 and "m:1.0.0 stays as it was" in stderr, stderr
+
+
+# -- no stage is repeated whose inputs are the same --
+
+LARGE = 64 * MIB
+SOUND_CONFIG = '{"model_algorithm": "test", "model_type": "Custom"}'
+NO_SANDBOX = ["EnvImageBuildRequested", "BuildStartFailed", "ImportFailed"]
+
+
+def traced_retry(waybill, source, tmp_path, *arguments):
+    """Exit status, and how much of each file of the package was read."""
+    done, read = bytes_read(waybill, source, tmp_path / "trace", "retry", "m", *arguments)
+    assert "model/config.json" in read, "the trace shows nothing of the package"
+    return done.returncode, read
+
+
+@pytest.fixture
+def stuck(ready, package):
+    """A model that failed in `environment`, after 64 MiB were packed that had been written the moment
+    before: (Waybill, its package)."""
+    source = package({"model/weights.bin": os.urandom(LARGE)}, config={
+        "dependencies": [{"installer": "pip", "packages": [{"package_name": "numpy"}]}]})
+    failed = ready.run("import", source, "--name", "m", "--json")
+    assert event_names(failed.events) == [*SOUND[:3], *NO_SANDBOX], str(failed)
+    return ready, source
+
+
+def test_config_mended_before_anything_was_packed(ready, package, tmp_path):
+    source = package({"model/weights.bin": os.urandom(LARGE)}, config={"model_type": "Nonsense"})
+    failed, read = bytes_read(ready, source, tmp_path / "trace", "import", source, "--name", "m")
+    assert failed.returncode == 1 and "model/weights.bin" not in read, "read in vain"
+    (source / "model/config.json").write_text(SOUND_CONFIG)
+    status, read = traced_retry(ready, source, tmp_path)
+    assert status == 0 and read["model/weights.bin"] == LARGE
+    assert attempt(ready, 2) == SOUND
+
+
+def test_retry_of_what_is_unchanged_reads_and_packs_nothing(stuck, tmp_path):
+    waybill, source = stuck
+    before = state(waybill)[1]
+    status, read = traced_retry(waybill, source, tmp_path)
+    assert status == 1 and "model/weights.bin" not in read
+    assert attempt(waybill, 2) == ["ImportStarted", *NO_SANDBOX]
+    assert state(waybill)[1] == before
+
+
+def test_retry_with_a_mended_config_reads_nothing_of_what_stayed(stuck, tmp_path):
+    """However young the file is."""
+    waybill, source = stuck
+    before = {blob: blob.stat().st_mtime_ns for blob in waybill.data.glob("images/blobs/*/*")}
+    (source / "model/config.json").write_text(SOUND_CONFIG)
+    status, read = traced_retry(waybill, source, tmp_path)
+    assert status == 0 and "model/weights.bin" not in read
+    assert attempt(waybill, 2) == ["ImportStarted", "SourceChanged", *SOUND[1:]]
+    [copied] = [event for event in timeline(waybill) if event["reason"] == "ModelFilesImported"
+                and event["attempt"] == 2]
+    assert copied["evidence"]["reused_bytes"] == LARGE
+    assert all(blob.stat().st_mtime_ns == time for blob, time in before.items())
+    new = [blob for blob in waybill.data.glob("images/blobs/*/*") if blob not in before]
+    assert sum(blob.stat().st_size for blob in new) < MIB
+    assert_store(waybill)
+
+
+def test_retry_goes_on_from_the_last_attempt_that_got_that_far(stuck, tmp_path):
+    """An attempt in between that broke the config."""
+    waybill, source = stuck
+    (source / "model/config.json").rename(tmp_path / "moved")
+    assert waybill.run("retry", "m").returncode == 1
+    assert attempt(waybill, 2) == ["ImportStarted", "ConfigValueInvalid", "ImportFailed"]
+    (source / "model/config.json").write_text(SOUND_CONFIG)
+    status, read = traced_retry(waybill, source, tmp_path)
+    assert status == 0 and "model/weights.bin" not in read
+    assert attempt(waybill, 3) == ["ImportStarted", "SourceChanged", *SOUND[1:]]
+    [changed] = [event for event in timeline(waybill) if event["reason"] == "SourceChanged"]
+    assert changed["params"]["attempt"] == "1"
+
+
+def test_file_that_changed_is_read_whatever_its_size_and_mtime_say(stuck, tmp_path):
+    waybill, source = stuck
+    write_at(source / "model/weights.bin", 5, b"other")
+    (source / "model/config.json").write_text(SOUND_CONFIG)
+    status, read = traced_retry(waybill, source, tmp_path)
+    assert status == 0 and read["model/weights.bin"] == LARGE
+
+
+def test_layers_of_a_cancelled_copy_count_in_the_next_attempt(ready, package, tmp_path):
+    source = package({"model/first.bin": LARGE, "model/second.bin": 800 * MIB})
+    process = started(ready, source)
+    while not any(blob.stat().st_size > LARGE for blob in ready.data.glob("images/blobs/*/*")):
+        assert process.poll() is None
+        time.sleep(0.005)
+    ready.run("cancel", "m", check=True)
+    assert finish(process)[0] == 1
+    status, read = traced_retry(ready, source, tmp_path)
+    assert status == 0 and "model/first.bin" not in read and "model/second.bin" in read
+    assert attempt(ready, 2) == ["ImportStarted", *SOUND[2:]]
+    assert_store(ready)
+
+
+def test_layers_that_gc_took_are_packed_again(stuck):
+    """Those of the attempt before the newest are not kept."""
+    waybill, source = stuck
+    config = source / "model/config.json"
+    config.rename(source / "elsewhere")
+    assert waybill.run("retry", "m").returncode == 1
+    waybill.run("gc", check=True)
+    (source / "elsewhere").rename(config)
+    config.write_text(SOUND_CONFIG)
+    waybill.run("retry", "m", check=True)
+    assert_store(waybill)
+
+
+# -- where to begin --
+
+@pytest.mark.parametrize("stage, names", [
+    ("check", ["ModelSizeCalculated", "ModelFilesImported"]), ("copy", ["ModelFilesImported"]),
+    ("environment", []),
+])
+def test_retry_begins_at_a_stage(stuck, stage, names):
+    waybill, _ = stuck
+    assert waybill.run("retry", "m", "--from", stage).returncode == 1
+    assert attempt(waybill, 2) == ["ImportStarted", *names, *NO_SANDBOX]
+    waybill.run("retry", "m")
+    assert attempt(waybill, 3) == ["ImportStarted", *NO_SANDBOX], "it is forgotten by then"
+
+
+@pytest.mark.parametrize("stage, words", [
+    ("build", ["did not get past environment", "check, copy, environment\n"]),
+    ("finish", ["check, copy, environment, build\n"]),
+    ("sources", ["--from sources", "check, copy, environment, build\n"]),
+])
+def test_stage_that_cannot_be_begun_at_is_refused(stuck, stage, words):
+    waybill, _ = stuck
+    before = state(waybill)
+    refused = waybill.run("retry", "m", "--from", stage, "--json")
+    assert (refused.returncode, refused.stdout) == (2, ""), str(refused)
+    assert all(word in refused.stderr for word in words), str(refused)
+    assert state(waybill) == before
+
+
+def test_stage_to_begin_at_leaves_out_nothing_that_changed(stuck):
+    waybill, source = stuck
+    (source / "model/more.txt").write_text("more")
+    waybill.run("retry", "m", "--from", "environment")
+    assert attempt(waybill, 2) == ["ImportStarted", "SourceChanged", *SOUND[1:3], *NO_SANDBOX]
+
+
+def test_interrupted_attempt_ends_when_another_beginning_is_asked_for(ready, package):
+    process = started(ready, package(SLOW))
+    process.kill()
+    finish(process)
+    ready.run("retry", "m", "--from", "copy", check=True)
+    assert attempt(ready, 1)[-2:] == ["ImportCancelled", "ImportFailed"]
+    assert attempt(ready, 2) == ["ImportStarted", *SOUND[2:]]
+
+
+def test_retry_of_a_custom_image_says_its_size_once(ready, tmp_path):
+    make_base(tmp_path / "image")
+    [layer] = [blob for blob in (tmp_path / "image/blobs/sha256").iterdir()
+               if b"etc/passwd" in blob.read_bytes()]
+    layer.rename(tmp_path / "layer")
+    failed = ready.run("import", f"oci:{tmp_path}/image:latest", "--type", "Image", "--name", "m")
+    assert failed.returncode == 1
+    assert attempt(ready, 1) == ["ImportStarted", "SourceImageSizeCalculated", "SourceImageNotFound",
+                                 "ImportFailed"]
+    assert ready.run("retry", "m", "--from", "copy").stderr.endswith("check, size, source\n")
+    assert ready.run("retry", "m", "--from", "size").returncode == 1
+    assert attempt(ready, 2) == attempt(ready, 1)
+    (tmp_path / "layer").rename(layer)
+    ready.run("retry", "m", check=True)
+    assert attempt(ready, 3) == ["ImportStarted", "SourceImageShared", "ModelImported"]

@@ -40,6 +40,8 @@ def test_bash_completes_commands_and_their_options(waybill):
     assert complete(waybill, "runtime", "") == {"add", "list", "remove"}
     assert complete(waybill, "events", "m", "--type", "") == {"normal", "abnormal", "hint",
                                                               "problems"}
+    assert complete(waybill, "retry", "m", "--from", "c") == {"check", "copy"}
+    assert complete(waybill, "import", "m", "--if-exists", "") == {"same", "fail", "retry"}
     assert complete(waybill, "check", "p", "--format", "g") == {"github", "gitlab"}
     assert "ImageBuilt" in complete(waybill, "explain", "Image")
 

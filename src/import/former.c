@@ -1,0 +1,142 @@
+/* What the attempts before saw and did: a retry goes on where the last of them failed, as long as
+ * package, config and runtime are what its closed stages saw (specification, "The order of
+ * things").
+ */
+#include <string.h>
+
+#include "image/layer.h"
+#include "import/pipeline.h"
+#include "store/runtimes.h"
+
+/* What a later attempt may take over, in their order. `build` is not: it makes nothing that is not
+ * there already, and its answer is this attempt's own. */
+static const char *const INHERITED[] = {"copy", "environment"};
+
+/* The digest of the runtime's base image; NULL with *error unset: there is none. */
+static char *base_digest(Import *import, GError **error)
+{
+    g_autoptr(Runtime) runtime =
+        import->runtime ? runtime_find(import->service->db, import->runtime, error) : NULL;
+    return runtime ? g_strdup(runtime->digest) : NULL;
+}
+
+json_t *former_note(Import *import, GError **error)
+{
+    g_autofree char *base = base_digest(import, error);
+    return json_pack("{s:s*}", "base", base);
+}
+
+/* The base that a stage's result tells. */
+static bool is_of_base(const char *result, const char *base)
+{
+    json_auto_t *note = json_loads(result, 0, NULL);
+    return base && g_strcmp0(json_string_value(json_object_get(note, "base")), base) == 0;
+}
+
+static bool former_compare(Import *import, const char *listing, Former *former, GError **error)
+{
+    g_autoptr(GError) failure = NULL;
+    g_autoptr(Attempt) row =
+        attempt_load(import->service->db, import->model->id, former->attempt, error);
+    g_autofree char *result =
+        row ? stage_result(import->service->db, import->model->id, former->attempt, "check", error)
+            : NULL;
+    g_autofree char *base = result ? base_digest(import, &failure) : NULL;
+    if (!result)
+        return false;
+    if (failure) {
+        g_propagate_error(error, g_steal_pointer(&failure));
+        return false;
+    }
+    const char *text =
+        import->config && import->config->document ? import->config->document->text : NULL;
+    former->same = g_strcmp0(row->listing, listing) == 0 && g_strcmp0(row->config, text) == 0 &&
+                   g_strcmp0(row->runtime, import->runtime) == 0;
+    former->same_base = is_of_base(result, base);
+    return true;
+}
+
+bool former_find(Import *import, const char *listing, Former *former, GError **error)
+{
+    int64_t attempt;
+    *former = (Former){0};
+    if (!import->package)
+        return true;
+    if (!db_query_int(import->service->db, &attempt, 0, error,
+                      "SELECT max(attempt) FROM stages WHERE model_id = $1 AND attempt < $2 AND "
+                      "stage = 'check'",
+                      "si", import->model->id, (int64_t)import->job->attempt))
+        return false;
+    former->attempt = (int)attempt;
+    return !attempt || former_compare(import, listing, former, error);
+}
+
+/* Whether every layer that the stage `copy` made is still there: gc keeps those of the newest
+ * attempts only. */
+static bool layers_are_kept(Import *import, int attempt, bool *kept, GError **error)
+{
+    g_autoptr(GPtrArray) rows = layers_of(import->service->db, import->model->id, attempt, error);
+    *kept = rows != NULL;
+    for (guint i = 0; *kept && i < rows->len; i++) {
+        const LayerRow *row = rows->pdata[i];
+        *kept = strcmp(row->origin, "model") != 0 ||
+                layout_has_blob(import->service->images, row->digest, row->size);
+    }
+    return rows != NULL;
+}
+
+/* *inherited: the former attempt closed the stage, and what it did still holds. */
+static bool inherit_stage(Import *import, const Former *former, const char *stage, bool *inherited,
+                          GError **error)
+{
+    Db *db = import->service->db;
+    const char *id = import->model->id;
+    g_autoptr(GError) failure = NULL;
+    g_autofree char *result = stage_result(db, id, former->attempt, stage, &failure);
+    g_autofree char *base = result ? base_digest(import, &failure) : NULL;
+    bool holds = result != NULL;
+    if (holds && !failure && strcmp(stage, "copy") == 0)
+        layers_are_kept(import, former->attempt, &holds, &failure);
+    else if (holds)
+        holds = is_of_base(result, base);
+    *inherited = holds;
+    if (failure) {
+        g_propagate_error(error, g_steal_pointer(&failure));
+        return false;
+    }
+    return !holds || attempt_inherit(db, id, former->attempt, import->job->attempt, stage, error);
+}
+
+bool former_inherit(Import *import, const Former *former, GError **error)
+{
+    const char *from = import->request->from;
+    bool inherited = true;
+    for (size_t i = 0; inherited && i < G_N_ELEMENTS(INHERITED); i++) {
+        if (g_strcmp0(from, INHERITED[i]) == 0)
+            return true;
+        if (!inherit_stage(import, former, INHERITED[i], &inherited, error))
+            return false;
+        /* Of a copy that was not finished its layers count, where it would share the files out in
+         * the same way: as many layers are left beside the base's. */
+        if (!inherited && i == 0 && former->same_base &&
+            !attempt_inherit_layers(import->service->db, import->model->id, former->attempt,
+                                    import->job->attempt, error))
+            return false;
+    }
+    return true;
+}
+
+char *former_layer(Import *import, const PackageFile *file, int64_t size, GError **error)
+{
+    const FileIdentity *identity = &file->identity;
+    g_autoptr(DbRows) rows = db_query(
+        import->service->db, error,
+        "SELECT l.digest FROM layers l JOIN files f ON f.model_id = l.model_id AND "
+        "f.attempt = l.attempt AND f.path = l.file WHERE l.model_id = $1 AND l.attempt < $2 AND "
+        "l.origin = 'model' AND l.file = $3 AND l.size = $4 AND f.size = $5 AND f.device = $6 AND "
+        "f.inode = $7 AND f.mtime_ns = $8 AND f.ctime_ns = $9 ORDER BY l.attempt DESC LIMIT 1",
+        "sisiiiiii", import->model->id, (int64_t)import->job->attempt, file->path, size,
+        identity->size, (int64_t)identity->device, (int64_t)identity->inode, identity->mtime_ns,
+        identity->ctime_ns);
+    return rows && db_next(rows, error) ? g_strdup(db_text(rows, 0)) : NULL;
+}
