@@ -280,6 +280,9 @@ static bool look_at_all(Look *look, GError **error)
     }
     for (guint i = 0; i < look->findings->events->len; i++) {
         Event *event = look->findings->events->pdata[i];
+        /* For the commands of its advice: paths are relative to it. */
+        if (!is_reference && !json_object_get(event->evidence, "source"))
+            event_with_text(event, "source", look->request->source);
         if (!event->stage && event_row(event)->number != 29)
             event->stage = event_row(event)->stage;
     }

@@ -323,12 +323,9 @@ static Event *finding_child_missing(const Folder *folder, const char *child, con
 
 /* -- .waybillignore -- */
 
-/* An error that no system call has: *text says what it is. */
 static Event *finding_ignore(const char *path, const char *text)
 {
-    return event_with_text(event_with(finding_of(".", path, "unreadable"), "{s:i}", "errno",
-                                      EINVAL),
-                           "error", text);
+    return event_with_text(finding_of(".", path, "ignore_file"), "error", text);
 }
 
 /* The rules in `directory` of the source, where it has any. What is wrong with them is a finding:

@@ -77,7 +77,7 @@ def test_one_folder_without_a_child_has_one_ignore_file(ready, package):
 def test_a_bad_ignore_file_is_named(ready, package, path, content, fault):
     where = package(files={path: content})
     [found] = findings(ready, where)
-    assert (found["reason"], found["kind"]) == ("ModelFilesCopyFailed", "unreadable")
+    assert (found["reason"], found["kind"]) == ("ModelFilesCopyFailed", "ignore_file")
     assert (found["evidence"]["path"], found["evidence"]["error"]) == (path, fault)
     result = ready.run("import", where, "--name", "m", "--json")
     assert result.returncode == 1 and "ModelFilesCopyFailed" in result.reasons

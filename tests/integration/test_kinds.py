@@ -131,14 +131,16 @@ def test_a_finding_of_check_answers_without_a_model(waybill, package):
 
 @pytest.mark.parametrize("files, config, step", [
     ({"model/out/best.pt": "x"}, {"model_type": "PyTorch"},
-     "model/out/best.pt lies in a folder: move it up into the model folder."),
+     "model/out/best.pt lies in a folder: move it up into the model folder, `mv "
+     "{source}/model/out/best.pt {source}/model`."),
     ({"model/net.onnx": "x"}, {"model_type": "PyTorch"},
      "This looks like ONNX: set model_type to it, if that is meant."),
 ])
 def test_a_missing_model_file_is_looked_for(waybill, package, files, config, step):
-    checked = waybill.run("check", package(files=files, config=config), "--json")
+    source = package(files=files, config=config)
+    checked = waybill.run("check", source, "--json")
     findings = json.loads(checked.stdout)["findings"]
-    assert step in [line for one in findings for line in one["advice"]], findings
+    assert step.format(source=source) in [line for one in findings for line in one["advice"]], findings
 
 
 @pytest.mark.parametrize("moved, step", [
