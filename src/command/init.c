@@ -168,6 +168,8 @@ static bool config_write(const Plan *plan, GError **error)
         return io_fail(error, errno, "%s", directory);
     json_t *config = json_pack("{s:s, s:s}", "model_algorithm", plan->algorithm, "model_type",
                                plan->found->type);
+    if (plan->found->dependencies)
+        json_object_set(config, "dependencies", plan->found->dependencies);
     char *text = json_dumps(config, JSON_INDENT(4));
     json_decref(config);
     g_autofree char *lines = g_strconcat(text, "\n", NULL);
@@ -225,6 +227,11 @@ static void tell_json(const Plan *plan)
     json_t *object = json_object(), *findings = json_array();
     for (guint i = 0; i < plan->findings->events->len; i++)
         json_array_append_new(findings, event_json(plan->findings->events->pdata[i], NULL));
+    json_object_set_new(object, "dependencies",
+                        plan->found->dependencies ? json_incref(plan->found->dependencies)
+                                                  : json_array());
+    set_text(object, "requirements", plan->found->requirements);
+    json_object_set_new(object, "unsaid", texts_json(plan->found->unsaid));
     set_text(object, "model_type", plan->found->type);
     set_text(object, "model_algorithm", plan->algorithm);
     set_text(object, "config", path);
@@ -262,12 +269,29 @@ static void tell_guess(const Plan *plan, bool zh)
                 : "note: links lead out of the package, which needs --dereference");
 }
 
+static void tell_dependencies(const Recognition *found, bool zh)
+{
+    size_t count =
+        json_array_size(json_object_get(json_array_get(found->dependencies, 0), "packages"));
+    if (count > 0)
+        printf(zh ? "注意:%s 中的 %zu 个软件包已写入 dependencies\n"
+                  : "note: %s: %zu of its packages are written as dependencies\n",
+               found->requirements, count);
+    for (guint i = 0; i < found->unsaid->len; i++) {
+        g_autofree char *line = event_text(found->unsaid->pdata[i]);
+        printf(zh ? "注意:config.json 无法表达 %s 中的这一行:%s\n"
+                  : "note: config.json has no words for this line of %s: %s\n",
+               found->requirements, line);
+    }
+}
+
 static void tell(Session *session, const Plan *plan)
 {
     bool zh = session->out.language == LANGUAGE_ZH;
     g_autofree char *path = g_build_filename(plan->source, plan->file, NULL);
     g_autofree char *next = command_next(plan), *note = lies_text(plan, zh);
     tell_guess(plan, zh);
+    tell_dependencies(plan->found, zh);
     if (note)
         printf(zh ? "注意:%s\n" : "note: %s\n", note);
     printf(zh ? "已写入 %s:model_type %s,model_algorithm %s(%s)\n"

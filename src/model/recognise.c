@@ -5,9 +5,15 @@
 #include <string.h>
 
 #include "model/config.h"
+#include "model/ignore.h"
+#include "model/requirements.h"
 
 #define HEAD_BYTES 65536 /* of a file, where its name does not say enough */
 #define DEPTH_MAX  3     /* directories beneath the source that are looked at */
+
+#define MLFLOW           "MLmodel"
+#define REQUIREMENTS     "requirements.txt"
+#define REQUIREMENTS_MAX ((size_t)1 << 20) /* bytes */
 
 typedef struct {
     const char *type;
@@ -78,6 +84,9 @@ void recognition_free(Recognition *recognition)
     g_free(recognition->directory);
     g_free(recognition->file);
     g_free(recognition->algorithm);
+    g_free(recognition->requirements);
+    json_decref(recognition->dependencies);
+    g_ptr_array_unref(recognition->unsaid);
     g_ptr_array_unref(recognition->others);
     g_ptr_array_unref(recognition->also);
     g_free(recognition);
@@ -133,6 +142,36 @@ static const Sign *sign_of(Package *package, const PackageFile *file)
     return NULL;
 }
 
+/* The whole file, as text that ends with NUL. NULL: it is not there, too large, or unreadable. */
+static char *text_of_file(Package *package, const char *path, size_t limit, size_t *size)
+{
+    const PackageFile *file = package_find(package, path);
+    Event *finding = NULL;
+    g_autoptr(GBytes) bytes = file ? package_read(package, file, limit, &finding) : NULL;
+    event_free(finding);
+    if (!bytes)
+        return NULL;
+    const char *data = g_bytes_get_data(bytes, size);
+    return g_strndup(data ? data : "", *size);
+}
+
+/* Whether the .waybillignore of the file's directory leaves it out, which counts once that is the
+ * model directory. The source's own was heeded by the listing. What is wrong with it, check says.
+ */
+static bool is_left_out(Package *package, const PackageFile *file)
+{
+    g_autofree char *directory = directory_of(file);
+    g_autofree char *path = g_strconcat(directory, "/" IGNORE_FILE, NULL);
+    size_t size;
+    g_autofree char *text =
+        *directory ? text_of_file(package, path, IGNORE_MAX_BYTES, &size) : NULL;
+    if (!text)
+        return false;
+    g_autoptr(IgnoreRules) rules = ignore_rules_new();
+    g_autofree char *fault = ignore_rules_add(rules, directory, text, size);
+    return !fault && ignore_rules_match(rules, file->path, false);
+}
+
 static int hit_compare(gconstpointer a, gconstpointer b)
 {
     const Hit *const *left = a, *const *right = b;
@@ -152,7 +191,7 @@ static GPtrArray *hits_of(Package *package, const char *type)
         const PackageFile *file = package->files->pdata[i];
         int depth = depth_of(file);
         const Sign *sign = depth <= DEPTH_MAX ? sign_of(package, file) : NULL;
-        if (!sign || (type && strcmp(sign->type, type) != 0))
+        if (!sign || (type && strcmp(sign->type, type) != 0) || is_left_out(package, file))
             continue;
         Hit *hit = g_new0(Hit, 1);
         *hit = (Hit){.sign = sign, .file = file, .directory = directory_of(file)};
@@ -168,14 +207,14 @@ static GPtrArray *hits_of(Package *package, const char *type)
 static const char *model_directory(const GPtrArray *hits, const Hit *best)
 {
     size_t above = strlen(best->directory);
-    if (strcmp(best->sign->pattern, "MLmodel") != 0)
+    if (strcmp(best->sign->pattern, MLFLOW) != 0)
         return best->directory;
     for (guint i = 0; i < hits->len; i++) {
         const Hit *hit = hits->pdata[i];
         bool beneath = strncmp(hit->directory, best->directory, above) == 0 &&
                        (above == 0 || hit->directory[above] == '/' || !hit->directory[above]);
         if (beneath && strcmp(hit->sign->type, best->sign->type) == 0 &&
-            strcmp(hit->sign->pattern, "MLmodel") != 0)
+            strcmp(hit->sign->pattern, MLFLOW) != 0)
             return hit->directory;
     }
     return best->directory;
@@ -223,6 +262,21 @@ static void look_at_config(Recognition *found, Package *package)
     json_decref(root);
 }
 
+/* What the model was trained with, as MLflow wrote it down beside its description. */
+static void look_at_requirements(Recognition *found, Package *package, const Hit *best)
+{
+    if (strcmp(best->sign->pattern, MLFLOW) != 0)
+        return;
+    g_autofree char *path = *best->directory ? g_strconcat(best->directory, "/" REQUIREMENTS, NULL)
+                                             : g_strdup(REQUIREMENTS);
+    size_t size;
+    g_autofree char *text = text_of_file(package, path, REQUIREMENTS_MAX, &size);
+    if (!text || !g_utf8_validate(text, -1, NULL))
+        return;
+    found->requirements = g_steal_pointer(&path);
+    found->dependencies = requirements_dependencies(text, found->unsaid);
+}
+
 /* A type that is given decides, whether a file of it was found or not. */
 static void take_given(Recognition *found, const Package *package, const char *type)
 {
@@ -241,6 +295,7 @@ Recognition *recognise(Package *package, const char *type)
     Recognition *found = g_new0(Recognition, 1);
     found->others = g_ptr_array_new_with_free_func(g_free);
     found->also = g_ptr_array_new_with_free_func(g_free);
+    found->unsaid = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(GPtrArray) hits = hits_of(package, type);
     if (hits->len > 0) {
         const Hit *best = hits->pdata[0];
@@ -250,6 +305,7 @@ Recognition *recognise(Package *package, const char *type)
         found->file = g_strdup(best->file->path);
         found->directory = g_strdup(model_directory(hits, best));
         look_beside(found, hits, best);
+        look_at_requirements(found, package, best);
     } else if (type) {
         take_given(found, package, type);
     }

@@ -13,6 +13,9 @@ typedef struct {
     GPtrArray *also;             /* of char *: files of other types in the same directory */
     bool huggingface;            /* the config.json there is Hugging Face's */
     char *algorithm;             /* as that config.json says; NULL: it does not */
+    char *requirements;   /* MLflow's requirements.txt, beneath the source; NULL: there is none */
+    json_t *dependencies; /* what it says, in config.json's words; NULL: nothing */
+    GPtrArray *unsaid;    /* of char *: its lines that config.json has no words for */
 } Recognition;
 
 /* package: a whole source, listed with the child ".". type: what is known of it, or NULL. */

@@ -16,6 +16,27 @@ XGBOOST = {"learner": {"attributes": {}, "gradient_booster": {"name": "gbtree"}}
            "version": [2, 0, 3]}
 
 
+REQUIREMENTS = """# of the training
+mlflow==2.9.2
+cloudpickle>=2.2.1  # as the flavour wants it
+scikit-learn[tests] <= 1.3.2
+psutil
+numpy>=1.24,<2
+pandas==2.*
+torch==2.1.0+cpu
+--extra-index-url https://example.org/simple
+wheel ; python_version < "3.12"
+"""
+DEPENDENCIES = [
+    {"package_name": "mlflow", "package_version": "2.9.2", "restraint": "EXACT"},
+    {"package_name": "cloudpickle", "package_version": "2.2.1", "restraint": "ATLEAST"},
+    {"package_name": "scikit-learn[tests]", "package_version": "1.3.2", "restraint": "ATMOST"},
+    {"package_name": "psutil"},
+    {"package_name": "torch", "package_version": "2.1.0+cpu", "restraint": "EXACT"}]
+UNSAID = ["numpy>=1.24,<2", "pandas==2.*", "--extra-index-url https://example.org/simple",
+          'wheel ; python_version < "3.12"']
+
+
 def mlmodel(flavour, **members):
     lines = ["artifact_path: model", "flavors:", "  python_function:", "    env: python_env.yaml",
              f"    loader_module: mlflow.{flavour}"]
@@ -61,15 +82,23 @@ LAYOUTS = {
     "huggingface": ({"model/config.json": HF_CONFIG, "model/model.safetensors": b"\x08" * 16,
                      "model/tokenizer.json": {"version": "1.0"}}, {}, "LLM", "waybill.json", []),
     "huggingface-snapshot": ({"blobs/0": HF_CONFIG, "blobs/1": b"\x08" * 16,
-                              "snapshots/0123abc/": None},
+                              "refs/main": "0123abc", "snapshots/0123abc/": None},
                              {"snapshots/0123abc/config.json": "../../blobs/0",
                               "snapshots/0123abc/model.safetensors": "../../blobs/1"},
                              "LLM", "waybill.json", ["--child", ".", "--dereference"]),
     "huggingface-bin": ({"model/config.json": HF_CONFIG, "model/pytorch_model.bin": b"PK"}, {},
                         "Custom", "waybill.json", []),
-    "lfs-clone": ({"model/model.onnx": LFS}, {}, "ONNX", "model/config.json", None),
+    "lfs-clone": ({"model/model.onnx": LFS, ".git/HEAD": "ref: refs/heads/main\n",
+                   ".gitattributes": "*.onnx filter=lfs diff=lfs merge=lfs -text\n"}, {}, "ONNX",
+                  "model/config.json", None),
+    "left-out": ({"model/net.pt": torch_file, "model/a.onnx": b"\x08\x08", "model/b.onnx": b"\x08",
+                  "model/.waybillignore": "*.onnx\n"}, {}, "PyTorch", "model/config.json", []),
+    "from-a-mac": ({"model/net.onnx": b"\x08", "model/._net.onnx": b"\0\5\x16\7", "__MACOSX/._model":
+                    b"\0\5\x16\7"}, {}, "ONNX", "model/config.json", None),
     "mlflow-sklearn": ({"MLmodel": mlmodel("sklearn"), "model.pkl": pickle.dumps([1]),
-                        "requirements.txt": "scikit-learn\n"}, {}, "Scikit_Learn", "config.json",
+                        "conda.yaml": "channels:\n- conda-forge\n",
+                        "python_env.yaml": "python: 3.11.2\ndependencies:\n- -r requirements.txt\n",
+                        "requirements.txt": REQUIREMENTS}, {}, "Scikit_Learn", "config.json",
                        ["--child", "."]),
     "mlflow-pytorch": ({"MLmodel": mlmodel("pytorch", data="data"), "data/model.pth": torch_file,
                         "data/pickle_module_info.txt": "mlflow.pytorch.pickle_module\n"}, {},
@@ -117,7 +146,37 @@ def test_layouts_are_recognised(name, ready, tmp_path):
         assert reasons and reasons == {event["reason"] for event in told["findings"]}
     else:
         assert result.returncode == 0 and findings == []
-        ready.run("import", source, *arguments, "--name", "m", check=True)
+        imported = ready.run("import", source, *arguments, "--name", "m", "--json")
+        # Dependencies are not installed by this version, and that is what it says.
+        said = "BuildStartFailed" if "dependencies" in config else "ModelImported"
+        assert said in imported.reasons[-2:], imported.reasons
+
+
+def test_what_mlflow_wrote_down_becomes_dependencies(ready, tmp_path):
+    source = make_layout(tmp_path / "digits", "mlflow-sklearn")
+    told = json.loads(ready.run("init", source, "--json", check=True).stdout)
+    assert told["dependencies"] == [{"installer": "pip", "packages": DEPENDENCIES}]
+    assert json.loads((source / "config.json").read_text())["dependencies"] == told["dependencies"]
+    assert (told["requirements"], told["unsaid"]) == ("requirements.txt", UNSAID)
+    shown = ready.run("init", source, "--force", check=True).stdout
+    assert "note: requirements.txt: 5 of its packages are written as dependencies\n" in shown
+    for line in UNSAID:
+        assert f"note: config.json has no words for this line of requirements.txt: {line}\n" in shown
+    shown = ready.run("init", source, "--force", "--lang", "zh", check=True).stdout
+    assert "requirements.txt 中的 5 个软件包已写入 dependencies" in shown
+
+
+@pytest.mark.parametrize("name, files", [
+    ("none", {}), ("empty", {"requirements.txt": "\n# nothing\n"}),
+    ("not text", {"requirements.txt": b"\xff\xfe"}), ("large", {"requirements.txt": 2 << 20}),
+    ("not MLflow's", {"MLmodel": None, "requirements.txt": "numpy==1\n"})])
+def test_no_dependencies_are_made_up(name, files, ready, tmp_path):
+    files = {"MLmodel": mlmodel("sklearn"), "model.pkl": pickle.dumps([1])} | files
+    source = write_package(tmp_path / "m", {path: content for path, content in files.items()
+                                            if content is not None})
+    told = json.loads(ready.run("init", source, "--json", check=True).stdout)
+    assert told["dependencies"] == [] and told["unsaid"] == []
+    assert "dependencies" not in json.loads((source / "config.json").read_text())
 
 
 def test_a_folder_given_too_high_is_said(ready, tmp_path):
