@@ -15,13 +15,19 @@ static const SettingRow TABLE[] = {
     {"image.platform", SETTING_PLATFORM, "",
      "os/architecture picked from an image index; the host's when empty"},
     {"store.busy_timeout_ms", SETTING_MS, "5000", "how long a write waits for another process's"},
+    {"support.contact", SETTING_TEXT, "",
+     "whom to ask: text or a URL, shown with what you cannot mend"},
+    {"support.contact_zh", SETTING_TEXT, "", "the same in Chinese; support.contact when empty"},
     {NULL}};
 
 #define TABLE_COUNT (G_N_ELEMENTS(TABLE) - 1)
 
+#define ADVICE "advice." /* the section whose keys are not in the table */
+
 struct Settings {
     char *values[TABLE_COUNT];
     char *origins[TABLE_COUNT];
+    GPtrArray *advice; /* of SettingEntry */
 };
 
 const SettingRow *settings_table(void)
@@ -37,7 +43,22 @@ void settings_free(Settings *settings)
         g_free(settings->values[i]);
         g_free(settings->origins[i]);
     }
+    g_ptr_array_unref(settings->advice);
     g_free(settings);
+}
+
+static void entry_free(gpointer data)
+{
+    SettingEntry *entry = data;
+    g_free(entry->key);
+    g_free(entry->value);
+    g_free(entry->origin);
+    g_free(entry);
+}
+
+static gboolean entry_has_key(gconstpointer entry, gconstpointer key)
+{
+    return strcmp(((const SettingEntry *)entry)->key, key) == 0;
 }
 
 static int setting_index(const char *key)
@@ -69,6 +90,14 @@ bool settings_is_platform(const char *text)
             strspn(parts[i], "abcdefghijklmnopqrstuvwxyz0123456789_.-") != strlen(parts[i]))
             return false;
     return count == 2 || count == 3;
+}
+
+static bool text_prints(const char *text)
+{
+    bool prints = g_utf8_validate(text, -1, NULL);
+    for (; prints && *text; text = g_utf8_next_char(text))
+        prints = !g_unichar_iscntrl(g_utf8_get_char(text));
+    return prints;
 }
 
 /* NULL, or what was expected instead. *normal: the value as it is kept. */
@@ -105,17 +134,31 @@ static const char *setting_check(SettingType type, const char *value, char **nor
         *normal = g_strdup(value);
         return NULL;
     case SETTING_TEXT:
-        if (!g_utf8_validate(value, -1, NULL))
-            return "text in UTF-8";
+        if (!text_prints(value))
+            return "text in UTF-8 without control characters";
         *normal = g_strdup(value);
         return NULL;
     }
     g_assert_not_reached();
 }
 
+static void advice_put(Settings *settings, const char *key, const char *value, const char *origin)
+{
+    guint at;
+    if (g_ptr_array_find_with_equal_func(settings->advice, key, entry_has_key, &at))
+        g_ptr_array_remove_index(settings->advice, at);
+    SettingEntry *entry = g_new(SettingEntry, 1);
+    *entry = (SettingEntry){g_strdup(key), g_strdup(value), g_strdup(origin)};
+    g_ptr_array_add(settings->advice, entry);
+}
+
 static bool setting_put(Settings *settings, const char *key, const char *value, const char *origin,
                         GError **error)
 {
+    if (g_str_has_prefix(key, ADVICE)) {
+        advice_put(settings, key + strlen(ADVICE), value, origin);
+        return true;
+    }
     int at = setting_index(key);
     if (at < 0) {
         g_set_error(error, SETTINGS_ERROR, 0, "%s: there is no setting %s", origin, key);
@@ -248,6 +291,7 @@ static bool settings_read_sets(Settings *settings, const char *const *sets, GErr
 Settings *settings_load(const char *file, const char *const *sets, GError **error)
 {
     g_autoptr(Settings) settings = g_new0(Settings, 1);
+    settings->advice = g_ptr_array_new_with_free_func(entry_free);
     for (size_t i = 0; i < TABLE_COUNT; i++)
         if (!setting_put(settings, TABLE[i].key, TABLE[i].otherwise, "default", error))
             return NULL;
@@ -273,6 +317,11 @@ int64_t settings_int(const Settings *settings, const char *key)
 int64_t settings_bytes(const Settings *settings, const char *key)
 {
     return (int64_t)(g_ascii_strtod(settings_text(settings, key), NULL) * 1073741824.0);
+}
+
+const GPtrArray *settings_advice(const Settings *settings)
+{
+    return settings->advice;
 }
 
 const char *settings_origin(const Settings *settings, const char *key)

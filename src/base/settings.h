@@ -1,9 +1,10 @@
 /* The settings: waybill.conf (INI), the environment's WAYBILL_SECTION_KEY above it, --set above
  * both.
  *
- * Every key stands in one table with its type, its default and its meaning. An unknown key or a bad
- * value is an error that names where it stands. A setting that is accepted works: none is listed
- * before it does something. */
+ * Every key stands in one table with its type, its default and its meaning; those of [advice] are
+ * the catalogue's reasons, which event/advice.c knows. An unknown key or a bad value is an error
+ * that names where it stands. A setting that is accepted works: none is listed before it does
+ * something. */
 #pragma once
 
 #include <glib.h>
@@ -48,6 +49,14 @@ const char *settings_text(const Settings *settings, const char *key);
 int64_t settings_int(const Settings *settings, const char *key);
 /* A SETTING_GIB in bytes, and as the shortest decimal ("5", "0.001"). */
 int64_t settings_bytes(const Settings *settings, const char *key);
+/* One key of a section whose keys are not in the table. */
+typedef struct {
+    char *key; /* without its section */
+    char *value;
+    char *origin; /* as settings_origin() */
+} SettingEntry;
+/* [advice]: of SettingEntry, every key once. Whoever reads it checks key and value. */
+const GPtrArray *settings_advice(const Settings *settings);
 /* Where the value comes from: "default", a file's name and line, the environment's variable or
  * "--set". */
 const char *settings_origin(const Settings *settings, const char *key);

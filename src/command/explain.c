@@ -1,7 +1,7 @@
 #include <string.h>
 
 #include "command/command.h"
-#include "event/kinds.h"
+#include "event/advice.h"
 
 static void print_lines(const Terminal *terminal, const char *heading, const char *lines,
                         bool numbered)
@@ -35,7 +35,7 @@ static void print_kinds(const Terminal *terminal, const CatalogRow *row)
         g_autofree char *heading =
             g_strdup_printf("%s: %s", name, fix_by_words(kind->fix_by, language));
         print_lines(terminal, heading, kind->summary[language], false);
-        g_auto(GStrv) steps = g_strsplit(kind->steps[language], "\n", -1);
+        g_auto(GStrv) steps = advice_steps(kind, language, NULL);
         for (int step = 0; steps[step]; step++) {
             fprintf(terminal->out, "  %d  ", step + 1);
             terminal_wrap(terminal, steps[step], 5);

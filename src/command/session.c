@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "command/command.h"
+#include "event/advice.h"
 
 void complain(const char *format, ...)
 {
@@ -133,9 +134,10 @@ static bool session_prepare(Session *session)
     session->out.utc = session->err.utc = session->utc;
     session->settings =
         settings_load(session->config_file, (const char *const *)session->sets, &error);
-    if (!session->settings)
+    bool ready = session->settings && advice_set(session->settings, &error);
+    if (!ready)
         complain("%s", error->message);
-    return session->settings != NULL;
+    return ready;
 }
 
 static int usage_fault(const Command *command, const char *format, ...) G_GNUC_PRINTF(2, 3);

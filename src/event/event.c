@@ -170,7 +170,7 @@ static void set_texts(json_t *object, const Event *event)
 
 static void set_answer(json_t *object, const Event *event, const EventPlace *place)
 {
-    json_t *answer = event_answer(event, place ? place->model : NULL);
+    json_t *answer = event_answer(event, place);
     if (answer)
         json_object_update(object, answer);
     json_decref(answer);

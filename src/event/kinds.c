@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "event/advice.h"
+
 #define SUMMARY(en, zh) \
     {                   \
         en, zh          \
@@ -67,10 +69,10 @@ const char *fix_by_words(FixBy fix_by, Language language)
     return WORDS[fix_by][language];
 }
 
-static json_t *lines_json(const char *text)
+static json_t *steps_json(const KindRow *row, Language language)
 {
     json_t *array = json_array();
-    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+    g_auto(GStrv) lines = advice_steps(row, language, NULL);
     for (char **line = lines; *line; line++)
         json_array_append_new(array, json_string(*line));
     return array;
@@ -82,9 +84,8 @@ static json_t *row_json(const KindRow *row)
         json_pack("{s:s, s:s, s:b, s:s, s:s, s:o, s:o, s:o}", "kind", row->kind, "fix_by",
                   fix_by_name(row->fix_by), "retryable", row->retryable, "summary_en",
                   row->summary[LANGUAGE_EN], "summary_zh", row->summary[LANGUAGE_ZH], "advice_en",
-                  lines_json(row->steps[LANGUAGE_EN]), "advice_zh",
-                  lines_json(row->steps[LANGUAGE_ZH]), "example",
-                  json_loads(row->example, 0, NULL));
+                  steps_json(row, LANGUAGE_EN), "advice_zh", steps_json(row, LANGUAGE_ZH),
+                  "example", json_loads(row->example, 0, NULL));
     g_assert(object);
     return object;
 }

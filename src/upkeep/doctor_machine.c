@@ -27,6 +27,12 @@ static void check_settings(Doctor *doctor)
             g_string_append_printf(set, "%s%s = %s (%s)", set->len ? ", " : "", row->key,
                                    settings_text(doctor->settings, row->key), origin);
     }
+    const GPtrArray *advice = settings_advice(doctor->settings);
+    for (guint i = 0; i < advice->len; i++) {
+        const SettingEntry *entry = advice->pdata[i];
+        g_string_append_printf(set, "%sadvice.%s = %s (%s)", set->len ? ", " : "", entry->key,
+                               entry->value, entry->origin);
+    }
     doctor_add(doctor, "settings", DOCTOR_OK, NULL, "%s",
                set->len     ? set->str
                : doctor->zh ? "全部为默认值"

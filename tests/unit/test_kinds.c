@@ -6,8 +6,11 @@
 
 #include <cmocka.h>
 
+#include "event/advice.h"
 #include "event/answer.h"
 #include "event/template.h"
+
+static const EventPlace PLACE = {.model = "resnet50:0.0.1", .occur_time = 1767225600000};
 
 static json_t *load(const char *text)
 {
@@ -116,7 +119,7 @@ static void templates_take_what_is_there(void **state)
 static void a_step_without_its_fields_is_left_out(void **state)
 {
     g_autoptr(Event) event = event_import_cancelled("anna");
-    json_t *unknown = event_answer(event, NULL), *known = event_answer(event, "resnet50:0.0.1");
+    json_t *unknown = event_answer(event, NULL), *known = event_answer(event, &PLACE);
     assert_int_equal(json_array_size(json_object_get(unknown, "advice")), 0);
     assert_int_equal(json_array_size(json_object_get(known, "advice")), 1);
     assert_string_equal(json_string_value(json_object_get(known, "summary_cn")),
@@ -155,22 +158,175 @@ static void a_failed_import_says_the_answer_of_its_cause(void **state)
     g_autoptr(Event) cause = event_with(event_with_kind(event_model_files_copy_failed(), "changed"),
                                         "{s:s}", "path", "model/a.bin");
     g_autoptr(Event) failed = event_import_failed();
-    assert_null(event_answer(failed, "m:0.0.1"));
+    assert_null(event_answer(failed, &PLACE));
     failed->root = cause;
     failed->causes = json_pack("[i, i, i]", 3, 4, 5);
-    json_t *answer = event_answer(failed, "m:0.0.1");
+    json_t *answer = event_answer(failed, &PLACE);
     json_t *expected = load(
         "{\"summary\": \"model/a.bin changed during the import. Is training still writing? (And 2 "
         "more.)\","
         " \"summary_cn\": \"model/a.bin 在导入过程中发生变化。训练是否仍在写入?(另有 2 个问题。)\","
         " \"advice\": [\"Wait until nothing writes there any more.\","
-        " \"Then `waybill retry m:0.0.1`.\"],"
-        " \"advice_cn\": [\"等待写入结束。\", \"然后执行 `waybill retry m:0.0.1`。\"],"
+        " \"Then `waybill retry resnet50:0.0.1`.\"],"
+        " \"advice_cn\": [\"等待写入结束。\", \"然后执行 `waybill retry resnet50:0.0.1`。\"],"
         " \"fix_by\": \"you\", \"retryable\": true}");
     if (!json_equal(answer, expected))
         fail_msg("%s", json_dumps(answer, JSON_INDENT(1)));
     json_decref(expected);
     json_decref(answer);
+}
+
+/* A retry without a change is worth it from a moment on: said where waiting helps, nowhere else. */
+static void what_passes_by_itself_says_until_when(void **state)
+{
+    g_autoptr(Event) event =
+        event_with(event_with_kind(event_source_image_share_failed(), "broken"), "{s:s, s:s}",
+                   "image", "oci:a:b", "error", "cut off");
+    json_t *answer = event_answer(event, &PLACE);
+    assert_string_equal(json_string_value(json_object_get(answer, "fix_by")), "wait");
+    assert_null(json_object_get(answer, "retry_at"));
+    json_decref(answer);
+
+    event_with(event, "{s:i}", "retry_after", 90);
+    answer = event_answer(event, &PLACE);
+    assert_int_equal(json_integer_value(json_object_get(answer, "retry_at")),
+                     PLACE.occur_time + 90000);
+    json_decref(answer);
+    answer = event_answer(event, NULL);
+    assert_null(json_object_get(answer, "retry_at"));
+    json_decref(answer);
+
+    event_with(event, "{s:I}", "retry_at", (json_int_t)1767312000000);
+    g_autoptr(Event) failed = event_import_failed();
+    failed->root = event;
+    answer = event_answer(failed, &PLACE);
+    assert_int_equal(json_integer_value(json_object_get(answer, "retry_at")), 1767312000000);
+    json_decref(answer);
+
+    g_autoptr(Event) yours = event_with(event_lfs_pointer_found("a.bin", "130"), "{s:s, s:i, s:i}",
+                                        "file", "a.bin", "size", 130, "retry_after", 90);
+    answer = event_answer(yours, &PLACE);
+    assert_null(json_object_get(answer, "retry_at"));
+    json_decref(answer);
+}
+
+static void moments_are_local_and_sentences_short(void **state)
+{
+    g_setenv("TZ", "UTC-8", TRUE);
+    tzset();
+    assert_template("until {a:time}", "{\"a\": 1767225600000}", "until 2026-01-01 08:00:00 +08:00");
+    g_unsetenv("TZ");
+    tzset();
+    g_autofree char *name = g_strnfill(255, 'n');
+    json_t *source = json_pack("{s:s}", "a", name);
+    const json_t *const sources[] = {source, NULL};
+    g_autofree char *whole = template_fill("`rm {a}`", LANGUAGE_EN, sources);
+    g_autofree char *cut = template_sentence("{a} is there.", LANGUAGE_EN, sources);
+    assert_int_equal(strlen(whole), 255 + strlen("`rm `"));
+    assert_int_equal(g_utf8_strlen(cut, -1), 60 + strlen(" is there."));
+    assert_non_null(strstr(cut, "n…n"));
+    json_decref(source);
+}
+
+/* The steps of an answer in that language, joined. */
+static char *steps_with(const char *const *sets, const Event *event, const char *language)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Settings) settings = settings_load("/dev/null", sets, &error);
+    if (!settings || !advice_set(settings, &error))
+        fail_msg("%s", error->message);
+    json_t *answer = event_answer(event, &PLACE), *step;
+    GString *steps = g_string_new(NULL);
+    size_t i;
+    json_array_foreach (json_object_get(answer, language), i, step)
+        g_string_append_printf(steps, "%s%s", i ? "|" : "", json_string_value(step));
+    json_decref(answer);
+    return g_string_free(steps, FALSE);
+}
+
+static void assert_steps(const char *const *sets, const Event *event, const char *language,
+                         const char *expected)
+{
+    g_autofree char *steps = steps_with(sets, event, language);
+    assert_string_equal(steps, expected);
+}
+
+#define SETS(...) ((const char *const[]){__VA_ARGS__, NULL})
+#define PULL      "Run `git lfs pull` in the repository that it comes from."
+#define RETRY     "Then `waybill retry resnet50:0.0.1`."
+
+static void the_house_adds_and_replaces_steps(void **state)
+{
+    g_autoptr(Event) lfs = event_with(event_lfs_pointer_found("a.bin", "130"), "{s:s, s:i}", "file",
+                                      "a.bin", "size", 130);
+    assert_steps(SETS("limits.model_gib=1"), lfs, "advice", PULL "|" RETRY);
+    assert_steps(SETS("advice.LfsPointerFound=Ask {support.contact} for {file}.",
+                      "support.contact=ops@example.org"),
+                 lfs, "advice", PULL "|Ask ops@example.org for a.bin.|" RETRY);
+    assert_steps(SETS("advice.LfsPointerFound=x", "advice.LfsPointerFound_zh=replace: 甲\n乙"), lfs,
+                 "advice_cn", "甲|乙");
+    assert_steps(SETS("advice.LfsPointerFound_zh=甲", "advice.LfsPointerFound=x"), lfs, "advice",
+                 PULL "|x|" RETRY);
+    /* Nobody is named: a step that names him is not there. */
+    assert_steps(SETS("advice.LfsPointerFound=Ask {support.contact}."), lfs, "advice",
+                 PULL "|" RETRY);
+
+    g_autoptr(Event) loop =
+        event_with(event_with_kind(event_model_files_copy_failed(), "link_loop"), "{s:s}", "path",
+                   "model/a");
+    assert_steps(SETS("advice.ModelFilesCopyFailed=all",
+                      "advice.ModelFilesCopyFailed.link_loop=one"),
+                 loop, "advice", "Remove the link: `rm model/a`.|one|" RETRY);
+    assert_steps(SETS("advice.ModelFilesCopyFailed=all",
+                      "advice.ModelFilesCopyFailed.link_dangling=one"),
+                 loop, "advice", "Remove the link: `rm model/a`.|all|" RETRY);
+
+    /* What the cause says beside its first step and its last is the house's. */
+    g_autoptr(Event) failed = event_import_failed();
+    failed->root = loop;
+    assert_steps(SETS("advice.ModelFilesCopyFailed=all"), failed, "advice",
+                 "Remove the link: `rm model/a`.|all|" RETRY);
+
+    json_t *kinds = kinds_json(EVENT_LfsPointerFound), *kind = json_array_get(kinds, 0);
+    assert_int_equal(json_array_size(json_object_get(kind, "advice_en")), 2);
+    json_decref(kinds);
+    g_autofree char *reset = steps_with(SETS("limits.model_gib=1"), lfs, "advice");
+}
+
+static void the_house_names_what_there_is(void **state)
+{
+    static const struct {
+        const char *set, *fault;
+    } BAD[] = {
+        {"advice.ModelFileMising=x", "did you mean ModelFileMissing?"},
+        {"advice.44=x", "there is no event 44"},
+        {"advice.=x", "there is no event"},
+        {"advice._zh=x", "there is no event"},
+        {"advice.ImageBuilt=x", "has no steps"},
+        {"advice.ImportFailed=x", "has no steps"},
+        {"advice.ConfigValueInvalid.valu=x", "its kinds: syntax, missing, value"},
+        {"advice.ConfigValueInvalid.=x", "has no kind"},
+        {"advice.LfsPointerFound.x=x", "its kinds: none"},
+        {"advice.LfsPointerFound=", "expected text"},
+        {"advice.LfsPointerFound=see {pathh}", "there is no field {pathh}"},
+        {"advice.LfsPointerFound=see {file", "a brace has no other"},
+        {"advice.LfsPointerFound=see }", "a brace has no other"},
+        {"advice.LfsPointerFound={file:shell}", "behind the colon"},
+        {"advice.LfsPointerFound={}", "there is no field {}"},
+        {"advice.LfsPointerFound=a\033[2J", "a control character"},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(BAD); i++) {
+        g_autoptr(GError) error = NULL;
+        g_autoptr(Settings) settings = settings_load("/dev/null", SETS(BAD[i].set), NULL);
+        if (advice_set(settings, &error))
+            fail_msg("%s was taken", BAD[i].set);
+        if (!strstr(error->message, BAD[i].fault) || !strstr(error->message, "--set: advice."))
+            fail_msg("%s: %s", BAD[i].set, error->message);
+        assert_true(error->domain == SETTINGS_ERROR);
+    }
+    /* "_zh" is a key's language and never the end of a kind's name. */
+    for (size_t i = 0; i < kind_count(); i++)
+        assert_false(g_str_has_suffix(kind_row(i)->kind, "_zh"));
 }
 
 int main(void)
@@ -183,6 +339,10 @@ int main(void)
         cmocka_unit_test(a_summary_without_its_fields_is_the_message),
         cmocka_unit_test(the_examples_of_the_guides_are_answered),
         cmocka_unit_test(a_failed_import_says_the_answer_of_its_cause),
+        cmocka_unit_test(what_passes_by_itself_says_until_when),
+        cmocka_unit_test(moments_are_local_and_sentences_short),
+        cmocka_unit_test(the_house_adds_and_replaces_steps),
+        cmocka_unit_test(the_house_names_what_there_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -86,6 +86,26 @@ static void settings_name_file_and_line(void **state)
     assert_non_null(strstr(error->message, "image.health"));
 }
 
+static void settings_keep_the_advice_with_its_origin(void **state)
+{
+    const char *const sets[] = {"advice.ModelFileMissing=one", "advice.ModelFileMissing=two", NULL};
+    g_autoptr(Settings) settings = load(sets, NULL);
+    const GPtrArray *entries = settings_advice(settings);
+    assert_int_equal(entries->len, 1);
+    const SettingEntry *entry = entries->pdata[0];
+    assert_string_equal(entry->key, "ModelFileMissing");
+    assert_string_equal(entry->value, "two");
+    assert_string_equal(entry->origin, "--set");
+}
+
+static void settings_contact_is_printable_text(void **state)
+{
+    const char *const bad[] = {"support.contact=a\033[2Jb", NULL};
+    g_autoptr(GError) error = NULL;
+    assert_null(load(bad, &error));
+    assert_non_null(strstr(error->message, "without control characters"));
+}
+
 static void settings_environment_beats_the_file_and_sets_beat_both(void **state)
 {
     setenv("WAYBILL_LIMITS_MODEL_GIB", "3", 1);
@@ -106,6 +126,8 @@ int main(void)
         cmocka_unit_test(settings_write_numbers_as_the_shortest_decimal),
         cmocka_unit_test(settings_refuse_what_is_none),
         cmocka_unit_test(settings_name_file_and_line),
+        cmocka_unit_test(settings_keep_the_advice_with_its_origin),
+        cmocka_unit_test(settings_contact_is_printable_text),
         cmocka_unit_test(settings_environment_beats_the_file_and_sets_beat_both),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
