@@ -124,7 +124,7 @@ _waybill_argument() {
     diff) [[ $arguments -ge 2 ]] || _waybill_words "$(_waybill_models)" "$1" ;;
     import | init | check | backup | restore) _waybill_files -d "$1" ;;
     explain)
-        _waybill_words "$(_waybill_reasons)" "$1"
+        _waybill_words "$(_waybill_reasons; _waybill_models)" "$1"
         ;;
     runtime)
         if [[ $arguments == 0 ]]; then

@@ -1,7 +1,10 @@
 #include "command/event_view.h"
 
+#include "command/answer_view.h"
+
 #include <string.h>
 
+#define INDENT       4 /* of what stands beneath a row */
 #define COLUMN_TYPE  8
 #define COLUMN_STAGE 11 /* environment */
 
@@ -90,110 +93,6 @@ static void print_note(const Terminal *terminal, const char *note, int column, i
     fputc('\n', terminal->out);
 }
 
-static void print_line(const Terminal *terminal, int indent, const char *label, const char *text)
-{
-    if (!*text)
-        return;
-    int width = terminal->language == LANGUAGE_ZH ? 6 : 10;
-    g_autofree char *padded = text_fit(label, width);
-    fprintf(terminal->out, "%*s%s%s%s", indent, "", terminal_color(terminal, COLOR_DIM), padded,
-            terminal_plain(terminal));
-    terminal_wrap(terminal, text, indent + width);
-}
-
-static char *json_shown(const json_t *value)
-{
-    if (json_is_string(value))
-        return g_strdup(json_string_value(value));
-    char *text = value ? json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
-    char *copy = g_strdup(text ? text : "");
-    free(text);
-    return copy;
-}
-
-/* model/config.json:21:12, or the path. */
-static char *evidence_place(const json_t *evidence)
-{
-    const char *file = text_of(evidence, "file"), *path = text_of(evidence, "path");
-    const json_t *line = json_object_get(evidence, "line");
-    if (*file && line)
-        return g_strdup_printf("%s:%d:%d", file, (int)json_integer_value(line),
-                               (int)json_integer_value(json_object_get(evidence, "column")));
-    return g_strdup(*path ? path : file);
-}
-
-/* The stored lines around a place, with a caret beneath it: they are shown when the source is long
- * gone, too. */
-static void print_snippet(const Terminal *terminal, const json_t *evidence, int indent)
-{
-    const json_t *snippet = json_object_get(evidence, "snippet"),
-                 *lines = json_object_get(snippet, "lines");
-    int first = (int)json_integer_value(json_object_get(snippet, "first_line"));
-    int place = (int)json_integer_value(json_object_get(evidence, "line"));
-    int column = (int)json_integer_value(json_object_get(snippet, "column"));
-    int length = (int)json_integer_value(json_object_get(snippet, "length"));
-    size_t i;
-    json_t *line;
-    json_array_foreach (lines, i, line) {
-        const char *text = json_string_value(line);
-        bool here = first + (int)i == place;
-        g_autofree char *shown =
-            terminal->width ? text_fit(text, terminal->width - indent - 8) : g_strdup(text);
-        fprintf(terminal->out, "%*s%s%4d | %s%s\n", indent, "",
-                terminal_color(terminal, here ? COLOR_NONE : COLOR_DIM), first + (int)i,
-                g_strchomp(shown), terminal_plain(terminal));
-        if (!here)
-            continue;
-        g_autofree char *before =
-            g_utf8_substring(text, 0, MIN(column - 1, g_utf8_strlen(text, -1)));
-        int room = terminal->width ? terminal->width - indent - 8 - text_width(before) : length;
-        g_autofree char *carets = g_strnfill((gsize)CLAMP(length, 1, MAX(room, 1)), '^');
-        fprintf(terminal->out, "%*s     | %*s%s%s%s\n", indent, "", text_width(before), "",
-                terminal_color(terminal, COLOR_RED), carets, terminal_plain(terminal));
-    }
-}
-
-static void print_steps(const Terminal *terminal, const json_t *event, int indent)
-{
-    bool zh = terminal->language == LANGUAGE_ZH;
-    const json_t *steps = json_object_get(event, zh ? "advice_cn" : "advice");
-    size_t i;
-    const json_t *step;
-    json_array_foreach (steps, i, step) {
-        g_autofree char *text = g_strdup_printf("%zu. %s", i + 1, json_string_value(step));
-        print_line(terminal, indent, i == 0 ? word(terminal, "to do", "处理") : "", text);
-    }
-}
-
-/* The answer first, then where it is from; the original's solution last. */
-static void print_problem(const Terminal *terminal, const json_t *event, int indent)
-{
-    const json_t *evidence = json_object_get(event, "evidence");
-    g_autofree char *place = evidence_place(evidence);
-    g_autofree char *found = json_shown(json_object_get(evidence, "found"));
-    const char *expected = text_of(evidence, "expected"), *error = text_of(evidence, "error");
-    const json_t *cause = json_object_get(event, "cause");
-    const char *solution =
-        text_of(event, terminal->language == LANGUAGE_ZH ? "solution_cn" : "solution");
-    print_line(terminal, indent, word(terminal, "problem", "问题"),
-               text_of(event, terminal->language == LANGUAGE_ZH ? "summary_cn" : "summary"));
-    print_line(terminal, indent, word(terminal, "where", "位置"), place);
-    print_snippet(terminal, evidence, indent);
-    print_line(terminal, indent, word(terminal, "found", "实际"), found);
-    print_line(terminal, indent, word(terminal, "expected", "应为"), expected);
-    print_line(terminal, indent, word(terminal, "target", "指向"), text_of(evidence, "target"));
-    print_line(terminal, indent, word(terminal, "error", "错误"), error);
-    print_steps(terminal, event, indent);
-    if (json_is_integer(cause)) {
-        g_autofree char *seq = g_strdup_printf("#%d", (int)json_integer_value(cause));
-        print_line(terminal, indent, word(terminal, "cause", "原因"), seq);
-    } else {
-        g_autofree char *explain = g_strdup_printf("waybill explain %s", text_of(event, "reason"));
-        print_line(terminal, indent, word(terminal, "more", "详情"), explain);
-    }
-    print_line(terminal, indent, word(terminal, "solution", "方案"), solution);
-}
-
 /* "  3 16:50:15 " of an event; a finding has no place in a timeline. Returns its columns. */
 static int print_place(const Terminal *terminal, const json_t *event)
 {
@@ -206,7 +105,8 @@ static int print_place(const Terminal *terminal, const json_t *event)
     return 3 + 1 + time_width(terminal) + 1;
 }
 
-void event_view_print(const Terminal *terminal, const json_t *event)
+/* The event's own line. */
+static void print_row(const Terminal *terminal, const json_t *event)
 {
     const char *type = text_of(event, "event_type");
     const char *message =
@@ -225,36 +125,101 @@ void event_view_print(const Terminal *terminal, const json_t *event)
     int column = terminal_wrap_open(terminal, message, indent);
     fputs(problem ? terminal_plain(terminal) : "", terminal->out);
     print_note(terminal, note, column, indent);
-    if (problem)
-        print_problem(terminal, event, 4);
+}
+
+static bool is_reason(const json_t *event, EventReason reason)
+{
+    return strcmp(text_of(event, "reason"), catalog_row(reason)->reason) == 0;
+}
+
+static bool is_problem(const json_t *event)
+{
+    return strcmp(text_of(event, "event_type"), event_type_name(EVENT_TYPE_NORMAL)) != 0;
+}
+
+void event_view_print(const Terminal *terminal, const json_t *event)
+{
+    print_row(terminal, event);
+    if (is_problem(event))
+        answer_view_print(terminal, event, &(AnswerView){.indent = INDENT});
 }
 
 typedef struct {
     const Terminal *terminal;
-    bool json;
+    Db *db;
+    const Model *model;
+    char *name; /* NAME:VERSION */
+    EventViewForm form;
     int64_t last;
+    GError *error;
 } Printing;
+
+/* Of the newest attempt the whole answer; what an earlier one failed for is told by what follows
+ * it.
+ */
+static void print_end(Printing *printing, const json_t *event)
+{
+    json_int_t attempt = json_integer_value(json_object_get(event, "attempt"));
+    json_t *others = NULL;
+    json_t *cause =
+        attempt == printing->model->attempt && printing->form == EVENT_VIEW_ROWS
+            ? answer_view_cause(printing->db, printing->model, event, &others, &printing->error)
+            : NULL;
+    if (cause) {
+        fputc('\n', printing->terminal->out);
+        answer_view_print(printing->terminal, cause,
+                          &(AnswerView){.model = printing->name, .others = others});
+    } else {
+        answer_view_summary(printing->terminal, event, INDENT);
+    }
+    json_decref(cause);
+    json_decref(others);
+}
+
+static void print_person(Printing *printing, const json_t *event)
+{
+    print_row(printing->terminal, event);
+    if (is_reason(event, EVENT_ImportFailed))
+        print_end(printing, event);
+    else if (is_problem(event) && printing->form == EVENT_VIEW_ANSWERS)
+        answer_view_print(printing->terminal, event,
+                          &(AnswerView){.indent = INDENT, .model = printing->name});
+    else if (is_problem(event))
+        answer_view_summary(printing->terminal, event, INDENT);
+}
 
 static bool print_event(const char *text, int64_t seq, gpointer data)
 {
     Printing *printing = data;
     printing->last = seq;
-    if (printing->json) {
+    if (printing->form == EVENT_VIEW_JSON) {
         fprintf(printing->terminal->out, "%s\n", text);
     } else {
         json_t *event = json_loads(text, 0, NULL);
-        event_view_print(printing->terminal, event);
+        print_person(printing, event);
         json_decref(event);
     }
     fflush(printing->terminal->out);
-    return true;
+    return !printing->error;
 }
 
 bool event_view_timeline(const Terminal *terminal, Db *db, const char *model_id,
-                         TimelineFilter *filter, bool json, GError **error)
+                         TimelineFilter *filter, EventViewForm form, GError **error)
 {
-    Printing printing = {.terminal = terminal, .json = json, .last = filter->after};
+    g_autoptr(Model) model = model_load(db, model_id, error);
+    if (!model)
+        return false;
+    g_autofree char *name = g_strconcat(model->name, ":", model->version, NULL);
+    Printing printing = {.terminal = terminal,
+                         .db = db,
+                         .model = model,
+                         .name = name,
+                         .form = form,
+                         .last = filter->after};
     bool done = timeline_each(db, model_id, filter, print_event, &printing, error);
     filter->after = printing.last;
-    return done;
+    if (!printing.error)
+        return done;
+    g_propagate_error(error, printing.error);
+    return false;
 }

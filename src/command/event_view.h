@@ -4,13 +4,18 @@
 #include "command/terminal.h"
 #include "event/timeline.h"
 
-/* One event object: a row; a problem is followed by its place, what was found and expected, and
- * what to do. */
+/* One event object: a row; a problem is followed by its answer. */
 void event_view_print(const Terminal *terminal, const json_t *event);
 /* A heading above the rows. */
 void event_view_heading(const Terminal *terminal);
 
-/* The events that the filter wants, printed as rows, or with json one object a line, and flushed.
- * filter->after moves to the newest one printed. */
+typedef enum {
+    EVENT_VIEW_ROWS, /* a problem with its summary; the end of a failed attempt with the answer */
+    EVENT_VIEW_ANSWERS, /* every problem with its answer */
+    EVENT_VIEW_JSON     /* one object a line */
+} EventViewForm;
+
+/* The events that the filter wants, printed and flushed one by one. filter->after moves to the
+ * newest one printed. */
 bool event_view_timeline(const Terminal *terminal, Db *db, const char *model_id,
-                         TimelineFilter *filter, bool json, GError **error);
+                         TimelineFilter *filter, EventViewForm form, GError **error);

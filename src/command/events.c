@@ -24,15 +24,15 @@ static bool filter_set_types(TimelineFilter *filter, const char *text)
 }
 
 /* Prints what is there; with follow goes on until the attempt has ended. */
-static bool print_events(Session *session, const char *model_id, TimelineFilter *filter, bool json,
-                         bool follow, GError **error)
+static bool print_events(Session *session, const char *model_id, TimelineFilter *filter,
+                         EventViewForm form, bool follow, GError **error)
 {
     Db *db = session->service->db;
     g_autoptr(TimelineWatch) watch = timeline_watch_new(session->service->data, db);
     for (;;) {
         /* The model before its events: none is missed that precedes its end. */
         g_autoptr(Model) model = model_load(db, model_id, error);
-        if (!model || !event_view_timeline(&session->out, db, model_id, filter, json, error))
+        if (!model || !event_view_timeline(&session->out, db, model_id, filter, form, error))
             return false;
         if (!follow || strcmp(model->outcome, "running") != 0)
             return true;
@@ -71,6 +71,7 @@ int command_events(Session *session, int argc, char **argv)
                    : complain_of(error);
     if (!json && session->out.is_terminal && !session->quiet)
         event_view_heading(&session->out);
-    return print_events(session, model->id, &filter, json, follow, &error) ? EXIT_DONE
+    EventViewForm form = json ? EVENT_VIEW_JSON : type ? EVENT_VIEW_ANSWERS : EVENT_VIEW_ROWS;
+    return print_events(session, model->id, &filter, form, follow, &error) ? EXIT_DONE
                                                                            : complain_of(error);
 }

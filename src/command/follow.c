@@ -28,42 +28,20 @@ static void follow_committed(gpointer data)
         return;
     progress_bar_hide(follow->bar);
     event_view_timeline(follow->rows, follow->session->service->db, follow->model_id,
-                        &follow->shown, follow->json, NULL);
+                        &follow->shown, follow->json ? EVENT_VIEW_JSON : EVENT_VIEW_ROWS, NULL);
     progress_bar_show(follow->bar);
 }
 
 /* -- */
 
-/* What changed since it last worked, in one line. */
-static void follow_difference(const Follow *follow, const Model *model)
-{
-    g_autoptr(GError) error = NULL;
-    const Terminal *rows = follow->rows;
-    g_autofree char *line =
-        difference_line_since_worked(follow->session->service, model, follow->attempt,
-                                     rows->language, rows->utc, &error);
-    if (!line)
-        return;
-    fputc('\n', rows->out);
-    terminal_wrap(rows, line, 0);
-}
-
-/* What to type next, for a person. */
+/* Where the image is, for a person. */
 static void follow_closing(Follow *follow, const Model *model, int status)
 {
     Session *session = follow->session;
     const Terminal *rows = follow->rows;
     bool zh = rows->language == LANGUAGE_ZH;
-    if (follow->json || session->quiet || !rows->is_terminal || status == EXIT_INTERRUPTED)
-        return;
-    if (status == EXIT_FAILED) {
-        follow_difference(follow, model);
-        fprintf(rows->out,
-                zh ? "\n修复后执行:waybill retry %s:%s\n"
-                   : "\nmend it, then: waybill retry %s:%s\n",
-                model->name, model->version);
-        return;
-    }
+    if (follow->json || session->quiet || !rows->is_terminal || status != EXIT_DONE)
+        return; /* a failed import has ended with its answer */
     g_autofree char *image =
         service_image_address(session->service, model->project, model->name, model->version);
     fprintf(rows->out, zh ? "\n%s:%s 已发布\n镜像  %s\n" : "\n%s:%s is published\nimage  %s\n",

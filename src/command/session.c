@@ -263,7 +263,12 @@ const Command COMMANDS[] = {
      "settings, program and machine. Keys, passwords and the like stand as ***. Look it\n"
      "through before you send it.",
      command_report},
-    {"explain", "[REASON]", "What an event means and what to do; without REASON all of them", NULL,
+    {"explain", "[REASON | MODEL[#SEQ]]",
+     "What an event means and what to do; without REASON all of them",
+     "MODEL#SEQ is one event of a model as it was recorded, its source may be gone; MODEL alone "
+     "is\n"
+     "what its newest attempt failed for. What names both a reason, or its number, and a model is\n"
+     "the reason: name:version or an id is always the model.",
      command_explain},
     {"retry", "MODEL [SOURCE]", "Import again: go on where it stopped, or begin the next attempt",
      "--from: of a custom image check, size or source. A stage that the newest attempt did not "

@@ -52,29 +52,72 @@ int text_width(const char *text)
     return width;
 }
 
+static bool is_safe(gunichar c)
+{
+    switch (g_unichar_type(c)) {
+    case G_UNICODE_CONTROL:
+    case G_UNICODE_FORMAT:
+    case G_UNICODE_LINE_SEPARATOR:
+    case G_UNICODE_PARAGRAPH_SEPARATOR:
+        return false;
+    default:
+        return true;
+    }
+}
+
+char *text_safe(const char *text)
+{
+    GString *safe = g_string_new(NULL);
+    for (; *text; text = g_utf8_next_char(text)) {
+        gunichar c = g_utf8_get_char(text);
+        if (is_safe(c))
+            g_string_append_unichar(safe, c);
+        else
+            g_string_append_printf(safe, c < 0x100 ? "\\x%02x" : "\\u%04x", c);
+    }
+    return g_string_free(safe, FALSE);
+}
+
+char *text_cut(const char *text, int width)
+{
+    if (text_width(text) <= width)
+        return g_strdup(text);
+    const char *at = text;
+    for (int used = 1; *at; at = g_utf8_next_char(at)) {
+        used += character_width(g_utf8_get_char(at));
+        if (used > width)
+            break;
+    }
+    g_autofree char *kept = g_strndup(text, (gsize)(at - text));
+    return width > 0 ? g_strconcat(kept, "…", NULL) : g_strdup("");
+}
+
+char *text_cut_left(const char *text, int width)
+{
+    int whole = text_width(text);
+    if (whole <= width)
+        return g_strdup(text);
+    for (whole++; *text && whole > width; text = g_utf8_next_char(text))
+        whole -= character_width(g_utf8_get_char(text));
+    return width > 0 ? g_strconcat("…", text, NULL) : g_strdup("");
+}
+
 char *text_fit(const char *text, int width)
 {
-    GString *fit = g_string_new(NULL);
-    int used = 0, whole = text_width(text);
-    for (const char *at = text; *at; at = g_utf8_next_char(at)) {
-        int next = character_width(g_utf8_get_char(at));
-        if (whole > width && used + next > width - 1) {
-            g_string_append(fit, "…");
-            used++;
-            break;
-        }
-        g_string_append_len(fit, at, g_utf8_next_char(at) - at);
-        used += next;
-    }
-    for (; used < width; used++)
-        g_string_append_c(fit, ' ');
-    return g_string_free(fit, FALSE);
+    g_autofree char *safe = text_safe(text), *cut = text_cut(safe, width);
+    return g_strdup_printf("%s%*s", cut, MAX(width - text_width(cut), 0), "");
 }
 
 /* Punctuation that stands at no line's beginning. */
 static bool closes(gunichar c)
 {
     return c && g_utf8_strchr(",:;!?)，。：；！？、）」』》】”’…", -1, c);
+}
+
+/* And what stands at no line's end. */
+static bool opens(gunichar c)
+{
+    return c && g_utf8_strchr("((「『《【“‘", -1, c);
 }
 
 static const char *next_after_wide(const char *at)
@@ -97,28 +140,79 @@ static size_t word_length(const char *text)
         bool wide = g_unichar_iswide(g_utf8_get_char(at));
         if (wide && !first && closes(g_utf8_get_char(at)))
             return (size_t)(next_after_wide(at) - text);
+        bool held = !first && opens(g_utf8_get_char(g_utf8_prev_char(at)));
         if (wide)
-            return (size_t)((first ? next_after_wide(at) : at) - text);
+            return (size_t)((first || held ? next_after_wide(at) : at) - text);
     }
     return (size_t)(at - text);
 }
 
+/* Bytes of a command between backticks at the beginning, with what stands behind it up to the next
+ * place to break; 0: there is none. */
+static size_t command_length(const char *text)
+{
+    size_t lead = strspn(text, " ");
+    const char *end = text[lead] == '`' ? strchr(text + lead + 1, '`') : NULL;
+    return end ? (size_t)(end - text) + word_length(end) : 0;
+}
+
+/* The part of a word that still fits. */
+static size_t length_within(const char *word, int width)
+{
+    const char *at = word;
+    for (int used = 0; *at; at = g_utf8_next_char(at)) {
+        used += character_width(g_utf8_get_char(at));
+        if (used > width)
+            break;
+    }
+    return (size_t)(at - word);
+}
+
+typedef struct {
+    const Terminal *terminal;
+    int indent, column;
+} Wrapping;
+
+static void wrap_break(Wrapping *wrapping)
+{
+    fprintf(wrapping->terminal->out, "\n%*s", wrapping->indent, "");
+    wrapping->column = wrapping->indent;
+}
+
+static void wrap_word(Wrapping *wrapping, const char *word)
+{
+    int end = wrapping->terminal->width - 1; /* the last column is left free */
+    bool wraps = wrapping->terminal->width > 0;
+    if (wraps && wrapping->column > wrapping->indent && wrapping->column + text_width(word) > end)
+        wrap_break(wrapping);
+    if (wrapping->column == wrapping->indent)
+        word += strspn(word, " ");
+    while (wraps && wrapping->column + text_width(word) > end) {
+        size_t part = length_within(word, end - wrapping->column);
+        if (part == 0)
+            break;
+        fprintf(wrapping->terminal->out, "%.*s", (int)part, word);
+        word += part;
+        wrap_break(wrapping);
+    }
+    fputs(word, wrapping->terminal->out);
+    wrapping->column += text_width(word);
+}
+
 int terminal_wrap_open(const Terminal *terminal, const char *text, int indent)
 {
-    int column = indent;
-    while (*text) {
-        size_t length = word_length(text);
-        g_autofree char *word = g_strndup(text, length);
-        if (terminal->width && column > indent && column + text_width(word) > terminal->width - 1) {
-            fprintf(terminal->out, "\n%*s", indent, "");
-            column = indent;
-        }
-        const char *shown = column == indent ? g_strchug(word) : word;
-        fputs(shown, terminal->out);
-        column += text_width(shown);
-        text += length;
+    Wrapping wrapping = {terminal, indent, indent};
+    g_autofree char *safe = text_safe(text);
+    for (const char *at = safe; *at;) {
+        size_t length = word_length(at), whole = command_length(at);
+        g_autofree char *command = g_strndup(at, whole);
+        if (whole && text_width(command + strspn(command, " ")) < terminal->width - indent)
+            length = whole;
+        g_autofree char *word = g_strndup(at, length);
+        wrap_word(&wrapping, word);
+        at += length;
     }
-    return column;
+    return wrapping.column;
 }
 
 void terminal_wrap(const Terminal *terminal, const char *text, int indent)

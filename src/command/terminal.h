@@ -33,11 +33,18 @@ const char *terminal_plain(const Terminal *terminal);
 
 /* Columns that a text takes: wide characters take two, combining ones none. */
 int text_width(const char *text);
+/* What a terminal may be given of text from outside: control and direction characters become \xNN
+ * and \uNNNN. Everything below does it by itself. The caller frees it. */
+char *text_safe(const char *text);
+/* The text, cut with … at its end, or at its beginning, when it is wider. The caller frees it. */
+char *text_cut(const char *text, int width);
+char *text_cut_left(const char *text, int width);
 /* The text, padded on the right, or cut with … when it is wider. The caller frees it. */
 char *text_fit(const char *text, int width);
 
 /* Prints text wrapped at the terminal's width, each line after the first indented. Breaks at
- * spaces, and between wide characters. */
+ * spaces and between wide characters, and within a word only where no line holds it; a command
+ * between backticks stays in one line, to be copied, where one holds it. */
 void terminal_wrap(const Terminal *terminal, const char *text, int indent);
 /* The same without the end of the last line: the column where it stands. */
 int terminal_wrap_open(const Terminal *terminal, const char *text, int indent);

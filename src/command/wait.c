@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "base/duration.h"
+#include "command/answer_view.h"
 #include "command/tries.h"
 #include "event/timeline.h"
 
@@ -31,7 +32,8 @@ static Model *wait_for_end(Session *session, const char *model_id, int64_t until
     }
 }
 
-static int wait_status(const Session *session, const Model *model, int64_t timeout_ms)
+static int wait_status(const Session *session, const Model *model, int64_t timeout_ms,
+                       GError **error)
 {
     if (strcmp(model->outcome, "running") == 0) {
         g_autofree char *limit = duration_text(timeout_ms);
@@ -41,6 +43,8 @@ static int wait_status(const Session *session, const Model *model, int64_t timeo
     }
     if (!session->quiet)
         printf("%s:%s %s\n", model->name, model->version, model_status(model));
+    if (!session->quiet && !answer_view_closing(&session->out, session->service->db, model, error))
+        return EXIT_UNREACHABLE;
     return strcmp(model->outcome, "imported") == 0 ? EXIT_DONE : EXIT_FAILED;
 }
 
@@ -63,5 +67,6 @@ int command_wait(Session *session, int argc, char **argv)
         return status;
     g_autoptr(GError) error = NULL;
     g_autoptr(Model) ended = wait_for_end(session, model->id, until, &error);
-    return ended ? wait_status(session, ended, timeout_ms) : complain_of(error);
+    status = ended ? wait_status(session, ended, timeout_ms, &error) : EXIT_UNREACHABLE;
+    return error ? complain_of(error) : status;
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/size.h"
+#include "event/phrases.h"
 
 #define SHOWN_ELEMENTS 10  /* of an array; a sentence is to be read, the evidence has them all */
 #define SHOWN_LIST     150 /* characters of an array, before no further element begins */
@@ -161,6 +162,10 @@ static bool append_field(const Filling *filling, const char *inside)
         append_word(filled, json_string_value(value));
     } else if (json_is_array(value)) {
         append_array(filling, value);
+    } else if (json_is_string(value) && filling->language == LANGUAGE_ZH &&
+               phrase_is_field(parts[0])) {
+        g_autofree char *chinese = phrase_chinese(json_string_value(value));
+        append_text(filling, chinese);
     } else {
         append_scalar(filling, value);
     }

@@ -354,7 +354,9 @@ def test_wait_ends_with_the_import_and_its_status(ready, package):
     broken = package(config={"model_type": "Nonsense"}, name="broken")
     ready.run("import", broken, "--name", "b")
     failed = ready.run("wait", "b:0.0.1")
-    assert (failed.returncode, failed.stdout, failed.stderr) == (1, "b:0.0.1 failed\n", "")
+    assert (failed.returncode, failed.stderr) == (1, "")
+    assert failed.stdout.startswith("b:0.0.1 failed\n\nmodel/config.json:3:17: /model_type is ")
+    assert ready.run("wait", "b:0.0.1", "--quiet").stdout == ""
     assert ready.run("wait", "m", "--quiet", check=True).stdout == ""
 
 

@@ -139,7 +139,7 @@ def test_junit_is_xml(ready, broken):
     assert len(cases) == 3
     for name, message in cases:
         assert name.startswith(f"{broken}/model/config.json:")
-        assert "; expected " in message
+        assert ". Expected " in message
 
 
 def test_markdown_is_a_table(ready, broken):

@@ -8,6 +8,7 @@
 
 #include "event/advice.h"
 #include "event/answer.h"
+#include "event/phrases.h"
 #include "event/template.h"
 
 static const EventPlace PLACE = {.model = "resnet50:0.0.1", .occur_time = 1767225600000};
@@ -176,6 +177,28 @@ static void a_failed_import_says_the_answer_of_its_cause(void **state)
     json_decref(answer);
 }
 
+static void evidence_is_chinese_in_a_chinese_sentence(void **state)
+{
+    static const char *const PAIRS[][2] = {
+        {"one *.ckpt, *.om or *.mindir", "一个 *.ckpt, *.om 或 *.mindir"},
+        {"a number from 0 to 1 with at most 17 decimals", "0 到 1 之间的数值,小数最多 17 位"},
+        {"one *.prototxt and one *.caffemodel", "一个 *.prototxt 和一个 *.caffemodel"},
+        {"TensorFlow, Custom or Image", "TensorFlow, Custom 或 Image"},
+        {"nothing that the table has or knows", "nothing that the table has or knows"},
+        {"\"missing\"", "\"missing\""},
+        {"", ""},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(PAIRS); i++) {
+        g_autofree char *chinese = phrase_chinese(PAIRS[i][0]);
+        assert_string_equal(chinese, PAIRS[i][1]);
+    }
+    json_t *source = json_pack("{s:s, s:s}", "expected", "a directory", "path", "a directory");
+    g_autofree char *text =
+        template_fill("{path}:{expected}", LANGUAGE_ZH, (const json_t *const[]){source, NULL});
+    assert_string_equal(text, "a directory:目录");
+    json_decref(source);
+}
+
 /* A retry without a change is worth it from a moment on: said where waiting helps, nowhere else. */
 static void what_passes_by_itself_says_until_when(void **state)
 {
@@ -339,6 +362,7 @@ int main(void)
         cmocka_unit_test(a_summary_without_its_fields_is_the_message),
         cmocka_unit_test(the_examples_of_the_guides_are_answered),
         cmocka_unit_test(a_failed_import_says_the_answer_of_its_cause),
+        cmocka_unit_test(evidence_is_chinese_in_a_chinese_sentence),
         cmocka_unit_test(what_passes_by_itself_says_until_when),
         cmocka_unit_test(moments_are_local_and_sentences_short),
         cmocka_unit_test(the_house_adds_and_replaces_steps),
