@@ -19,7 +19,7 @@ static void assert_answered(GQuark domain, int code, const char *kind)
     g_autoptr(Event) event = event_of_error(NULL, error, 0);
     assert_int_equal(event->reason, EVENT_ImageBuildSystemError);
     assert_string_equal(event->kind, kind);
-    json_t *answer = event_answer(event, "m:0.0.1");
+    json_t *answer = event_answer(event, &(EventPlace){.model = "m:0.0.1"});
     static const char *const KEYS[] = {"summary", "summary_cn"};
     for (size_t i = 0; i < G_N_ELEMENTS(KEYS); i++) {
         const char *text = json_string_value(json_object_get(answer, KEYS[i]));
