@@ -115,7 +115,8 @@ static void print_evidence(const Terminal *terminal, const json_t *event)
             fprintf(terminal->out, "\n%s%s%s\n", terminal_color(terminal, COLOR_BOLD),
                     zh ? "证据" : "Evidence", terminal_plain(terminal));
         any = true;
-        char *text = json_dumps(value, JSON_ENCODE_ANY);
+        bool plain = json_is_string(value);
+        char *text = plain ? strdup(json_string_value(value)) : json_dumps(value, JSON_ENCODE_ANY);
         g_autofree char *name = text_fit(key, MAX(text_width(key), 14));
         fprintf(terminal->out, "  %s%s%s  ", terminal_color(terminal, COLOR_DIM), name,
                 terminal_plain(terminal));

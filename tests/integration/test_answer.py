@@ -71,20 +71,14 @@ CASES = {
         {CONFIG: {"architectures": ["LlamaForCausalLM"], "model_type": "llama",
                   "transformers_version": "4.40.0"}, "model/model.safetensors": "weights"},
         {}, ["model/config.json:2:20", "`waybill init SOURCE`"]),
-    "dependencies": (
-        package(dependencies=[{"installer": "pip", "packages": [
-            {"package_name": "numpy", "package_version": "1.26.4", "restraint": "EXACT"}]}]),
-        {}, ["sandbox", "waybill runtime add"]),
 }
 
 
 def normal(output, directory):
-    """Without what differs from run to run: times and durations, the machine's name,
-    process ids, the folder (of a name as long as its replacement, for the lines to be the same)."""
+    """Without what differs from run to run: times, and the folder (its name is as long as what stands
+    for it, so that lines break in the same places)."""
     output = output.replace("\r\n", "\n").replace(directory, "/tmp/wb-12345678")
-    output = re.sub(r"\b\d\d:\d\d:\d\d\b", "12:00:00", output)
-    output = re.sub(r"\b(\d+ ms|\d\.\d s)", "1 ms", output)
-    return re.sub(r"%s/\d+" % re.escape(os.uname().nodename), "host/1", output)
+    return re.sub(r"\b\d\d:\d\d:\d\d\b", "12:00:00", output)
 
 
 @pytest.fixture
