@@ -7,6 +7,7 @@
 
 #define GUTTER        7   /* columns of "   6 | " */
 #define OTHERS_SHOWN  3   /* findings that are named beside the one that is told */
+#define PLACE_BEGIN   30  /* characters of a place that tell it from another */
 #define VALUE_COLUMNS 210 /* of a value found or expected: three lines */
 
 static const char *word(const Terminal *terminal, const char *en, const char *zh)
@@ -66,6 +67,14 @@ static char *place_shown(const json_t *event, bool with_column)
 
 /* -- the summary -- */
 
+/* Whether the summary names the place; a long path is cut in its middle there. */
+static bool names_place(const char *summary, const char *place, bool has_line)
+{
+    glong length = has_line ? -1 : MIN(g_utf8_strlen(place, -1), PLACE_BEGIN);
+    g_autofree char *begin = g_utf8_substring(place, 0, length);
+    return strstr(summary, begin) != NULL;
+}
+
 /* "PLACE: SUMMARY", or the summary alone where it names the place itself. */
 static char *summary_shown(const Terminal *terminal, const json_t *event)
 {
@@ -74,8 +83,9 @@ static char *summary_shown(const Terminal *terminal, const json_t *event)
         summary = text_of(event, word(terminal, "event_info", "event_info_cn"));
     g_autofree char *place = place_shown(event, false), *whole = place_shown(event, true);
     g_autofree char *cut = text_cut(whole, VALUE_COLUMNS / 3);
-    return !*place || strstr(summary, place) ? g_strdup(summary)
-                                             : g_strdup_printf("%s: %s", cut, summary);
+    bool has_line = json_object_get(json_object_get(event, "evidence"), "line");
+    return names_place(summary, place, has_line) ? g_strdup(summary)
+                                                 : g_strdup_printf("%s: %s", cut, summary);
 }
 
 void answer_view_summary(const Terminal *terminal, const json_t *event, int indent)
@@ -104,6 +114,8 @@ static void line_window(const char *line, int column, int length, int room, char
         return;
     }
     *marked = text_cut(place, room * 2 / 3);
+    if (text_width(place) > room * 2 / 3)
+        right = ""; /* the cut place stands for it */
     int rest = room - text_width(*marked);
     int ahead = MIN(text_width(right), rest / 3);
     *before = text_cut_left(left, rest - ahead);

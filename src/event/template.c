@@ -7,8 +7,8 @@
 
 #define SHOWN_ELEMENTS 10  /* of an array; a sentence is to be read, the evidence has them all */
 #define SHOWN_LIST     150 /* characters of an array, before no further element begins */
-#define SHOWN_WORD     60  /* characters without a space */
-#define SHOWN_VALUE    200 /* characters of a value */
+#define SHOWN_WORD     60  /* columns without a space */
+#define SHOWN_VALUE    200 /* columns of a value */
 
 static const json_t *source_find(const json_t *source, char *const *names)
 {
@@ -42,10 +42,20 @@ typedef struct {
     bool cuts; /* what is long */
 } Filling;
 
+/* About how many characters of a text take so many columns. */
+static int characters_within(const char *text, size_t bytes, int columns)
+{
+    int characters = 0, wide = 0;
+    for (const char *at = text; at < text + bytes; at = g_utf8_next_char(at), characters++)
+        wide += g_unichar_iswide(g_utf8_get_char(at));
+    return characters + wide <= columns ? characters : columns * characters / (characters + wide);
+}
+
 /* The first characters and the last: of a path that is the folder and the name's end. */
-static void append_cut(GString *filled, const char *text, size_t bytes, int room)
+static void append_cut(GString *filled, const char *text, size_t bytes, int columns)
 {
     glong characters = g_utf8_strlen(text, (gssize)bytes);
+    int room = characters_within(text, bytes, columns);
     if (characters <= room) {
         g_string_append_len(filled, text, (gssize)bytes);
         return;
@@ -147,6 +157,10 @@ static bool append_field(const Filling *filling, const char *inside)
     g_auto(GStrv) parts = g_strsplit(inside, ":", 2);
     const json_t *value = field_find(parts[0], filling->sources);
     const char *form = parts[1] ? parts[1] : "";
+    Filling found = *filling; /* a value found is never a part of a command */
+    found.cuts = true;
+    if (strcmp(parts[0], "found") == 0)
+        filling = &found;
     if (strcmp(form, "unless") == 0)
         return !value;
     if (!value)

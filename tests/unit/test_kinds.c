@@ -248,6 +248,12 @@ static void moments_are_local_and_sentences_short(void **state)
     assert_int_equal(strlen(whole), 255 + strlen("`rm `"));
     assert_int_equal(g_utf8_strlen(cut, -1), 60 + strlen(" is there."));
     assert_non_null(strstr(cut, "n…n"));
+    json_t *wide = json_pack("{s:s}", "found",
+                             "分类分类分类分类分类分类分类分类分类分类分类分类分类分类分类分类");
+    g_autofree char *step =
+        template_fill("{found}", LANGUAGE_EN, (const json_t *const[]){wide, NULL});
+    assert_int_equal(g_utf8_strlen(step, -1), 30); /* of two columns each, in a step too */
+    json_decref(wide);
     json_decref(source);
 }
 
