@@ -4,6 +4,7 @@
 
 #include "event/advice.h"
 #include "event/phrases.h"
+#include "import/difference_line.h"
 
 #define GUTTER        7   /* columns of "   6 | " */
 #define OTHERS_SHOWN  3   /* findings that are named beside the one that is told */
@@ -364,14 +365,25 @@ json_t *answer_view_cause(Db *db, const Model *model, const json_t *failed, json
     return found;
 }
 
-bool answer_view_closing(const Terminal *terminal, Db *db, const Model *model, GError **error)
+/* Without it the answer is as true. */
+char *answer_view_difference(const Terminal *terminal, Service *service, const Model *model)
+{
+    g_autoptr(GError) error = NULL;
+    return difference_line_since_worked(service, model, model->attempt, terminal->language,
+                                        terminal->utc, &error);
+}
+
+bool answer_view_closing(const Terminal *terminal, Service *service, const Model *model,
+                         GError **error)
 {
     GError *failure = NULL;
-    json_t *others = NULL, *cause = answer_view_cause(db, model, NULL, &others, &failure);
+    json_t *others = NULL, *cause = answer_view_cause(service->db, model, NULL, &others, &failure);
     if (cause) {
         g_autofree char *name = g_strconcat(model->name, ":", model->version, NULL);
         fputc('\n', terminal->out);
-        answer_view_print(terminal, cause, &(AnswerView){.model = name, .others = others});
+        g_autofree char *difference = answer_view_difference(terminal, service, model);
+        answer_view_print(terminal, cause,
+                          &(AnswerView){.model = name, .others = others, .difference = difference});
         fflush(terminal->out);
     }
     json_decref(others);

@@ -11,6 +11,7 @@
 
 #include "command/terminal.h"
 #include "event/timeline.h"
+#include "import/service.h"
 #include "store/models.h"
 
 typedef struct {
@@ -34,4 +35,8 @@ json_t *answer_view_cause(Db *db, const Model *model, const json_t *failed, json
                           GError **error);
 /* The closing lines of a failed import: the answer of its cause, behind an empty line. Nothing
  * where it has not failed. */
-bool answer_view_closing(const Terminal *terminal, Db *db, const Model *model, GError **error);
+bool answer_view_closing(const Terminal *terminal, Service *service, const Model *model,
+                         GError **error);
+/* For AnswerView.difference: of the model's newest attempt. NULL: it never worked. The caller frees
+ * it. */
+char *answer_view_difference(const Terminal *terminal, Service *service, const Model *model);

@@ -146,7 +146,7 @@ void event_view_print(const Terminal *terminal, const json_t *event)
 
 typedef struct {
     const Terminal *terminal;
-    Db *db;
+    Service *service;
     const Model *model;
     char *name; /* NAME:VERSION */
     EventViewForm form;
@@ -161,14 +161,18 @@ static void print_end(Printing *printing, const json_t *event)
 {
     json_int_t attempt = json_integer_value(json_object_get(event, "attempt"));
     json_t *others = NULL;
-    json_t *cause =
-        attempt == printing->model->attempt && printing->form == EVENT_VIEW_ROWS
-            ? answer_view_cause(printing->db, printing->model, event, &others, &printing->error)
-            : NULL;
+    json_t *cause = attempt == printing->model->attempt && printing->form == EVENT_VIEW_ROWS
+                        ? answer_view_cause(printing->service->db, printing->model, event, &others,
+                                            &printing->error)
+                        : NULL;
     if (cause) {
         fputc('\n', printing->terminal->out);
+        g_autofree char *difference =
+            answer_view_difference(printing->terminal, printing->service, printing->model);
         answer_view_print(printing->terminal, cause,
-                          &(AnswerView){.model = printing->name, .others = others});
+                          &(AnswerView){.model = printing->name,
+                                        .others = others,
+                                        .difference = difference});
     } else {
         answer_view_summary(printing->terminal, event, INDENT);
     }
@@ -203,20 +207,20 @@ static bool print_event(const char *text, int64_t seq, gpointer data)
     return !printing->error;
 }
 
-bool event_view_timeline(const Terminal *terminal, Db *db, const char *model_id,
+bool event_view_timeline(const Terminal *terminal, Service *service, const char *model_id,
                          TimelineFilter *filter, EventViewForm form, GError **error)
 {
-    g_autoptr(Model) model = model_load(db, model_id, error);
+    g_autoptr(Model) model = model_load(service->db, model_id, error);
     if (!model)
         return false;
     g_autofree char *name = g_strconcat(model->name, ":", model->version, NULL);
     Printing printing = {.terminal = terminal,
-                         .db = db,
+                         .service = service,
                          .model = model,
                          .name = name,
                          .form = form,
                          .last = filter->after};
-    bool done = timeline_each(db, model_id, filter, print_event, &printing, error);
+    bool done = timeline_each(service->db, model_id, filter, print_event, &printing, error);
     filter->after = printing.last;
     if (!printing.error)
         return done;

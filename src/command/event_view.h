@@ -3,6 +3,7 @@
 
 #include "command/terminal.h"
 #include "event/timeline.h"
+#include "import/service.h"
 
 /* One event object: a row; a problem is followed by its answer. */
 void event_view_print(const Terminal *terminal, const json_t *event);
@@ -17,5 +18,5 @@ typedef enum {
 
 /* The events that the filter wants, printed and flushed one by one. filter->after moves to the
  * newest one printed. */
-bool event_view_timeline(const Terminal *terminal, Db *db, const char *model_id,
+bool event_view_timeline(const Terminal *terminal, Service *service, const char *model_id,
                          TimelineFilter *filter, EventViewForm form, GError **error);

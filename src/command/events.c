@@ -32,7 +32,8 @@ static bool print_events(Session *session, const char *model_id, TimelineFilter 
     for (;;) {
         /* The model before its events: none is missed that precedes its end. */
         g_autoptr(Model) model = model_load(db, model_id, error);
-        if (!model || !event_view_timeline(&session->out, db, model_id, filter, form, error))
+        if (!model ||
+            !event_view_timeline(&session->out, session->service, model_id, filter, form, error))
             return false;
         if (!follow || strcmp(model->outcome, "running") != 0)
             return true;

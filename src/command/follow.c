@@ -27,8 +27,8 @@ static void follow_committed(gpointer data)
     if (follow->session->quiet && !follow->json)
         return;
     progress_bar_hide(follow->bar);
-    event_view_timeline(follow->rows, follow->session->service->db, follow->model_id,
-                        &follow->shown, follow->json ? EVENT_VIEW_JSON : EVENT_VIEW_ROWS, NULL);
+    event_view_timeline(follow->rows, follow->session->service, follow->model_id, &follow->shown,
+                        follow->json ? EVENT_VIEW_JSON : EVENT_VIEW_ROWS, NULL);
     progress_bar_show(follow->bar);
 }
 

@@ -43,7 +43,7 @@ static int wait_status(const Session *session, const Model *model, int64_t timeo
     }
     if (!session->quiet)
         printf("%s:%s %s\n", model->name, model->version, model_status(model));
-    if (!session->quiet && !answer_view_closing(&session->out, session->service->db, model, error))
+    if (!session->quiet && !answer_view_closing(&session->out, session->service, model, error))
         return EXIT_UNREACHABLE;
     return strcmp(model->outcome, "imported") == 0 ? EXIT_DONE : EXIT_FAILED;
 }
