@@ -26,6 +26,7 @@ typedef struct {
     Import now;
     GPtrArray *differences;
     int64_t differing_files;
+    bool config_said; /* the config.json that is packed, too: as a file it is not said again */
     char *machine, *chunk;
 } Same;
 
@@ -57,6 +58,8 @@ static void say(Same *same, const char *format, ...)
 /* One file: the first few are named. */
 static void say_file(Same *same, const char *path, const char *what)
 {
+    if (same->config_said && strcmp(path, "config.json") == 0)
+        return;
     if (same->differing_files++ < MOST_FILES)
         say(same, "%s: %s", path, what);
 }
@@ -86,6 +89,7 @@ static void compare_config(Same *same)
     const char *name = config && config->file ? config->file : "config.json";
     if (g_strcmp0(same->old->config, text) == 0)
         return;
+    same->config_said = !same->now.request->config_text && g_str_has_suffix(name, "config.json");
     if (!text || !same->old->config) {
         say(same, "%s: %s", name, text ? "there was none" : "there is none that can be read");
         return;
