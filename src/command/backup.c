@@ -53,7 +53,7 @@ int command_backup(Session *session, int argc, char **argv)
         return EXIT_UNREACHABLE;
     g_autoptr(GError) error = NULL;
     Progress *progress = &session->service->progress;
-    g_auto(Interrupt) interrupt = interrupt_catch(progress);
+    g_auto(Interrupt) interrupt G_GNUC_UNUSED = interrupt_catch(progress);
     ProgressBar *bar = progress_bar_new(&session->err, progress, !session->quiet && !json);
     g_autoptr(Backup) backup = backup_make(session->service, argv[1], &error);
     progress_bar_free(bar);
@@ -78,7 +78,7 @@ int command_restore(Session *session, int argc, char **argv)
     g_autoptr(GError) error = NULL;
     g_autofree char *directory = session_data_directory(session);
     Progress progress = {0};
-    g_auto(Interrupt) interrupt = interrupt_catch(&progress);
+    g_auto(Interrupt) interrupt G_GNUC_UNUSED = interrupt_catch(&progress);
     ProgressBar *bar = progress_bar_new(&session->err, &progress, !session->quiet && !json);
     g_autoptr(Backup) backup =
         backup_restore(argv[1], directory, session->settings, &progress, &error);

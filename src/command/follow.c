@@ -87,7 +87,7 @@ int follow_work(Session *session, const Submission *submission, const Terminal *
     follow.shown.after = submission->attempt > 1 || submission->resumed ? model->last_seq : 0;
     session->service->committed = follow_committed;
     session->service->committed_data = &follow;
-    g_auto(Interrupt) interrupt = interrupt_catch(&session->service->progress);
+    g_auto(Interrupt) interrupt G_GNUC_UNUSED = interrupt_catch(&session->service->progress);
     follow_heading(&follow);
     follow.bar =
         progress_bar_new(&session->err, &session->service->progress, !json && !session->quiet);

@@ -98,8 +98,8 @@ static GPtrArray *differences_read(Session *session, const Model *model,
 {
     Progress *progress = &session->service->progress;
     g_autoptr(GPtrArray) differences = g_ptr_array_new_with_free_func(g_free);
-    g_auto(Interrupt) interrupt = interrupt_catch(progress);
-    g_autoptr(ProgressBar) bar =
+    g_auto(Interrupt) interrupt G_GNUC_UNUSED = interrupt_catch(progress);
+    g_autoptr(ProgressBar) bar G_GNUC_UNUSED =
         progress_bar_new(&session->err, progress, !json && !session->quiet);
     bool done = import_differences(session->service, model, request, differences, error);
     return done ? g_steal_pointer(&differences) : NULL;

@@ -136,7 +136,6 @@ static bool wait_to_try(Session *session, const Submission *submission, const Mo
 {
     int64_t wait = wait_ms(cause, failures);
     Progress *progress = &session->service->progress;
-    g_auto(Interrupt) interrupt = interrupt_catch(progress); /* before it says that it waits */
     if (!session->quiet)
         complain("attempt %d of %s:%s failed (%s), and may simply be tried again: retry %d of %d "
                  "in %.1f s",
@@ -199,6 +198,8 @@ int tries_follow(Session *session, Submission *submission, const Tries *tries, c
     g_auto(Deadline) deadline = {0};
     if (!deadline_start(&deadline, &session->service->progress, tries->timeout_ms))
         return EXIT_UNREACHABLE;
+    /* Also between two attempts, where follow_work does not listen. */
+    g_auto(Interrupt) interrupt G_GNUC_UNUSED = interrupt_catch(&session->service->progress);
     for (int failures = 1;; failures++) {
         int status = follow_work(session, submission, rows, json);
         if (status == FOLLOW_STOPPED)
