@@ -192,6 +192,16 @@ static int say_open(Session *session, const Submission *submission, const Tries 
     return model ? say_stopped(model, tries, true) : complain_of(error);
 }
 
+/* The store could not be used, which was said. */
+static int say_kept(Session *session, const Submission *submission)
+{
+    g_autoptr(Model) model = model_load(session->service->db, submission->model_id, NULL);
+    if (model && strcmp(model->outcome, "running") == 0)
+        complain("%s:%s stays as far as it came; go on later: waybill retry %s:%s", model->name,
+                 model->version, model->name, model->version);
+    return EXIT_UNREACHABLE;
+}
+
 int tries_follow(Session *session, Submission *submission, const Tries *tries, const Terminal *rows,
                  bool json)
 {
@@ -204,6 +214,8 @@ int tries_follow(Session *session, Submission *submission, const Tries *tries, c
         int status = follow_work(session, submission, rows, json);
         if (status == FOLLOW_STOPPED)
             return say_open(session, submission, tries);
+        if (status == EXIT_UNREACHABLE)
+            return say_kept(session, submission);
         if (status == EXIT_FAILED)
             status = try_again(session, submission, tries, failures);
         if (status >= 0)

@@ -591,6 +591,7 @@ def test_store_that_stays_busy_while_a_stage_closes_leaves_the_attempt_open(read
     status, _, stderr = end(process)
     store.execute("ROLLBACK")
     assert status == 3 and "locked" in stderr and "incident" not in stderr, stderr
+    assert "go on later: waybill retry m:0.0.1" in stderr
     assert event_names(timeline(ready)) == ["ImportStarted", "ModelSizeCalculated"]
     ready.run("retry", "m", check=True)
     assert [name for name in attempt(ready, 1) if name != "ImportResumed"] == SOUND
