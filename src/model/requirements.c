@@ -20,7 +20,7 @@ static char *name_end(char *line)
     return *end == ']' ? end + 1 : NULL;
 }
 
-/* {package_name, package_version, restraint}; NULL: config.json cannot say it. Changes the line. */
+/* {package_name, package_version, restraint}; NULL: config.json cannot say it. */
 static json_t *package_of(char *line)
 {
     char *end = name_end(line);
@@ -35,11 +35,9 @@ static json_t *package_of(char *line)
         const char *version = g_strstrip(rest + strlen(RESTRAINTS[i].operator));
         if (!g_ascii_isalnum(*version) || version[strspn(version, ALPHANUMERIC ".+!")])
             return NULL;
-        json_t *package = json_pack("{s:s, s:s}", "package_version", version, "restraint",
-                                    RESTRAINTS[i].restraint);
-        *end = '\0';
-        json_object_set_new(package, "package_name", json_string(g_strchomp(line)));
-        return package;
+        g_autofree char *name = g_strchomp(g_strndup(line, (gsize)(end - line)));
+        return json_pack("{s:s, s:s, s:s}", "package_name", name, "package_version", version,
+                         "restraint", RESTRAINTS[i].restraint);
     }
     return NULL;
 }
