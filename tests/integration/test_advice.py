@@ -64,7 +64,7 @@ def correct_the_line(reader):
 
 
 def add_the_example(reader):
-    [example] = commands([reader.step("Add it:")])
+    [example] = commands([reader.step("Add it, ")])
     text = reader.config().read_text()
     reader.config().write_text(text.replace("{", "{" + example + ",", 1))
 
@@ -76,8 +76,8 @@ def rename_nearest(reader):
 
 
 def write_nearest(reader):
-    nearest, line, file = re.search(r"Write (\S+) in line (\d+) of (\S+),",
-                                    reader.step("Write")).groups()
+    line, file, nearest = re.search(r"In line (\d+) of (\S+), write (\S+) for",
+                                    reader.step(", write ")).groups()
     assert (int(line), file) == (reader.event["evidence"]["line"], reader.event["evidence"]["file"])
     reader.rewrite_line(reader.event["evidence"]["found"], f'"{nearest}"')
 

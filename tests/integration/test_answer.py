@@ -70,7 +70,7 @@ CASES = {
     "hugging-face": (
         {CONFIG: {"architectures": ["LlamaForCausalLM"], "model_type": "llama",
                   "transformers_version": "4.40.0"}, "model/model.safetensors": "weights"},
-        {}, ["model/config.json:2:20", "`waybill init SOURCE`"]),
+        {}, ["model/config.json:2:20", "`waybill init resnet50`"]),
 }
 
 

@@ -302,7 +302,7 @@ def closing(waybill, *arguments, language="en"):
     assert status == 1, output
     lines = shown_lines(output)
     assert all(width(line) <= 80 for line in lines), output
-    return " ".join(lines)
+    return " ".join(" ".join(lines).split())
 
 
 def test_failed_import_says_what_changed_since_it_worked(ready, package):
