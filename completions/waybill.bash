@@ -2,7 +2,7 @@
 # A test holds the options against `waybill COMMAND --help`.
 
 _waybill_commands="import init check events wait models show log diff report explain retry cancel delete runtime gc verify
-    backup restore doctor"
+    backup restore serve doctor"
 _waybill_common="--data --project --config-file --set --lang --color --utc --quiet --help"
 _waybill_types="TensorFlow PyTorch MindSpore MXNet Caffe XGBoost Scikit_Learn Spark_MLlib ONNX LLM
     Custom Image"

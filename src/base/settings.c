@@ -15,6 +15,10 @@ static const SettingRow TABLE[] = {
     {"image.platform", SETTING_PLATFORM, "",
      "os/architecture picked from an image index; the host's when empty"},
     {"store.busy_timeout_ms", SETTING_MS, "5000", "how long a write waits for another process's"},
+    {"server.listen", SETTING_TEXT, "127.0.0.1:8420", "HOST:PORT that `waybill serve` listens on"},
+    {"server.workers", SETTING_COUNT, "2", "imports that the server works on at once"},
+    {"server.import_roots", SETTING_TEXT, "",
+     "directories, separated by colons, that a request may import from"},
     {"support.contact", SETTING_TEXT, "",
      "whom to ask: text or a URL, shown with what you cannot mend"},
     {"support.contact_zh", SETTING_TEXT, "", "the same in Chinese; support.contact when empty"},
@@ -113,6 +117,13 @@ static const char *setting_check(SettingType type, const char *value, char **nor
             number > 8e9 || number * 1073741824.0 < 1)
             return "a number of GiB above 0, such as 5 or 0.5";
         *normal = decimal_shortest(number);
+        return NULL;
+    }
+    case SETTING_COUNT: {
+        guint64 number;
+        if (!g_ascii_string_to_unsigned(value, 10, 1, 4096, &number, NULL))
+            return "a whole number from 1 to 4096";
+        *normal = g_strdup(value);
         return NULL;
     }
     case SETTING_MS: {

@@ -18,6 +18,7 @@ typedef enum {
     SETTING_TEXT,
     SETTING_PATH,    /* begins with a slash: a URL's path */
     SETTING_GIB,     /* a size in GiB, fractions allowed, above 0 */
+    SETTING_COUNT,   /* a whole number, 1 or more */
     SETTING_MS,      /* a whole number of milliseconds */
     SETTING_PLATFORM /* os/architecture[/variant], "" is the host's */
 } SettingType;

@@ -81,4 +81,5 @@ int command_gc(Session *session, int argc, char **argv);
 int command_verify(Session *session, int argc, char **argv);
 int command_backup(Session *session, int argc, char **argv);
 int command_restore(Session *session, int argc, char **argv);
+int command_serve(Session *session, int argc, char **argv);
 int command_doctor(Session *session, int argc, char **argv);

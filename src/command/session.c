@@ -293,6 +293,10 @@ const Command COMMANDS[] = {
      "SRC is a directory that waybill backup made; it is only read. Refused: a data directory in\n"
      "use, and one whose store has events that the backup lacks.",
      command_restore},
+    {"serve", "", "Run the server: the HTTP API and workers on the data directory",
+     "It prints its address and runs until SIGINT or SIGTERM, which hand running imports back\n"
+     "to the queue.",
+     command_serve},
     {"doctor", "", "Check the machine and the data directory; say what mends it",
      "Exit status: 1 when something fails.", command_doctor},
     {NULL}};

@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <unistd.h>
 
@@ -115,6 +116,7 @@ struct TimelineWatch {
     Db *db;
     char *log;   /* the store's write-ahead log */
     int inotify; /* -1 before the first wait, and where there are no more to be had */
+    int wake;    /* an eventfd */
     bool waited;
     int64_t version;
 };
@@ -126,6 +128,7 @@ TimelineWatch *timeline_watch_new(DataDirectory *data, Db *db)
     watch->version = db_data_version(db);
     watch->log = data_path(data, "waybill.db-wal");
     watch->inotify = -1;
+    watch->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     return watch;
 }
 
@@ -134,6 +137,7 @@ void timeline_watch_free(TimelineWatch *watch)
     if (!watch)
         return;
     io_close(&watch->inotify);
+    io_close(&watch->wake);
     g_free(watch->log);
     g_free(watch);
 }
@@ -158,18 +162,27 @@ static bool watch_is_new(TimelineWatch *watch)
     return is_new;
 }
 
+void timeline_watch_wake(TimelineWatch *watch)
+{
+    eventfd_write(watch->wake, 1);
+}
+
 void timeline_watch_wait(TimelineWatch *watch, int timeout_ms)
 {
     int64_t end = clock_monotonic_ms() + timeout_ms;
     char dropped[4096];
+    eventfd_t wakes;
     watch_begin(watch);
     while (!watch_is_new(watch)) {
         int64_t left = end - clock_monotonic_ms();
         if (left <= 0)
             return;
-        struct pollfd poll_for = {.fd = watch->inotify, .events = POLLIN};
-        poll(&poll_for, 1, (int)MIN(left, WATCH_STEP_MS));
+        struct pollfd poll_for[] = {{.fd = watch->inotify, .events = POLLIN},
+                                    {.fd = watch->wake, .events = POLLIN}};
+        poll(poll_for, G_N_ELEMENTS(poll_for), (int)MIN(left, WATCH_STEP_MS));
         while (watch->inotify >= 0 && read(watch->inotify, dropped, sizeof dropped) > 0)
             ;
+        if (eventfd_read(watch->wake, &wakes) == 0)
+            return;
     }
 }

@@ -132,6 +132,10 @@ json_t *model_details(Service *service, const Model *model, GError **error)
     if (attempt->runtime)
         json_object_set_new(details, "runtime", json_string(attempt->runtime));
     json_object_set_new(details, "dependencies", json_array());
+    json_t *attributes = request->attributes ? json_loads(request->attributes, 0, NULL) : NULL;
+    if (attributes)
+        json_object_update(details, attributes);
+    json_decref(attributes);
     set_config(details, attempt);
     set_image(service, details, model, attempt);
     json_object_set_new(details, "layers", layers_json(service, model, error));

@@ -31,6 +31,7 @@ static const struct {
     {"description", offsetof(ImportRequest, description)},
     {"config_text", offsetof(ImportRequest, config_text)},
     {"config_file", offsetof(ImportRequest, config_file)},
+    {"attributes", offsetof(ImportRequest, attributes)},
     {"actor", offsetof(ImportRequest, actor)},
     {"from", offsetof(ImportRequest, from)},
 };

@@ -20,6 +20,7 @@ typedef struct {
     char *description;
     char *config_text; /* the text given with --config; NULL: the package's config.json counts */
     char *config_file; /* its name */
+    char *attributes;  /* JSON: what a program sent along and is given back as it was; or NULL */
     char *actor;
     char *from; /* a stage: what earlier attempts did in it and the later ones does not count; of
                    this attempt only, a further retry forgets it */

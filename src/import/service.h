@@ -14,6 +14,7 @@ typedef struct {
     const Settings *settings; /* borrowed */
     char *worker;             /* who works: HOST/PID */
     Progress progress;
+    bool serves; /* what it submits is for the server's workers */
     /* Called after every commit that appended events, in the worker's thread. May be NULL. */
     void (*committed)(gpointer data);
     gpointer committed_data;

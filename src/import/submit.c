@@ -22,7 +22,8 @@ bool import_is_worked_on(Service *service, const char *model_id, bool *worked_on
 {
     g_autoptr(GError) failure = NULL;
     g_autoptr(Job) job = job_of_model(service->db, model_id, &failure);
-    *worked_on = job && (attendance_is_held(service->data, job->id) ||
+    *worked_on = job && ((job->served && presence_is_held(service->data)) ||
+                         attendance_is_held(service->data, job->id) ||
                          lease_is_held(service->data, job->id) ||
                          (job->waits_for && lease_is_held(service->data, job->waits_for)));
     bool done = !failure;
@@ -99,8 +100,11 @@ static bool version_is_free(Service *service, const Model *model, IfExists if_ex
 /* The last step of a submission: from here on nobody takes the attempt for an interrupted one. */
 static bool submission_commit(Service *service, Submission *submission, GError **error)
 {
-    submission->attendance = attendance_take(service->data, submission->job, error);
-    return submission->attendance >= 0 && db_commit(service->db, error);
+    if (!service->serves)
+        submission->attendance = attendance_take(service->data, submission->job, error);
+    return (service->serves || submission->attendance >= 0) &&
+           job_set_served(service->db, submission->job, service->serves, error) &&
+           db_commit(service->db, error);
 }
 
 static bool submit_attempt(Service *service, const char *model_id, int attempt,

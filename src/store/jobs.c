@@ -37,7 +37,7 @@ void job_free(Job *job)
 
 #define JOB_COLUMNS                                                                       \
     "SELECT id, kind, model_id, attempt, state, coalesce(waits_for, 0), leases, worker, " \
-    "cancelled_by, created_at FROM jobs "
+    "cancelled_by, created_at, served FROM jobs "
 
 static Job *job_of_row(DbRows *rows)
 {
@@ -52,6 +52,7 @@ static Job *job_of_row(DbRows *rows)
     job->worker = g_strdup(db_text(rows, 7));
     job->cancelled_by = g_strdup(db_text(rows, 8));
     job->created_at = db_int(rows, 9);
+    job->served = db_int(rows, 10) != 0;
     job->lease = -1;
     return job;
 }
@@ -145,6 +146,31 @@ GPtrArray *jobs_waiting(Db *db, int64_t build, GError **error)
     GError *failure = NULL;
     while (rows && db_next(rows, &failure))
         g_ptr_array_add(jobs, job_of_row(rows));
+    if (failure)
+        g_propagate_error(error, failure);
+    return rows && !failure ? g_steal_pointer(&jobs) : NULL;
+}
+
+bool job_set_served(Db *db, int64_t id, bool served, GError **error)
+{
+    return db_exec(db, error, "UPDATE jobs SET served = $2 WHERE id = $1", "ii", id,
+                   (int64_t)served);
+}
+
+GArray *jobs_to_serve(Db *db, DataDirectory *data, GError **error)
+{
+    g_autoptr(GArray) jobs = g_array_new(FALSE, FALSE, sizeof(int64_t));
+    g_autoptr(DbRows) rows =
+        db_query(db, error,
+                 "SELECT id, coalesce(waits_for, id) FROM jobs WHERE state <> 'done' AND "
+                 "served = 1 AND kind = 'import' ORDER BY id",
+                 "");
+    GError *failure = NULL;
+    while (rows && db_next(rows, &failure)) {
+        int64_t id = db_int(rows, 0);
+        if (!lease_is_held(data, id) && !lease_is_held(data, db_int(rows, 1)))
+            g_array_append_val(jobs, id);
+    }
     if (failure)
         g_propagate_error(error, failure);
     return rows && !failure ? g_steal_pointer(&jobs) : NULL;

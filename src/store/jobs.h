@@ -24,7 +24,8 @@ typedef struct {
     char *worker;      /* who took it last, before a claim: the former one */
     char *cancelled_by;
     int64_t created_at;
-    int lease; /* file descriptor that holds it; -1: not held by us */
+    bool served; /* a server's workers do it, whenever one runs */
+    int lease;   /* file descriptor that holds it; -1: not held by us */
 } Job;
 
 void job_free(Job *job); /* gives the lease back */
@@ -52,6 +53,11 @@ bool job_give_back(Db *db, int64_t id, GError **error);
 bool job_wake_waiting(Db *db, int64_t build, GError **error);
 /* Imports that wait for this build, as Job without a lease. */
 GPtrArray *jobs_waiting(Db *db, int64_t build, GError **error);
+/* Whose the job is: a server's, or (false) the process's that asked for it. */
+bool job_set_served(Db *db, int64_t id, bool served, GError **error);
+/* Import jobs that a server's worker could go on with, the oldest first: nobody works on them nor
+ * on the build that they wait for. Array of int64_t. */
+GArray *jobs_to_serve(Db *db, DataDirectory *data, GError **error);
 /* Asks for the end of the attempt's open jobs. The worker sees it within a moment. */
 bool job_ask_cancel(Db *db, const char *model_id, const char *actor, GError **error);
 /* Who asked for the cancel; NULL with *error unset: nobody. */

@@ -8,6 +8,8 @@
 
 #define ATTENDANCE (INT64_C(1) << 40) /* behind the bytes of all leases */
 
+#define PRESENCE (INT64_C(1) << 41)
+
 static int leases_open(DataDirectory *data, GError **error)
 {
     int fd = openat(data->fd, "leases", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -54,4 +56,14 @@ int attendance_take(DataDirectory *data, int64_t job, GError **error)
 bool attendance_is_held(DataDirectory *data, int64_t job)
 {
     return byte_is_locked(data, ATTENDANCE + job);
+}
+
+int presence_take(DataDirectory *data, GError **error)
+{
+    return byte_lock(data, F_WRLCK, PRESENCE, error);
+}
+
+bool presence_is_held(DataDirectory *data)
+{
+    return byte_is_locked(data, PRESENCE);
 }

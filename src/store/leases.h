@@ -10,6 +10,10 @@
 int lease_take(DataDirectory *data, int64_t job, GError **error);
 bool lease_is_held(DataDirectory *data, int64_t job);
 
+/* A server's presence on the data directory: there is at most one. Returns as lease_take. */
+int presence_take(DataDirectory *data, GError **error);
+bool presence_is_held(DataDirectory *data);
+
 /* Who goes on with an attempt to its end says so with a lock of its own, which several may share:
  * from the submission of the import job on, also while that is queued or parked and no worker holds
  * its lease. An attempt that nobody attends was interrupted. Returns a file descriptor as above. */

@@ -3,17 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-
-#define MODEL_COLUMNS                                                                            \
-    "SELECT m.id, m.project, m.name, m.version, m.type, m.description, m.owner, m.created_at, "  \
-    "m.deleted_at, "                                                                             \
-    "m.attempt, m.last_seq, a.outcome, "                                                         \
-    "EXISTS (SELECT 1 FROM attempts e WHERE e.model_id = m.id AND e.attempt < m.attempt AND "    \
-    "e.outcome = 'imported'), "                                                                  \
-    "(SELECT i.image_digest FROM attempts i WHERE i.model_id = m.id AND i.outcome = 'imported' " \
-    "ORDER BY i.attempt DESC LIMIT 1), "                                                         \
-    "coalesce(a.size, -1) "                                                                      \
-    "FROM models m JOIN attempts a ON a.model_id = m.id AND a.attempt = m.attempt "
+#include "store/model_rows.h"
 
 void model_free(Model *model)
 {
@@ -40,7 +30,7 @@ const char *model_status(const Model *model)
     return model->was_imported ? "building" : "publishing";
 }
 
-static Model *model_of_row(DbRows *rows)
+Model *model_of_row(DbRows *rows)
 {
     Model *model = g_new0(Model, 1);
     model->id = g_strdup(db_text(rows, 0));

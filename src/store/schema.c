@@ -17,7 +17,9 @@ static const char *schema_text(const char *path)
 
 const Migration *schema_migrations(int *count)
 {
-    static Migration migrations[] = {{1, "spine", NULL}, {2, "file-digests", NULL}};
+    static Migration migrations[] = {{1, "spine", NULL},
+                                     {2, "file-digests", NULL},
+                                     {3, "server", NULL}};
     for (size_t i = 0; i < G_N_ELEMENTS(migrations); i++) {
         g_autofree char *path = g_strdup_printf("/waybill/store/schema/%04d-%s.sql",
                                                 migrations[i].number, migrations[i].name);
@@ -83,7 +85,7 @@ bool schema_migrate(Db *db, const Migration *migrations, int count, const char *
             "program TEXT NOT NULL, applied_at BIGINT NOT NULL)",
             error))
         return false;
-    bool is_new = version == 0;
+    const bool is_new = version == 0; /* there is nothing to lose yet */
     for (; version < count; version++) {
         g_autofree char *copy =
             keep && !is_new ? g_strdup_printf("%s.before-%d", keep, migrations[version].number)

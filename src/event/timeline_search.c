@@ -1,0 +1,64 @@
+#include "event/timeline_search.h"
+
+#include <jansson.h>
+#include <string.h>
+
+enum { NORMAL = 1, ABNORMAL = 2, HINT = 4 };
+
+#define FILTERS                                                                             \
+    "FROM events WHERE model_id = $1 AND seq > $2 AND ($3 = 0 OR attempt = $3) "            \
+    "AND occur_time >= $4 AND ($5 = 0 OR occur_time <= $5) AND ($6 = '' OR reason = $6) "   \
+    "AND ($7 = '' OR stage = $7) AND ($8 = 7 OR CASE event_type WHEN 'normal' THEN $8 & 1 " \
+    "WHEN 'abnormal' THEN $8 & 2 ELSE $8 & 4 END <> 0) "
+
+static int64_t types_of(const TimelineSearch *search)
+{
+    int64_t types = (search->normal ? NORMAL : 0) | (search->abnormal ? ABNORMAL : 0) |
+                    (search->hint ? HINT : 0);
+    return types ? types : NORMAL | ABNORMAL | HINT;
+}
+
+static bool contains(const json_t *event, const char *key, const char *info)
+{
+    const char *text = json_string_value(json_object_get(event, key));
+    return text && strstr(text, info);
+}
+
+static bool info_fits(const char *text, const char *info)
+{
+    if (!info)
+        return true;
+    json_t *event = json_loads(text, 0, NULL);
+    bool fits = contains(event, "event_info", info) || contains(event, "event_info_cn", info);
+    json_decref(event);
+    return fits;
+}
+
+/* The messages are in the rendered events only: whoever asks for a part of one pays for reading
+ * them all. */
+bool timeline_search(Db *db, const TimelineSearch *search, GString *json, TimelineFound *found,
+                     GError **error)
+{
+    g_autoptr(DbRows) rows =
+        db_query(db, error,
+                 search->descending ? "SELECT event " FILTERS "ORDER BY seq DESC"
+                                    : "SELECT event " FILTERS "ORDER BY seq",
+                 "siiiissi", search->model_id, search->after, (int64_t)search->attempt,
+                 search->start_time, search->end_time, search->reason ? search->reason : "",
+                 search->stage ? search->stage : "", types_of(search));
+    GError *failure = NULL;
+    *found = (TimelineFound){0};
+    while (rows && db_next(rows, &failure)) {
+        const char *event = db_text(rows, 0);
+        if (!info_fits(event, search->info))
+            continue;
+        if (found->total++ < search->offset || found->count == search->limit)
+            continue;
+        if (found->count++)
+            g_string_append_c(json, ',');
+        g_string_append(json, event);
+    }
+    if (failure)
+        g_propagate_error(error, failure);
+    return rows && !failure;
+}

@@ -1,0 +1,24 @@
+/* The event list of the API: filters, order and a page over one model's timeline (api.md, "GET
+ * …/events"). */
+#pragma once
+
+#include "event/timeline.h"
+
+typedef struct {
+    const char *model_id;
+    bool normal, abnormal, hint;         /* none set: all types */
+    const char *info;                    /* part of the message in either language, or NULL */
+    const char *reason, *stage;          /* or NULL */
+    int attempt;                         /* 0: all */
+    int64_t after, start_time, end_time; /* end_time 0: no end */
+    bool descending;
+    int64_t offset, limit;
+} TimelineSearch;
+
+typedef struct {
+    int64_t total, count; /* total: without the page */
+} TimelineFound;
+
+/* Appends the events to `json`, comma-separated, as they were rendered when they were appended. */
+bool timeline_search(Db *db, const TimelineSearch *search, GString *json, TimelineFound *found,
+                     GError **error);

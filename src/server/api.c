@@ -1,0 +1,74 @@
+/* What the API's handlers share. */
+#include "server/api.h"
+
+#include <string.h>
+
+#include "import/import.h"
+
+HttpReply api_failed(const GError *error)
+{
+    if (g_error_matches(error, IMPORT_ERROR, IMPORT_ERROR_CONFLICT))
+        return http_error(MHD_HTTP_CONFLICT, "ModelArts.3002", "%s", error->message);
+    if (g_error_matches(error, IMPORT_ERROR, IMPORT_ERROR_USAGE))
+        return http_error(MHD_HTTP_BAD_REQUEST, API_PARAMETER, "%s", error->message);
+    g_warning("%s", error->message); /* the client sees no path of the server's disk */
+    return http_error(MHD_HTTP_INTERNAL_SERVER_ERROR, "ModelArts.0010",
+                      "the server could not do this; its log says why");
+}
+
+static bool is_json(const HttpRequest *request)
+{
+    const char *type = http_header(request, MHD_HTTP_HEADER_CONTENT_TYPE);
+    return type && g_ascii_strncasecmp(type, "application/json", 16) == 0;
+}
+
+json_t *api_body(const HttpRequest *request, HttpReply *reply)
+{
+    json_error_t fault;
+    if (!request->body)
+        return json_object();
+    if (!is_json(request)) {
+        *reply = http_error(MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, API_PARAMETER,
+                            "the body must be application/json");
+        return NULL;
+    }
+    json_t *body = json_loadb((const char *)request->body->data, request->body->len,
+                              JSON_REJECT_DUPLICATES, &fault);
+    if (json_is_object(body))
+        return body;
+    if (body)
+        *reply = http_error(MHD_HTTP_BAD_REQUEST, API_PARAMETER, "the body must be a JSON object");
+    else
+        *reply = http_error(MHD_HTTP_BAD_REQUEST, API_PARAMETER,
+                            "the body is not JSON: line %d, column %d: %s", fault.line,
+                            fault.column, fault.text);
+    json_decref(body);
+    return NULL;
+}
+
+bool api_number(const HttpRequest *request, const char *name, int64_t otherwise, int64_t *value,
+                HttpReply *reply)
+{
+    const char *text = http_query(request, name);
+    guint64 number = 0;
+    bool good = !text || g_ascii_string_to_unsigned(text, 10, 0, G_MAXINT64, &number, NULL);
+    *value = text ? (int64_t)number : otherwise;
+    if (!good)
+        *reply = http_error(MHD_HTTP_BAD_REQUEST, API_PARAMETER,
+                            "%s is \"%s\"; expected a whole number, 0 or more", name, text);
+    return good;
+}
+
+Model *api_model(const HttpRequest *request, Service *service, HttpReply *reply)
+{
+    g_autoptr(GError) error = NULL;
+    const char *id = request->arguments[1];
+    g_autoptr(Model) model = model_load(service->db, id, &error);
+    if (error)
+        *reply = api_failed(error);
+    else if (!model || model->deleted_at || strcmp(model->project, request->arguments[0]) != 0)
+        *reply = http_error(MHD_HTTP_NOT_FOUND, "ModelArts.3001", "there is no model %s", id);
+    else
+        return g_steal_pointer(&model);
+    return NULL;
+}

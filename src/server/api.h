@@ -1,0 +1,33 @@
+/* The handlers of the API (specification, api.md), one for each route of router.c. */
+#pragma once
+
+#include "server/server.h"
+
+extern const HttpRoute API_ROUTES[];
+
+/* Refuses what may not be asked, before the body is read. */
+HttpReply access_admit(HttpRequest *request);
+
+/* Error answers in the words of api.md. */
+#define API_PARAMETER "ModelArts.0104"
+HttpReply api_failed(const GError *error);
+/* The body as a JSON object; NULL: *reply. A new reference. */
+json_t *api_body(const HttpRequest *request, HttpReply *reply);
+/* A whole number of the query, `otherwise` when it is not there. False: *reply. */
+bool api_number(const HttpRequest *request, const char *name, int64_t otherwise, int64_t *value,
+                HttpReply *reply);
+/* The model of {project_id} and {model_id}; NULL: *reply. */
+Model *api_model(const HttpRequest *request, Service *service, HttpReply *reply);
+
+HttpReply models_create(HttpRequest *request);
+HttpReply models_list_items(HttpRequest *request);
+HttpReply models_get(HttpRequest *request);
+HttpReply models_delete(HttpRequest *request);
+HttpReply models_retry(HttpRequest *request);
+HttpReply models_cancel(HttpRequest *request);
+HttpReply runtimes_get(HttpRequest *request);
+HttpReply events_list(HttpRequest *request);
+HttpReply events_stream(HttpRequest *request);
+HttpReply events_catalog(HttpRequest *request);
+HttpReply health_get(HttpRequest *request);
+HttpReply ready_get(HttpRequest *request);

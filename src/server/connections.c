@@ -1,0 +1,95 @@
+#include "server/connections.h"
+
+#include <glib.h>
+#include <pthread.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+
+#define IDLE_MS (30 * 1000)
+#define BODY_MS (60 * 1000)
+
+struct Connections {
+    pthread_mutex_t lock;
+    GQueue open;
+};
+
+typedef struct {
+    Connections *all;
+    int fd;
+    int64_t since;
+    ConnectionState state;
+    GList link;
+} Open;
+
+Connections *connections_new(void)
+{
+    Connections *connections = g_new0(Connections, 1);
+    pthread_mutex_init(&connections->lock, NULL);
+    return connections;
+}
+
+void connections_free(Connections *connections)
+{
+    if (!connections)
+        return;
+    g_assert(connections->open.length == 0);
+    pthread_mutex_destroy(&connections->lock);
+    g_free(connections);
+}
+
+void connections_notify(void *closure, struct MHD_Connection *connection, void **socket_context,
+                        enum MHD_ConnectionNotificationCode code)
+{
+    Connections *connections = closure;
+    Open *open = *socket_context;
+    pthread_mutex_lock(&connections->lock);
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        *socket_context = open = g_new0(Open, 1);
+        open->all = connections;
+        open->fd =
+            MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+        open->since = clock_monotonic_ms();
+        open->link.data = open;
+        g_queue_push_tail_link(&connections->open, &open->link);
+    } else if (open) {
+        g_queue_unlink(&connections->open, &open->link);
+        g_free(open);
+        *socket_context = NULL;
+    }
+    pthread_mutex_unlock(&connections->lock);
+}
+
+void connections_set(struct MHD_Connection *connection, ConnectionState state)
+{
+    Open *open =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+    pthread_mutex_lock(&open->all->lock);
+    open->state = state;
+    open->since = clock_monotonic_ms();
+    pthread_mutex_unlock(&open->all->lock);
+}
+
+int connections_busy(Connections *connections)
+{
+    int busy = 0;
+    pthread_mutex_lock(&connections->lock);
+    for (GList *at = connections->open.head; at; at = at->next)
+        busy += ((Open *)at->data)->state != CONNECTION_IDLE;
+    pthread_mutex_unlock(&connections->lock);
+    return busy;
+}
+
+/* The descriptor stays libmicrohttpd's: it sees the end and closes it. */
+void connections_reap(Connections *connections)
+{
+    int64_t now = clock_monotonic_ms();
+    pthread_mutex_lock(&connections->lock);
+    for (GList *at = connections->open.head; at; at = at->next) {
+        const Open *open = at->data;
+        int64_t limit = open->state == CONNECTION_IDLE ? IDLE_MS : BODY_MS;
+        if (open->state != CONNECTION_ANSWER && now - open->since > limit)
+            shutdown(open->fd, SHUT_RDWR);
+    }
+    pthread_mutex_unlock(&connections->lock);
+}

@@ -1,0 +1,95 @@
+/* The HTTP server beneath the API: connections, their limits, requests with their bodies, replies.
+ *
+ * A request is handed to its route's handler by a thread of the pool once its body is there. The
+ * handler answers, or lets its connection wait (server/hub.h) and is called again when it goes on.
+ * Nobody outside can hold a thread: headers, bodies and idle connections have limits of time and
+ * size. */
+#pragma once
+
+#include <glib.h>
+#include <jansson.h>
+#include <microhttpd.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "server/target.h"
+
+#define HTTP_MAX_ARGUMENTS 4
+#define HTTP_BODY_BYTES    (4 << 20) /* of a request that is JSON */
+
+typedef struct Server Server;
+typedef struct HttpRequest HttpRequest;
+
+typedef struct {
+    unsigned status;
+    struct MHD_Response *response; /* NULL: the connection waits, the handler is called again */
+} HttpReply;
+#define HTTP_WAITS ((HttpReply){0})
+
+typedef HttpReply (*HttpHandler)(HttpRequest *request);
+
+typedef struct {
+    const char *method;
+    const char *path; /* "/v1/{project_id}/models": a braced segment is any, and an argument */
+    HttpHandler run;
+    gsize body_limit; /* 0: it takes no body */
+} HttpRoute;
+
+struct HttpRequest {
+    Server *server;
+    struct MHD_Connection *connection;
+    const char *method;
+    Target *target;
+    const char *target_fault; /* why it is none */
+    const HttpRoute *route;
+    const char *arguments[HTTP_MAX_ARGUMENTS]; /* the braced segments, in order */
+    GByteArray *body;                          /* or NULL */
+    bool body_too_large;
+    char id[37];     /* X-Request-Id */
+    int64_t began;   /* monotonic ms */
+    unsigned status; /* once it was answered */
+    gpointer state;  /* a waiting handler's own */
+    GDestroyNotify state_free;
+    bool begun;
+};
+
+const char *http_header(const HttpRequest *request, const char *name);
+const char *http_query(const HttpRequest *request, const char *name);
+/* Whether texts are wanted in Chinese: X-Language, else Accept-Language. */
+bool http_wants_chinese(const HttpRequest *request);
+
+/* -- replies -- */
+
+/* Takes the JSON over. */
+HttpReply http_json(unsigned status, json_t *json);
+/* Takes the text over. */
+HttpReply http_text(unsigned status, const char *media_type, char *text, gsize length);
+HttpReply http_error(unsigned status, const char *code, const char *format, ...)
+    G_GNUC_PRINTF(3, 4);
+void http_set_header(HttpReply *reply, const char *name, const char *value);
+
+/* -- the server -- */
+
+typedef struct HttpServer HttpServer;
+typedef struct {
+    const char *listen;             /* HOST:PORT, [::1]:PORT; port 0: any that is free */
+    const char *tls_cert, *tls_key; /* PEM; NULL: plain HTTP */
+    bool loopback_only; /* any other address is refused */
+    int threads;
+    const HttpRoute *routes; /* ended by a row without a method */
+    /* Called before the body is read; a reply with a response refuses the request. May be NULL. */
+    HttpHandler admit;
+    /* Called when a request was answered and its connection is free again. */
+    void (*ended)(const HttpRequest *request);
+} HttpOptions;
+
+HttpServer *http_start(Server *server, const HttpOptions *options, GError **error);
+/* "http://127.0.0.1:8420". */
+const char *http_address(const HttpServer *http);
+/* No further connection is taken. */
+void http_quiesce(HttpServer *http);
+/* Open connections that are in the middle of a request. */
+int http_busy(HttpServer *http);
+/* Nothing waits any more (hub_close). Cuts what is still open. */
+void http_stop(HttpServer *http);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(HttpServer, http_stop)

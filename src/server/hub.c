@@ -1,0 +1,314 @@
+#include "server/hub.h"
+
+#include <gio/gio.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "event/timeline.h"
+
+#define TICK_MS     250
+#define KEPT_FRAMES 64 /* of a followed model, for those who are nearly up to date */
+
+struct HubTopic {
+    char *model_id;
+    int64_t seq;   /* the newest event that the hub has seen */
+    GQueue frames; /* GBytes: the events up to seq, the newest last */
+    GQueue waiting;
+    int followers;
+};
+
+struct Hub {
+    Service *service; /* the thread's own */
+    TimelineWatch *watch;
+    pthread_t thread;
+    bool started;
+    pthread_mutex_t lock; /* of all that follows */
+    GHashTable *topics;   /* model id -> HubTopic */
+    bool closed;
+    int followers;
+};
+
+GBytes *hub_frame_new(int64_t seq, const char *type, const char *data)
+{
+    char *text = g_strdup_printf("id: %" PRId64 "\nevent: %s\ndata: %s\n\n", seq, type, data);
+    return g_bytes_new_take(text, strlen(text));
+}
+
+/* -- topics; the lock is held -- */
+
+static HubTopic *topic_new(const char *model_id)
+{
+    HubTopic *topic = g_new0(HubTopic, 1);
+    topic->model_id = g_strdup(model_id);
+    return topic;
+}
+
+static void topic_free(HubTopic *topic)
+{
+    g_queue_clear_full(&topic->frames, (GDestroyNotify)g_bytes_unref);
+    g_free(topic->model_id);
+    g_free(topic);
+}
+
+static void follower_wake(HubFollower *follower)
+{
+    g_queue_unlink(&follower->topic->waiting, &follower->link);
+    follower->waiting = false;
+    MHD_resume_connection(follower->connection);
+}
+
+static void topic_wake(HubTopic *topic)
+{
+    while (topic->waiting.head)
+        follower_wake(topic->waiting.head->data);
+}
+
+static void topic_wake_due(HubTopic *topic, int64_t now)
+{
+    for (GList *at = topic->waiting.head, *next; at; at = next) {
+        next = at->next;
+        HubFollower *follower = at->data;
+        if (follower->deadline <= now)
+            follower_wake(follower);
+    }
+}
+
+/* -- news -- */
+
+typedef struct {
+    char *model_id;
+    int64_t after;
+    GPtrArray *frames; /* GBytes; NULL at a place: it could not be read */
+    int64_t last;
+} News;
+
+static void news_free(News *news)
+{
+    g_free(news->model_id);
+    g_ptr_array_unref(news->frames);
+    g_free(news);
+}
+
+/* What is asked of the store, so that nobody waits for the lock while it is read. */
+static GPtrArray *hub_questions(Hub *hub)
+{
+    GPtrArray *questions = g_ptr_array_new_with_free_func((GDestroyNotify)news_free);
+    GHashTableIter topics;
+    gpointer value;
+    g_hash_table_iter_init(&topics, hub->topics);
+    while (g_hash_table_iter_next(&topics, NULL, &value)) {
+        const HubTopic *topic = value;
+        News *news = g_new0(News, 1);
+        news->model_id = g_strdup(topic->model_id);
+        news->after = news->last = topic->seq;
+        news->frames = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
+        g_ptr_array_add(questions, news);
+    }
+    return questions;
+}
+
+static void news_read(Db *db, News *news)
+{
+    g_autoptr(DbRows) rows = db_query(db, NULL,
+                                      "SELECT seq, event_type, event FROM events "
+                                      "WHERE model_id = $1 AND seq > $2 ORDER BY seq",
+                                      "si", news->model_id, news->after);
+    while (rows && db_next(rows, NULL)) {
+        news->last = db_int(rows, 0);
+        g_ptr_array_add(news->frames,
+                        hub_frame_new(news->last, db_text(rows, 1), db_text(rows, 2)));
+    }
+}
+
+static void topic_take(HubTopic *topic, News *news)
+{
+    if (news->last == topic->seq || news->after != topic->seq)
+        return;
+    for (guint i = 0; i < news->frames->len; i++)
+        g_queue_push_tail(&topic->frames, g_bytes_ref(news->frames->pdata[i]));
+    while (topic->frames.length > KEPT_FRAMES)
+        g_bytes_unref(g_queue_pop_head(&topic->frames));
+    topic->seq = news->last;
+    topic_wake(topic);
+}
+
+static void hub_look(Hub *hub)
+{
+    pthread_mutex_lock(&hub->lock);
+    g_autoptr(GPtrArray) questions = hub_questions(hub);
+    pthread_mutex_unlock(&hub->lock);
+    for (guint i = 0; i < questions->len; i++)
+        news_read(hub->service->db, questions->pdata[i]);
+    pthread_mutex_lock(&hub->lock);
+    for (guint i = 0; i < questions->len; i++) {
+        News *news = questions->pdata[i];
+        HubTopic *topic = g_hash_table_lookup(hub->topics, news->model_id);
+        if (topic)
+            topic_take(topic, news);
+    }
+    pthread_mutex_unlock(&hub->lock);
+}
+
+static void hub_wake_due(Hub *hub)
+{
+    int64_t now = clock_monotonic_ms();
+    GHashTableIter topics;
+    gpointer topic;
+    pthread_mutex_lock(&hub->lock);
+    g_hash_table_iter_init(&topics, hub->topics);
+    while (g_hash_table_iter_next(&topics, NULL, &topic))
+        topic_wake_due(topic, now);
+    pthread_mutex_unlock(&hub->lock);
+}
+
+static void *hub_run(void *data)
+{
+    Hub *hub = data;
+    while (!hub_is_closed(hub)) {
+        timeline_watch_wait(hub->watch, TICK_MS);
+        hub_look(hub);
+        hub_wake_due(hub);
+    }
+    return NULL;
+}
+
+/* -- the hub -- */
+
+Hub *hub_new(const char *directory, const Settings *settings, GError **error)
+{
+    g_autoptr(Hub) hub = g_new0(Hub, 1);
+    pthread_mutex_init(&hub->lock, NULL);
+    hub->topics = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)topic_free);
+    hub->service = service_open(directory, true, settings, error);
+    if (!hub->service)
+        return NULL;
+    hub->watch = timeline_watch_new(hub->service->data, hub->service->db);
+    int failed = pthread_create(&hub->thread, NULL, hub_run, hub);
+    hub->started = !failed;
+    if (failed)
+        g_set_error(error, G_IO_ERROR, g_io_error_from_errno(failed), "a thread: %s",
+                    g_strerror(failed));
+    return failed ? NULL : g_steal_pointer(&hub);
+}
+
+void hub_free(Hub *hub)
+{
+    if (!hub)
+        return;
+    hub_close(hub);
+    if (hub->started)
+        pthread_join(hub->thread, NULL);
+    timeline_watch_free(hub->watch);
+    service_free(hub->service);
+    g_hash_table_unref(hub->topics);
+    pthread_mutex_destroy(&hub->lock);
+    g_free(hub);
+}
+
+void hub_wake(Hub *hub)
+{
+    timeline_watch_wake(hub->watch);
+}
+
+void hub_close(Hub *hub)
+{
+    GHashTableIter topics;
+    gpointer topic;
+    pthread_mutex_lock(&hub->lock);
+    hub->closed = true;
+    g_hash_table_iter_init(&topics, hub->topics);
+    while (g_hash_table_iter_next(&topics, NULL, &topic))
+        topic_wake(topic);
+    pthread_mutex_unlock(&hub->lock);
+    if (hub->watch)
+        hub_wake(hub);
+}
+
+bool hub_is_closed(Hub *hub)
+{
+    pthread_mutex_lock(&hub->lock);
+    bool closed = hub->closed;
+    pthread_mutex_unlock(&hub->lock);
+    return closed;
+}
+
+int hub_followers(Hub *hub)
+{
+    pthread_mutex_lock(&hub->lock);
+    int followers = hub->followers;
+    pthread_mutex_unlock(&hub->lock);
+    return followers;
+}
+
+/* -- followers -- */
+
+void hub_follow(Hub *hub, HubFollower *follower, struct MHD_Connection *connection,
+                const char *model_id)
+{
+    pthread_mutex_lock(&hub->lock);
+    HubTopic *topic = g_hash_table_lookup(hub->topics, model_id);
+    if (!topic) {
+        topic = topic_new(model_id);
+        g_hash_table_insert(hub->topics, topic->model_id, topic);
+    }
+    topic->followers++;
+    hub->followers++;
+    *follower = (HubFollower){.topic = topic, .connection = connection};
+    follower->link.data = follower;
+    pthread_mutex_unlock(&hub->lock);
+}
+
+void hub_leave(Hub *hub, HubFollower *follower)
+{
+    pthread_mutex_lock(&hub->lock);
+    HubTopic *topic = follower->topic;
+    if (follower->waiting)
+        g_queue_unlink(&topic->waiting, &follower->link);
+    follower->topic = NULL;
+    hub->followers--;
+    if (--topic->followers == 0)
+        g_hash_table_remove(hub->topics, topic->model_id);
+    pthread_mutex_unlock(&hub->lock);
+}
+
+/* A follower has read more from the store than the thread has seen yet: the others read it there
+ * too, and the thread goes on behind it. */
+static void topic_catch_up(Hub *hub, HubTopic *topic, int64_t seen)
+{
+    g_queue_clear_full(&topic->frames, (GDestroyNotify)g_bytes_unref);
+    topic->seq = seen;
+    topic_wake(topic);
+    hub_wake(hub);
+}
+
+bool hub_wait(Hub *hub, HubFollower *follower, int64_t seen, int64_t deadline)
+{
+    pthread_mutex_lock(&hub->lock);
+    HubTopic *topic = follower->topic;
+    bool wait = !hub->closed && topic->seq <= seen;
+    if (wait && topic->seq < seen)
+        topic_catch_up(hub, topic, seen);
+    if (wait) {
+        follower->waiting = true;
+        follower->deadline = deadline;
+        g_queue_push_tail_link(&topic->waiting, &follower->link);
+        MHD_suspend_connection(follower->connection);
+    }
+    pthread_mutex_unlock(&hub->lock);
+    return wait;
+}
+
+GBytes *hub_frame(Hub *hub, HubFollower *follower, int64_t seq)
+{
+    GBytes *frame = NULL;
+    pthread_mutex_lock(&hub->lock);
+    HubTopic *topic = follower->topic;
+    int64_t from_newest = topic->seq - seq;
+    if (from_newest >= 0 && from_newest < (int64_t)topic->frames.length)
+        frame = g_bytes_ref(g_queue_peek_nth(&topic->frames, (guint)(topic->frames.length - 1 -
+                                                                     (guint)from_newest)));
+    pthread_mutex_unlock(&hub->lock);
+    return frame;
+}

@@ -1,0 +1,51 @@
+/* Who waits for news of a model: streams, and requests with ?wait=.
+ *
+ * One thread sees every commit, this process's at once and another's within 200 ms, reads what is
+ * new of the models that somebody follows, once, and wakes their followers. A follower holds a
+ * connection that is suspended meanwhile and costs no thread. What a follower has seen is a seq;
+ * since seq is dense, nothing is lost or doubled however often it is woken. */
+#pragma once
+
+#include <microhttpd.h>
+
+#include "import/service.h"
+
+typedef struct Hub Hub;
+/* Opens a connection to the store of its own. */
+Hub *hub_new(const char *directory, const Settings *settings, GError **error);
+/* Every follower is gone before. */
+void hub_free(Hub *hub);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Hub, hub_free)
+
+/* From any thread: something was committed in this process. */
+void hub_wake(Hub *hub);
+/* Wakes every follower for good: hub_wait no longer waits. */
+void hub_close(Hub *hub);
+bool hub_is_closed(Hub *hub);
+
+typedef struct HubTopic HubTopic;
+typedef struct {
+    HubTopic *topic;
+    struct MHD_Connection *connection;
+    int64_t deadline; /* monotonic ms: woken then, whatever happens */
+    bool waiting;
+    GList link;
+} HubFollower;
+
+void hub_follow(Hub *hub, HubFollower *follower, struct MHD_Connection *connection,
+                const char *model_id);
+void hub_leave(Hub *hub, HubFollower *follower);
+
+/* Suspends the connection until the model has an event after `seen` or the deadline has come.
+ * False: it has one already, or the hub is closed: the connection goes on. Called by the
+ * connection's own thread only. */
+bool hub_wait(Hub *hub, HubFollower *follower, int64_t seen, int64_t deadline);
+
+/* The event of that seq as a frame of a stream, when it is one of the newest; else NULL: the store
+ * has it. A new reference. */
+GBytes *hub_frame(Hub *hub, HubFollower *follower, int64_t seq);
+
+/* A frame of text/event-stream; the caller frees it. `data` is JSON on one line. */
+GBytes *hub_frame_new(int64_t seq, const char *type, const char *data);
+
+int hub_followers(Hub *hub);

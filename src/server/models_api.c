@@ -1,0 +1,250 @@
+#include <string.h>
+
+#include "base/clock.h"
+#include "import/details.h"
+#include "server/api.h"
+#include "store/model_search.h"
+#include "store/runtimes.h"
+
+#define PAGE_ITEMS     1000
+#define CASCADE_MODELS 20
+
+/* -- the list -- */
+
+static bool read_order(const HttpRequest *request, ModelSearch *search, HttpReply *reply)
+{
+    static const char *const NAMES[] = {"create_at", "model_version", "model_size"};
+    const char *sort = http_query(request, "sort_by"), *order = http_query(request, "order");
+    search->ascending = g_strcmp0(order, "asc") == 0;
+    if (order && !search->ascending && strcmp(order, "desc") != 0) {
+        *reply = http_error(MHD_HTTP_BAD_REQUEST, API_PARAMETER,
+                            "order is \"%s\"; expected asc or desc", order);
+        return false;
+    }
+    for (size_t i = 0; i < G_N_ELEMENTS(NAMES); i++)
+        if (!sort || strcmp(sort, NAMES[i]) == 0) {
+            search->order = (ModelOrder)i;
+            return true;
+        }
+    *reply = http_error(MHD_HTTP_BAD_REQUEST, API_PARAMETER,
+                        "sort_by is \"%s\"; expected create_at, model_version or model_size", sort);
+    return false;
+}
+
+static bool read_search(const HttpRequest *request, ModelSearch *search, HttpReply *reply)
+{
+    search->project = request->arguments[0];
+    search->name = http_query(request, "model_name");
+    search->name_exact = g_strcmp0(http_query(request, "exact_match"), "true") == 0;
+    search->version = http_query(request, "model_version");
+    search->status = http_query(request, "model_status");
+    search->description = http_query(request, "description");
+    search->type = http_query(request, "model_type");
+    search->not_type = http_query(request, "not_model_type");
+    if (search->type && search->not_type) {
+        *reply = http_error(MHD_HTTP_BAD_REQUEST, API_PARAMETER,
+                            "model_type and not_model_type exclude each other");
+        return false;
+    }
+    if (!read_order(request, search, reply) ||
+        !api_number(request, "offset", 0, &search->offset, reply) ||
+        !api_number(request, "limit", PAGE_ITEMS, &search->limit, reply))
+        return false;
+    search->limit = MIN(search->limit, PAGE_ITEMS);
+    return true;
+}
+
+HttpReply models_list_items(HttpRequest *request)
+{
+    HttpReply reply;
+    g_autoptr(GError) error = NULL;
+    ModelSearch search = {0};
+    int64_t total;
+    Service *service = server_service(request->server, &reply);
+    if (!service || !read_search(request, &search, &reply))
+        return reply;
+    g_autoptr(GPtrArray) models = models_search(service->db, &search, &total, &error);
+    json_t *items = json_array();
+    for (guint i = 0; models && !error && i < models->len; i++) {
+        json_t *item = model_item(service, models->pdata[i], &error);
+        if (item)
+            json_array_append_new(items, item);
+    }
+    if (error) {
+        json_decref(items);
+        return api_failed(error);
+    }
+    return http_json(MHD_HTTP_OK,
+                     json_pack("{s:I, s:I, s:o}", "total_count", (json_int_t)total, "count",
+                               (json_int_t)json_array_size(items), "models", items));
+}
+
+/* -- one model -- */
+
+/* What its worker does right now; nothing when it is not at work. */
+static json_t *progress_of(Server *server, Service *service, const Model *model)
+{
+    WorkerProgress now;
+    int64_t ahead = 0;
+    int alive, busy;
+    if (strcmp(model->outcome, "running") != 0)
+        return NULL;
+    workers_count(server->workers, &alive, &busy);
+    if (workers_progress(server->workers, model->id, &now))
+        return json_pack("{s:I, s:I, s:s}", "bytes_done", (json_int_t)now.bytes_done, "bytes_total",
+                         (json_int_t)now.bytes_total, "worker", service->worker);
+    g_autoptr(Job) job = job_of_model(service->db, model->id, NULL);
+    if (!job || !jobs_ahead(service->db, job->id, &ahead, NULL))
+        return NULL;
+    return json_pack("{s:{s:I, s:I, s:i, s:i}}", "queue", "position", (json_int_t)(ahead + 1),
+                     "ahead", (json_int_t)ahead, "workers_alive", alive, "workers_busy", busy);
+}
+
+HttpReply models_get(HttpRequest *request)
+{
+    HttpReply reply;
+    g_autoptr(GError) error = NULL;
+    Service *service = server_service(request->server, &reply);
+    g_autoptr(Model) model = service ? api_model(request, service, &reply) : NULL;
+    if (!model)
+        return reply;
+    json_t *details = model_details(service, model, &error);
+    if (!details)
+        return api_failed(error);
+    json_t *progress = progress_of(request->server, service, model);
+    if (progress)
+        json_object_set_new(details, "progress", progress);
+    return http_json(MHD_HTTP_OK, details);
+}
+
+/* Every version of the name, the asked one first; at most CASCADE_MODELS. */
+static GPtrArray *models_to_delete(Service *service, Model *model, bool cascade, GError **error)
+{
+    GPtrArray *models = g_ptr_array_new_with_free_func((GDestroyNotify)model_free);
+    g_ptr_array_add(models, model);
+    if (!cascade)
+        return models;
+    const ModelSearch search = {.project = model->project,
+                                .name = model->name,
+                                .name_exact = true,
+                                .limit = CASCADE_MODELS};
+    int64_t total;
+    g_autoptr(GPtrArray) versions = models_search(service->db, &search, &total, error);
+    for (guint i = 0; versions && i < versions->len && models->len < CASCADE_MODELS; i++) {
+        Model *version = versions->pdata[i];
+        if (strcmp(version->id, model->id) != 0)
+            g_ptr_array_add(models, g_steal_pointer(&versions->pdata[i]));
+    }
+    return models;
+}
+
+HttpReply models_delete(HttpRequest *request)
+{
+    HttpReply reply;
+    g_autoptr(GError) error = NULL;
+    Service *service = server_service(request->server, &reply);
+    Model *model = service ? api_model(request, service, &reply) : NULL;
+    if (!model)
+        return reply;
+    bool cascade = g_strcmp0(http_query(request, "cascade"), "true") == 0;
+    g_autoptr(GPtrArray) models = models_to_delete(service, model, cascade, &error);
+    if (error)
+        return api_failed(error);
+    json_t *deleted = json_array(), *failed = json_array();
+    for (guint i = 0; i < models->len; i++) {
+        const Model *one = models->pdata[i];
+        g_autoptr(GError) why = NULL;
+        if (import_delete(service, one, NULL, &why))
+            json_array_append_new(deleted, json_string(one->id));
+        else
+            json_array_append_new(failed,
+                                  json_pack("{s:s, s:s, s:s}", "model_id", one->id, "error_code",
+                                            "ModelArts.0010", "error_msg", why->message));
+    }
+    return http_json(MHD_HTTP_OK, json_pack("{s:o, s:o}", "delete_success_list", deleted,
+                                            "delete_failed_list", failed));
+}
+
+HttpReply models_retry(HttpRequest *request)
+{
+    HttpReply reply;
+    g_autoptr(GError) error = NULL;
+    g_auto(Submission) submission = SUBMISSION_NONE;
+    Service *service = server_service(request->server, &reply);
+    g_autoptr(Model) model = service ? api_model(request, service, &reply) : NULL;
+    if (!model)
+        return reply;
+    if (!import_retry(service, model, NULL, &submission, &error))
+        return api_failed(error);
+    workers_wake(request->server->workers);
+    return http_json(MHD_HTTP_OK,
+                     json_pack("{s:s, s:i}", "model_id", model->id, "attempt",
+                               submission.already_imported ? model->attempt : submission.attempt));
+}
+
+HttpReply models_cancel(HttpRequest *request)
+{
+    HttpReply reply;
+    bool running;
+    g_autoptr(GError) error = NULL;
+    Service *service = server_service(request->server, &reply);
+    g_autoptr(Model) model = service ? api_model(request, service, &reply) : NULL;
+    if (!model)
+        return reply;
+    if (!import_cancel(service, model, "api", &running, &error))
+        return api_failed(error);
+    return http_json(MHD_HTTP_OK,
+                     json_pack("{s:s, s:b}", "model_id", model->id, "cancelled", running));
+}
+
+/* -- runtimes -- */
+
+HttpReply runtimes_get(HttpRequest *request)
+{
+    HttpReply reply;
+    g_autoptr(GError) error = NULL;
+    Service *service = server_service(request->server, &reply);
+    if (!service)
+        return reply;
+    g_autoptr(GPtrArray) runtimes = runtimes_list(service->db, &error);
+    if (!runtimes)
+        return api_failed(error);
+    json_t *engines = json_object(), *items = json_array();
+    for (guint i = 0; i < runtimes->len; i++) {
+        const Runtime *runtime = runtimes->pdata[i];
+        const char *engine = runtime->engine ? runtime->engine : "Custom";
+        json_t *names = json_object_get(engines, engine);
+        if (!names) {
+            names = json_array();
+            json_object_set_new(engines, engine, names);
+            json_array_append_new(items,
+                                  json_pack("{s:s, s:O}", "ai_engine", engine, "runtimes", names));
+        }
+        json_array_append_new(names, json_string(runtime->name));
+    }
+    json_decref(engines);
+    int count = (int)json_array_size(items);
+    return http_json(MHD_HTTP_OK, json_pack("{s:i, s:i, s:o}", "count", count, "total_count", count,
+                                            "engine_runtimes", items));
+}
+
+/* -- health -- */
+
+HttpReply health_get(HttpRequest *request)
+{
+    return http_json(MHD_HTTP_OK, json_pack("{s:s}", "status", "ok"));
+}
+
+HttpReply ready_get(HttpRequest *request)
+{
+    HttpReply reply;
+    int64_t unused;
+    g_autoptr(GError) error = NULL;
+    Service *service = server_service(request->server, &reply);
+    if (!service)
+        return reply;
+    if (!db_query_int(service->db, &unused, 0, &error, "SELECT 1", ""))
+        return http_error(MHD_HTTP_SERVICE_UNAVAILABLE, "ModelArts.0010",
+                          "the store does not answer");
+    return http_json(MHD_HTTP_OK, json_pack("{s:s}", "status", "ready"));
+}

@@ -1,0 +1,57 @@
+/* What handlers read of a request and answer it with. */
+#include <stdarg.h>
+#include <string.h>
+
+#include "server/http.h"
+
+const char *http_header(const HttpRequest *request, const char *name)
+{
+    return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
+}
+
+const char *http_query(const HttpRequest *request, const char *name)
+{
+    return target_query(request->target, name);
+}
+
+bool http_wants_chinese(const HttpRequest *request)
+{
+    const char *language = http_header(request, "X-Language");
+    if (!language)
+        language = http_header(request, MHD_HTTP_HEADER_ACCEPT_LANGUAGE);
+    return language && g_ascii_strncasecmp(language, "zh", 2) == 0;
+}
+
+void http_set_header(HttpReply *reply, const char *name, const char *value)
+{
+    MHD_add_response_header(reply->response, name, value);
+}
+
+HttpReply http_text(unsigned status, const char *media_type, char *text, gsize length)
+{
+    HttpReply reply = {status,
+                       MHD_create_response_from_buffer_with_free_callback(length, text, g_free)};
+    http_set_header(&reply, MHD_HTTP_HEADER_CONTENT_TYPE, media_type);
+    http_set_header(&reply, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+    http_set_header(&reply, "X-Content-Type-Options", "nosniff");
+    return reply;
+}
+
+HttpReply http_json(unsigned status, json_t *json)
+{
+    char *text = json_dumps(json, JSON_COMPACT);
+    json_decref(json);
+    char *copy = g_strdup(text);
+    free(text);
+    return http_text(status, "application/json; charset=utf-8", copy, strlen(copy));
+}
+
+HttpReply http_error(unsigned status, const char *code, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    g_autofree char *message = g_strdup_vprintf(format, arguments);
+    va_end(arguments);
+    g_autofree char *text = g_utf8_make_valid(message, -1);
+    return http_json(status, json_pack("{s:s, s:s}", "error_code", code, "error_msg", text));
+}

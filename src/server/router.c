@@ -1,0 +1,20 @@
+#include "server/api.h"
+
+#define PROJECT "/v1/{project_id}"
+#define MODEL   PROJECT "/models/{model_id}"
+
+const HttpRoute API_ROUTES[] = {
+    {"GET", "/healthz", health_get, 0},
+    {"GET", "/readyz", ready_get, 0},
+    {"GET", "/v1/event-catalog", events_catalog, 0},
+    {"GET", PROJECT "/models/ai-engine-runtimes", runtimes_get, 0},
+    {"POST", PROJECT "/models", models_create, HTTP_BODY_BYTES},
+    {"GET", PROJECT "/models", models_list_items, 0},
+    {"GET", MODEL, models_get, 0},
+    {"DELETE", MODEL, models_delete, HTTP_BODY_BYTES},
+    {"POST", MODEL "/retry", models_retry, HTTP_BODY_BYTES},
+    {"POST", MODEL "/cancel", models_cancel, HTTP_BODY_BYTES},
+    {"GET", MODEL "/events", events_list, 0},
+    {"GET", MODEL "/events/stream", events_stream, 0},
+    {NULL},
+};

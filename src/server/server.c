@@ -1,0 +1,138 @@
+#include "server/server.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "server/api.h"
+#include "store/leases.h"
+
+#define STOP_MS 10000 /* how long running requests may take to end */
+
+/* -- a thread's own connection to the store -- */
+
+static pthread_key_t own_service;
+static pthread_once_t own_service_once = PTHREAD_ONCE_INIT;
+
+static void own_service_free(void *service)
+{
+    service_free(service);
+}
+
+static void own_service_init(void)
+{
+    pthread_key_create(&own_service, own_service_free);
+}
+
+Service *server_service(Server *server, HttpReply *reply)
+{
+    g_autoptr(GError) error = NULL;
+    pthread_once(&own_service_once, own_service_init);
+    Service *service = pthread_getspecific(own_service);
+    if (service) {
+        service->progress.stop = false; /* a cancel leaves its word behind */
+        return service;
+    }
+    service = service_open(server->directory, false, server->settings, &error);
+    if (!service) {
+        *reply = api_failed(error);
+        return NULL;
+    }
+    service->serves = true;
+    service->committed = (void (*)(gpointer))hub_wake;
+    service->committed_data = server->hub;
+    pthread_setspecific(own_service, service);
+    return service;
+}
+
+/* -- the request log -- */
+
+static void log_request(const HttpRequest *request)
+{
+    int64_t took = g_get_monotonic_time() / 1000 - request->began;
+    const char *target = request->target ? request->target->path : "?";
+    if (request->server->log_json)
+        fprintf(stderr,
+                "{\"method\":\"%s\",\"path\":\"%s\",\"status\":%u,\"ms\":%" PRId64
+                ",\"request_id\":\"%s\"}\n",
+                request->method, target, request->status, took, request->id);
+    else
+        fprintf(stderr, "%s %s %u %" PRId64 " ms %s\n", request->method, target, request->status,
+                took, request->id);
+}
+
+/* -- start and stop -- */
+
+static bool take_presence(Server *server, GError **error)
+{
+    g_autoptr(GError) failure = NULL;
+    server->presence = presence_take(server->service->data, &failure);
+    if (server->presence >= 0)
+        return true;
+    if (failure)
+        g_propagate_error(error, g_steal_pointer(&failure));
+    else
+        g_set_error(error, DB_ERROR, DB_ERROR_BUSY, "%s: a server runs on this data directory",
+                    server->directory);
+    return false;
+}
+
+static bool start_http(Server *server, GError **error)
+{
+    const HttpOptions options = {.listen = settings_text(server->settings, "server.listen"),
+                                 .loopback_only = true,
+                                 .threads = (int)sysconf(_SC_NPROCESSORS_ONLN),
+                                 .routes = API_ROUTES,
+                                 .admit = access_admit,
+                                 .ended = log_request};
+    server->http = http_start(server, &options, error);
+    return server->http != NULL;
+}
+
+Server *server_start(const ServerOptions *options, GError **error)
+{
+    g_autoptr(Server) server = g_new0(Server, 1);
+    server->settings = options->settings;
+    server->directory = g_strdup(options->directory);
+    server->presence = -1;
+    server->service = service_open(options->directory, true, options->settings, error);
+    if (!server->service || !take_presence(server, error))
+        return NULL;
+    server->hub = hub_new(options->directory, options->settings, error);
+    if (!server->hub)
+        return NULL;
+    server->workers = workers_start(options->directory, options->settings, options->workers,
+                                    (void (*)(gpointer))hub_wake, server->hub, error);
+    if (!server->workers || !start_http(server, error))
+        return NULL;
+    return g_steal_pointer(&server);
+}
+
+const char *server_address(const Server *server)
+{
+    return http_address(server->http);
+}
+
+void server_stop(Server *server)
+{
+    if (!server)
+        return;
+    if (server->http)
+        http_quiesce(server->http);
+    if (server->workers)
+        workers_stop(server->workers);
+    if (server->hub)
+        hub_close(server->hub);
+    for (int waited = 0; server->http && http_busy(server->http) && waited < STOP_MS; waited += 10)
+        g_usleep(10000);
+    http_stop(server->http);
+    hub_free(server->hub);
+    workers_free(server->workers);
+    io_close(&server->presence);
+    service_free(server->service);
+    g_free(server->directory);
+    g_free(server);
+}

@@ -1,0 +1,33 @@
+/* `waybill serve`: the HTTP API and the workers on one data directory. */
+#pragma once
+
+#include "server/http.h"
+#include "server/hub.h"
+#include "server/workers.h"
+
+struct Server {
+    const Settings *settings;
+    char *directory;
+    Service *service; /* the main thread's; holds the data directory */
+    int presence;     /* says to other processes that a server is there */
+    Hub *hub;
+    Workers *workers;
+    HttpServer *http;
+    bool log_json;
+};
+
+typedef struct {
+    const char *directory;
+    const Settings *settings;
+    int workers;
+} ServerOptions;
+
+Server *server_start(const ServerOptions *options, GError **error);
+const char *server_address(const Server *server);
+/* Lets requests end and hands running stages back to the queue, then stops. */
+void server_stop(Server *server);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Server, server_stop)
+
+/* A connection to the store of this thread's own, made when it is first asked for. NULL: *reply
+ * says so. */
+Service *server_service(Server *server, HttpReply *reply);

@@ -1,0 +1,177 @@
+#include "server/workers.h"
+
+#include <gio/gio.h>
+#include <pthread.h>
+
+#define LOOK_MS 1000 /* how often the queue is looked at when nobody wakes */
+
+typedef struct {
+    Workers *workers;
+    Service *service;
+    pthread_t thread;
+    bool started;
+    int64_t job;    /* 0: none */
+    char *model_id; /* of the job */
+} Worker;
+
+struct Workers {
+    pthread_mutex_t lock; /* of everything below, and of each worker's job and model_id */
+    pthread_cond_t woken;
+    bool wake, stopping;
+    int count;
+    Worker *all;
+};
+
+static bool is_taken(const Workers *workers, int64_t job)
+{
+    for (int i = 0; i < workers->count; i++)
+        if (workers->all[i].job == job)
+            return true;
+    return false;
+}
+
+/* The oldest job that no worker of this process has. The lock is held. */
+static bool worker_pick(Worker *worker)
+{
+    Service *service = worker->service;
+    g_autoptr(GArray) jobs = jobs_to_serve(service->db, service->data, NULL);
+    for (guint i = 0; jobs && i < jobs->len; i++) {
+        int64_t id = g_array_index(jobs, int64_t, i);
+        g_autoptr(Job) job = is_taken(worker->workers, id) ? NULL : job_load(service->db, id, NULL);
+        if (!job)
+            continue;
+        worker->job = id;
+        worker->model_id = g_steal_pointer(&job->model_id);
+        return true;
+    }
+    return false;
+}
+
+static void worker_sleep(Workers *workers)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += LOOK_MS / 1000;
+    while (!workers->wake && !workers->stopping)
+        if (pthread_cond_timedwait(&workers->woken, &workers->lock, &until) != 0)
+            break;
+    workers->wake = false;
+}
+
+static void worker_work(Worker *worker)
+{
+    g_autoptr(GError) error = NULL;
+    if (!import_work(worker->service, worker->job, &error))
+        g_warning("job %" G_GINT64_FORMAT ": %s", worker->job, error->message);
+}
+
+static void *worker_run(void *data)
+{
+    Worker *worker = data;
+    Workers *workers = worker->workers;
+    pthread_mutex_lock(&workers->lock);
+    while (!workers->stopping) {
+        if (!worker_pick(worker)) {
+            worker_sleep(workers);
+            continue;
+        }
+        /* A cancelled import leaves its word behind. */
+        worker->service->progress.stop = false;
+        pthread_mutex_unlock(&workers->lock);
+        worker_work(worker);
+        pthread_mutex_lock(&workers->lock);
+        worker->job = 0;
+        g_clear_pointer(&worker->model_id, g_free);
+    }
+    pthread_mutex_unlock(&workers->lock);
+    return NULL;
+}
+
+Workers *workers_start(const char *directory, const Settings *settings, int count,
+                       void (*committed)(gpointer data), gpointer data, GError **error)
+{
+    g_autoptr(Workers) workers = g_new0(Workers, 1);
+    pthread_mutex_init(&workers->lock, NULL);
+    pthread_cond_init(&workers->woken, NULL);
+    workers->all = g_new0(Worker, count);
+    workers->count = count;
+    for (int i = 0; i < count; i++) {
+        Worker *worker = &workers->all[i];
+        worker->workers = workers;
+        worker->service = service_open(directory, true, settings, error);
+        if (!worker->service)
+            return NULL;
+        worker->service->committed = committed;
+        worker->service->committed_data = data;
+        int failed = pthread_create(&worker->thread, NULL, worker_run, worker);
+        worker->started = !failed;
+        if (failed) {
+            g_set_error(error, G_IO_ERROR, g_io_error_from_errno(failed), "a thread: %s",
+                        g_strerror(failed));
+            return NULL;
+        }
+    }
+    return g_steal_pointer(&workers);
+}
+
+void workers_wake(Workers *workers)
+{
+    pthread_mutex_lock(&workers->lock);
+    workers->wake = true;
+    pthread_cond_signal(&workers->woken);
+    pthread_mutex_unlock(&workers->lock);
+}
+
+void workers_stop(Workers *workers)
+{
+    pthread_mutex_lock(&workers->lock);
+    workers->stopping = true;
+    for (int i = 0; i < workers->count; i++)
+        if (workers->all[i].service)
+            workers->all[i].service->progress.stop = true;
+    pthread_cond_broadcast(&workers->woken);
+    pthread_mutex_unlock(&workers->lock);
+    for (int i = 0; i < workers->count; i++) {
+        if (workers->all[i].started)
+            pthread_join(workers->all[i].thread, NULL);
+        workers->all[i].started = false;
+    }
+}
+
+void workers_free(Workers *workers)
+{
+    if (!workers)
+        return;
+    workers_stop(workers);
+    for (int i = 0; i < workers->count; i++)
+        service_free(workers->all[i].service);
+    g_free(workers->all);
+    pthread_cond_destroy(&workers->woken);
+    pthread_mutex_destroy(&workers->lock);
+    g_free(workers);
+}
+
+bool workers_progress(Workers *workers, const char *model_id, WorkerProgress *progress)
+{
+    bool found = false;
+    pthread_mutex_lock(&workers->lock);
+    for (int i = 0; i < workers->count && !found; i++) {
+        Worker *worker = &workers->all[i];
+        found = worker->job && g_strcmp0(worker->model_id, model_id) == 0;
+        if (found)
+            *progress = (WorkerProgress){worker->service->progress.bytes_done,
+                                         worker->service->progress.bytes_total};
+    }
+    pthread_mutex_unlock(&workers->lock);
+    return found;
+}
+
+void workers_count(Workers *workers, int *alive, int *busy)
+{
+    *busy = 0;
+    pthread_mutex_lock(&workers->lock);
+    for (int i = 0; i < workers->count; i++)
+        *busy += workers->all[i].job != 0;
+    *alive = workers->count;
+    pthread_mutex_unlock(&workers->lock);
+}

@@ -1,0 +1,23 @@
+/* The server's workers: threads that take the import jobs of the queue, one each. */
+#pragma once
+
+#include "import/import.h"
+
+typedef struct Workers Workers;
+/* committed is called after every commit that appended events, in the worker's thread. */
+Workers *workers_start(const char *directory, const Settings *settings, int count,
+                       void (*committed)(gpointer data), gpointer data, GError **error);
+/* There may be a new job. From any thread. */
+void workers_wake(Workers *workers);
+/* Running stages end at their next step and go back to the queue. */
+void workers_stop(Workers *workers);
+/* Stops them where that was not done. */
+void workers_free(Workers *workers);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Workers, workers_free)
+
+typedef struct {
+    int64_t bytes_done, bytes_total; /* total 0: nothing that is counted is under way */
+} WorkerProgress;
+/* What this process's worker on that model is doing. False: none works on it. */
+bool workers_progress(Workers *workers, const char *model_id, WorkerProgress *progress);
+void workers_count(Workers *workers, int *alive, int *busy);

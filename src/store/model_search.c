@@ -1,0 +1,65 @@
+#include "store/model_search.h"
+
+#include "store/model_rows.h"
+
+/* As model_status() says it. */
+#define STATUS                                                             \
+    "CASE a.outcome WHEN 'imported' THEN 'published' WHEN 'failed' THEN "  \
+    "CASE WHEN " WAS_IMPORTED " THEN 'building_failed' ELSE 'failed' END " \
+    "ELSE CASE WHEN " WAS_IMPORTED " THEN 'building' ELSE 'publishing' END END"
+#define WAS_IMPORTED                                                                          \
+    "EXISTS (SELECT 1 FROM attempts w WHERE w.model_id = m.id AND w.attempt < m.attempt AND " \
+    "w.outcome = 'imported')"
+
+/* replace() because LIKE folds case in one engine and not in the other, and has wildcards. */
+#define WHERE                                                                          \
+    "WHERE m.project = $1 AND m.deleted_at IS NULL "                                   \
+    "AND ($2 = '' OR m.name = $2) AND ($3 = '' OR replace(m.name, $3, '') <> m.name) " \
+    "AND ($4 = '' OR m.version = $4) AND ($5 = '' OR " STATUS " = $5) "                \
+    "AND ($6 = '' OR replace(m.description, $6, '') <> m.description) "                \
+    "AND ($7 = '' OR m.type = $7) AND ($8 = '' OR m.type IS NULL OR m.type <> $8) "
+
+#define TYPES "ssssssss"
+#define VALUES(search)                                                         \
+    (search)->project, text(search->name_exact ? search->name : NULL),         \
+        text(search->name_exact ? NULL : search->name), text(search->version), \
+        text(search->status), text(search->description), text(search->type),   \
+        text(search->not_type)
+
+static const char *text(const char *value)
+{
+    return value ? value : "";
+}
+
+#define PAGE " LIMIT $9 OFFSET $10"
+
+static const char *query_of(const ModelSearch *search)
+{
+    static const char *const QUERIES[][2] = {
+        [MODELS_BY_TIME] = {MODEL_COLUMNS WHERE "ORDER BY m.created_at DESC, m.id DESC" PAGE,
+                            MODEL_COLUMNS WHERE "ORDER BY m.created_at, m.id" PAGE},
+        [MODELS_BY_VERSION] = {MODEL_COLUMNS WHERE "ORDER BY m.version_number DESC, m.id DESC" PAGE,
+                               MODEL_COLUMNS WHERE "ORDER BY m.version_number, m.id" PAGE},
+        [MODELS_BY_SIZE] = {MODEL_COLUMNS WHERE "ORDER BY coalesce(a.size, 0) DESC, m.id DESC" PAGE,
+                            MODEL_COLUMNS WHERE "ORDER BY coalesce(a.size, 0), m.id" PAGE},
+    };
+    return QUERIES[search->order][search->ascending];
+}
+
+GPtrArray *models_search(Db *db, const ModelSearch *search, int64_t *total, GError **error)
+{
+    g_autoptr(GPtrArray) models = g_ptr_array_new_with_free_func((GDestroyNotify)model_free);
+    if (!db_query_int(db, total, 0, error,
+                      "SELECT count(*) FROM models m JOIN attempts a ON a.model_id = m.id AND "
+                      "a.attempt = m.attempt " WHERE,
+                      TYPES, VALUES(search)))
+        return NULL;
+    g_autoptr(DbRows) rows = db_query(db, error, query_of(search), TYPES "ii", VALUES(search),
+                                      search->limit, search->offset);
+    GError *failure = NULL;
+    while (rows && db_next(rows, &failure))
+        g_ptr_array_add(models, model_of_row(rows));
+    if (failure)
+        g_propagate_error(error, failure);
+    return rows && !failure ? g_steal_pointer(&models) : NULL;
+}
