@@ -183,7 +183,7 @@ static HttpReply create(HttpRequest *request, json_t *body, Service *service)
     if (faults->len)
         return faults_reply("ModelArts.3037", faults);
     g_auto(Submission) submission = SUBMISSION_NONE;
-    if (!import_submit(service, import, &submission, &error))
+    if (!import_submit(service, import, IF_EXISTS_FAIL, &submission, &error))
         return api_failed(error);
     workers_wake(request->server->workers);
     return http_json(MHD_HTTP_OK, json_pack("{s:s}", "model_id", submission.model_id));

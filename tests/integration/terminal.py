@@ -3,6 +3,7 @@ import fcntl
 import os
 import pty
 import re
+import select
 import signal
 import struct
 import termios
@@ -31,6 +32,19 @@ def take_terminal(slave):
         os.dup2(slave, descriptor)
 
 
+def read_to_the_end(master, child):
+    """(wait status, output). Our side of the slave stays open: when the last one is closed, what was
+    not read yet may be lost."""
+    output, status = b"", None
+    while True:
+        if select.select([master], [], [], 0.02)[0]:
+            output += os.read(master, 65536)
+        elif status is not None:
+            return status, output
+        elif (done := os.waitpid(child, os.WNOHANG))[0]:
+            status = done[1]
+
+
 def run_on_terminal(command, environment, columns=80, seconds=60):
     """(exit status, output). The window has its size before the command begins."""
     master, slave = pty.openpty()
@@ -43,13 +57,9 @@ def run_on_terminal(command, environment, columns=80, seconds=60):
             os.execve(command[0], command, environment)
         finally:
             os._exit(127)
-    os.close(slave)
-    output = b""
     try:
-        while chunk := os.read(master, 65536):
-            output += chunk
-    except OSError:  # the other side was closed
-        pass
-    os.close(master)
-    _, status = os.waitpid(child, 0)
+        status, output = read_to_the_end(master, child)
+    finally:
+        os.close(slave)
+        os.close(master)
     return os.waitstatus_to_exitcode(status), output.decode()

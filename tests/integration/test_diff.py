@@ -270,7 +270,9 @@ def test_store_of_an_older_schema_is_compared_by_what_it_kept(ready, package):
     ready.run("import", source, "--name", "m", check=True)
     with sqlite3.connect(ready.data / "waybill.db") as store:
         store.execute("ALTER TABLE files DROP COLUMN digest")
-        store.execute("DELETE FROM migrations WHERE number = 2")
+        store.execute("DROP INDEX models_by_time")
+        store.execute("ALTER TABLE jobs DROP COLUMN served")
+        store.execute("DELETE FROM migrations WHERE number >= 2")
     store.close()
     [change] = diff(ready, "m")["files"]
     assert change["change"] == "unsure" and change["digest"] == {"old": None, "new": None}

@@ -154,18 +154,6 @@ static void migration_keeps_a_copy_and_failing_changes_nothing(void **state)
     assert_int_equal(value, 7);
 }
 
-static void new_store_is_not_copied_between_its_first_migrations(void **state)
-{
-    const Scene *scene = *state;
-    g_autofree char *path = g_build_filename(scene->path, "new.db", NULL);
-    g_autofree char *copy = g_strconcat(path, ".before-2", NULL);
-    g_autoptr(Db) db = db_open_sqlite(path, 100, NULL);
-    const Migration both[] = {{1, "one", "CREATE TABLE t (x BIGINT)"},
-                              {2, "two", "CREATE TABLE u (y BIGINT)"}};
-    assert_true(schema_migrate(db, both, 2, path, NULL));
-    assert_false(g_file_test(copy, G_FILE_TEST_EXISTS));
-}
-
 static void lease_excludes_threads_and_processes_and_ends_with_its_process(void **state)
 {
     const Scene *scene = *state;
@@ -313,8 +301,6 @@ int main(void)
                                         scene_down),
         cmocka_unit_test_setup_teardown(new_store_has_no_copy_of_itself, scene_up, scene_down),
         cmocka_unit_test_setup_teardown(migration_keeps_a_copy_and_failing_changes_nothing,
-                                        scene_up, scene_down),
-        cmocka_unit_test_setup_teardown(new_store_is_not_copied_between_its_first_migrations,
                                         scene_up, scene_down),
         cmocka_unit_test_setup_teardown(
             lease_excludes_threads_and_processes_and_ends_with_its_process, scene_up, scene_down),
