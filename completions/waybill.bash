@@ -21,6 +21,7 @@ _waybill_options() {
     report) echo "--output" ;;
     delete) echo "--all-versions" ;;
     runtime) echo "--image --engine --json" ;;
+    serve) echo "--listen --workers" ;;
     gc) echo "--dry-run --json" ;;
     verify) echo "--drop-damaged --json" ;;
     retry) echo "--config --child --from --retries --timeout --json" ;;
@@ -70,7 +71,7 @@ _waybill_look() {
         --data | --project | --config-file | --set | --lang | --color) ((i++)) ;;
         --name | --version | --runtime | --config | --child | --platform | --description | \
             --type | --status | --image | --engine | --after | --attempt | --timeout | \
-            --from | --if-exists | --retries | --output | --format) ((i++)) ;;
+            --from | --if-exists | --retries | --output | --listen | --workers | --format) ((i++)) ;;
         -* | : | =) ;;
         *)
             if [[ -z $command ]]; then

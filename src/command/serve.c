@@ -1,8 +1,30 @@
 #include <signal.h>
+#include <stddef.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
+#include "base/io.h"
 #include "command/command.h"
 #include "server/server.h"
+
+#define MOST_WORKERS 4096
+
+/* Tells systemd, when it runs under it (sd_notify(3)). */
+static void notify(const char *state)
+{
+    const char *path = g_getenv("NOTIFY_SOCKET");
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (!path || strlen(path) >= sizeof address.sun_path)
+        return;
+    memcpy(address.sun_path, path, strlen(path));
+    if (*path == '@') /* an abstract name */
+        address.sun_path[0] = '\0';
+    autofd fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    socklen_t length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
+    if (fd >= 0)
+        sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&address, length);
+}
 
 /* Waits for SIGINT or SIGTERM, which every thread has blocked: the server's inherit that. */
 static void wait_for_end(const sigset_t *ends)
@@ -14,10 +36,20 @@ static void wait_for_end(const sigset_t *ends)
 
 int command_serve(Session *session, int argc, char **argv)
 {
-    const GOptionEntry entries[] = {{NULL}};
+    g_autofree char *listen = NULL;
+    int workers = 0;
+    const GOptionEntry entries[] = {{"listen", 0, 0, G_OPTION_ARG_STRING, &listen,
+                                     "Listen there (server.listen: 127.0.0.1:8420)", "HOST:PORT"},
+                                    {"workers", 0, 0, G_OPTION_ARG_INT, &workers,
+                                     "Work on so many imports at once (server.workers: 2)", "N"},
+                                    {NULL}};
     int status = session_parse(session, command_find("serve"), entries, &argc, &argv, 0, 0);
     if (status >= 0)
         return status;
+    if (workers < 0 || workers > MOST_WORKERS) {
+        complain("--workers %d: expected a whole number from 1 to %d", workers, MOST_WORKERS);
+        return EXIT_USAGE;
+    }
     sigset_t ends;
     sigemptyset(&ends);
     sigaddset(&ends, SIGINT);
@@ -26,10 +58,11 @@ int command_serve(Session *session, int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     g_autoptr(GError) error = NULL;
     g_autofree char *directory = session_data_directory(session);
-    const ServerOptions options = {.directory = directory,
-                                   .settings = session->settings,
-                                   .workers =
-                                       (int)settings_int(session->settings, "server.workers")};
+    const ServerOptions options = {
+        .directory = directory,
+        .settings = session->settings,
+        .listen = listen ? listen : settings_text(session->settings, "server.listen"),
+        .workers = workers ? workers : (int)settings_int(session->settings, "server.workers")};
     g_autoptr(Server) server = server_start(&options, &error);
     if (!server) {
         complain("%s", error->message);
@@ -37,6 +70,8 @@ int command_serve(Session *session, int argc, char **argv)
     }
     printf("%s\n", server_address(server));
     fflush(stdout);
+    notify("READY=1");
     wait_for_end(&ends);
+    notify("STOPPING=1");
     return EXIT_DONE;
 }

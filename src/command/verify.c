@@ -66,7 +66,7 @@ static int verify_work(Session *session, const Model *model, bool drop, bool jso
     g_autoptr(Findings) findings = findings_new();
     VerifyResult result;
     Progress *progress = &session->service->progress;
-    g_auto(Interrupt) interrupt = interrupt_catch(progress);
+    g_auto(Interrupt) interrupt G_GNUC_UNUSED = interrupt_catch(progress);
     ProgressBar *bar = progress_bar_new(&session->err, progress, !session->quiet && !json);
     bool done = verify_run(session->service, model, drop, &result, findings, &error);
     progress_bar_free(bar);

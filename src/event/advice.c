@@ -203,7 +203,8 @@ char **advice_steps(const KindRow *row, Language language, char ***own)
         return ours;
     bool replaces = g_str_has_prefix(text, REPLACE);
     g_autofree char *trimmed = g_strstrip(g_strdup(text + (replaces ? strlen(REPLACE) : 0)));
-    g_auto(GStrv) added = g_strsplit(trimmed, "\n", -1), owned = ours;
+    g_auto(GStrv) added = g_strsplit(trimmed, "\n", -1);
+    g_auto(GStrv) owned G_GNUC_UNUSED = ours; /* freed when this ends */
     guint count = replaces ? 0 : g_strv_length(ours);
     bool retries = count > 0 && strstr(ours[count - 1], "waybill retry {model}");
     g_autoptr(GStrvBuilder) builder = g_strv_builder_new();

@@ -118,7 +118,8 @@ static json_t *steps_inherited(const Event *root, const json_t *cause, const Eve
 {
     const json_t *steps = json_object_get(cause, language == LANGUAGE_ZH ? "advice_cn" : "advice");
     g_auto(GStrv) house = NULL;
-    g_auto(GStrv) all = advice_steps(kind_find(root->reason, root->kind), language, &house);
+    g_auto(GStrv) all G_GNUC_UNUSED =
+        advice_steps(kind_find(root->reason, root->kind), language, &house);
     json_t *further = place_fields(place, 0, language), *kept = json_array(), *step;
     const Fields fields = {root, {root->evidence, root->params, further, NULL}};
     json_t *filled = steps_fill(house, &fields, language);

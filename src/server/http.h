@@ -73,8 +73,8 @@ void http_set_header(HttpReply *reply, const char *name, const char *value);
 typedef struct HttpServer HttpServer;
 typedef struct {
     const char *listen;             /* HOST:PORT, [::1]:PORT; port 0: any that is free */
-    const char *tls_cert, *tls_key; /* PEM; NULL: plain HTTP */
-    bool loopback_only; /* any other address is refused */
+    const char *tls_cert, *tls_key; /* PEM text, both or none; NULL: plain HTTP */
+    bool loopback_only;             /* any other address is refused */
     int threads;
     const HttpRoute *routes; /* ended by a row without a method */
     /* Called before the body is read; a reply with a response refuses the request. May be NULL. */

@@ -1,5 +1,6 @@
 #include "server/server.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -10,7 +11,8 @@
 #include "server/api.h"
 #include "store/leases.h"
 
-#define STOP_MS 10000 /* how long running requests may take to end */
+#define PEM_BYTES (1 << 20)
+#define STOP_MS   10000 /* how long running requests may take to end */
 
 /* -- a thread's own connection to the store -- */
 
@@ -80,9 +82,37 @@ static bool take_presence(Server *server, GError **error)
     return false;
 }
 
-static bool start_http(Server *server, GError **error)
+/* The file that the setting names, as text. NULL with *error unset: it names none. */
+static char *read_pem(const Settings *settings, const char *key, GError **error)
 {
-    const HttpOptions options = {.listen = settings_text(server->settings, "server.listen"),
+    const char *file = settings_text(settings, key);
+    g_autoptr(GBytes) bytes = *file ? io_read_file(AT_FDCWD, file, PEM_BYTES, error) : NULL;
+    if (!bytes) {
+        if (*file)
+            g_prefix_error(error, "%s: ", key);
+        return NULL;
+    }
+    gsize size;
+    const char *text = g_bytes_get_data(bytes, &size);
+    return g_strndup(text, size);
+}
+
+static bool start_http(Server *server, const char *listen, GError **error)
+{
+    GError *failure = NULL;
+    g_autofree char *cert = read_pem(server->settings, "server.tls_cert", &failure);
+    g_autofree char *key = failure ? NULL : read_pem(server->settings, "server.tls_key", &failure);
+    if (!failure && !cert != !key)
+        g_set_error(&failure, SETTINGS_ERROR, 0,
+                    "server.tls_cert and server.tls_key belong together: %s is not set",
+                    cert ? "server.tls_key" : "server.tls_cert");
+    if (failure) {
+        g_propagate_error(error, failure);
+        return false;
+    }
+    const HttpOptions options = {.listen = listen,
+                                 .tls_cert = cert,
+                                 .tls_key = key,
                                  .loopback_only = true,
                                  .threads = (int)sysconf(_SC_NPROCESSORS_ONLN),
                                  .routes = API_ROUTES,
@@ -106,7 +136,7 @@ Server *server_start(const ServerOptions *options, GError **error)
         return NULL;
     server->workers = workers_start(options->directory, options->settings, options->workers,
                                     (void (*)(gpointer))hub_wake, server->hub, error);
-    if (!server->workers || !start_http(server, error))
+    if (!server->workers || !start_http(server, options->listen, error))
         return NULL;
     return g_steal_pointer(&server);
 }

@@ -19,6 +19,7 @@ struct Server {
 typedef struct {
     const char *directory;
     const Settings *settings;
+    const char *listen; /* HOST:PORT */
     int workers;
 } ServerOptions;
 

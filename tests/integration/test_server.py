@@ -2,8 +2,11 @@
 import http.client
 import json
 import random
+import resource
 import signal
 import socket
+import ssl
+import subprocess
 import threading
 import time
 
@@ -206,6 +209,8 @@ def test_a_body_that_is_too_large_without_saying_so_is_refused(server):
 
 def test_a_thousand_half_open_connections_do_not_shut_others_out(server):
     host, port = server.netloc.split(":")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 4096)), hard))
     idle = [socket.create_connection((host, int(port))) for _ in range(1000)]
     for client in idle[::2]:
         client.sendall(b"GET /v1/default/models HTTP/1.1\r\nHost: loc")
@@ -303,6 +308,37 @@ def test_sigterm_hands_running_imports_back_and_the_next_server_ends_them(ready,
     assert server.settled(model_id)["model_status"] == "published"
     assert server.stop() == 0
     assert_store(ready)
+
+
+def test_tls_with_an_own_certificate(ready, tmp_path):
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+                    "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", tmp_path / "key.pem",
+                    "-out", tmp_path / "cert.pem"], check=True, capture_output=True)
+    settings = ["--set", f"server.tls_cert={tmp_path}/cert.pem"]
+    half = ready.run("serve", "--listen", "127.0.0.1:0", *settings)
+    assert half.returncode == 3 and "server.tls_key is not set" in half.stderr
+    wrong = ready.run("serve", "--listen", "127.0.0.1:0", *settings,
+                      "--set", f"server.tls_key={tmp_path}/nothing")
+    assert wrong.returncode == 3 and "server.tls_key" in wrong.stderr
+    server = Server(ready, tmp_path, *settings, "--set", f"server.tls_key={tmp_path}/key.pem")
+    context = ssl.create_default_context(cafile=tmp_path / "cert.pem")
+    connection = http.client.HTTPSConnection(server.netloc, context=context, timeout=30)
+    connection.request("GET", "/healthz")
+    assert connection.getresponse().status == 200
+    connection.close()
+    assert server.stop() == 0
+
+
+def test_systemd_is_told_when_it_is_ready_and_when_it_stops(ready, tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(tmp_path / "notify"))
+        listener.settimeout(30)
+        ready.environment["NOTIFY_SOCKET"] = str(tmp_path / "notify")
+        server = Server(ready, tmp_path)
+        assert listener.recv(100) == b"READY=1"
+        assert server.stop() == 0
+        assert listener.recv(100) == b"STOPPING=1"
 
 
 def test_there_is_one_server_on_a_data_directory(server, ready):

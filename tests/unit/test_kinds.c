@@ -319,7 +319,7 @@ static void the_house_adds_and_replaces_steps(void **state)
     json_t *kinds = kinds_json(EVENT_LfsPointerFound), *kind = json_array_get(kinds, 0);
     assert_int_equal(json_array_size(json_object_get(kind, "advice_en")), 2);
     json_decref(kinds);
-    g_autofree char *reset = steps_with(SETS("limits.model_gib=1"), lfs, "advice");
+    g_autofree char *reset G_GNUC_UNUSED = steps_with(SETS("limits.model_gib=1"), lfs, "advice");
 }
 
 static void the_house_names_what_there_is(void **state)
