@@ -3,7 +3,10 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "import/import.h"
+
+#define MOST_WAIT_SECONDS 60
 
 HttpReply api_failed(const GError *error)
 {
@@ -71,4 +74,38 @@ Model *api_model(const HttpRequest *request, Service *service, HttpReply *reply)
     else
         return g_steal_pointer(&model);
     return NULL;
+}
+
+typedef struct {
+    Hub *hub;
+    HubFollower follower;
+} Waiting;
+
+static void waiting_free(void *data)
+{
+    Waiting *waiting = data;
+    hub_leave(waiting->hub, &waiting->follower);
+    g_free(waiting);
+}
+
+bool api_wait(HttpRequest *request, const char *model_id, int64_t seen, bool *go_on,
+              HttpReply *reply)
+{
+    int64_t seconds;
+    Hub *hub = request->server->hub;
+    if (!api_number(request, "wait", 0, &seconds, reply))
+        return true;
+    int64_t deadline = request->began + MIN(seconds, MOST_WAIT_SECONDS) * 1000;
+    *go_on = clock_monotonic_ms() < deadline && !hub_is_closed(hub);
+    if (!*go_on)
+        return false;
+    if (!request->state) {
+        Waiting *waiting = g_new0(Waiting, 1);
+        waiting->hub = hub;
+        hub_follow(hub, &waiting->follower, request->connection, model_id);
+        request->state = waiting;
+        request->state_free = waiting_free;
+    }
+    *reply = HTTP_WAITS;
+    return hub_wait(hub, &((Waiting *)request->state)->follower, seen, deadline);
 }

@@ -19,12 +19,19 @@ bool api_number(const HttpRequest *request, const char *name, int64_t otherwise,
 /* The model of {project_id} and {model_id}; NULL: *reply. */
 Model *api_model(const HttpRequest *request, Service *service, HttpReply *reply);
 
+/* ?wait=SECONDS, at most 60: lets the connection wait until the model has an event after `seen`, or
+ * so long since the request began. True: the handler answers *reply, which is HTTP_WAITS (it is
+ * called again) or an error. False: it looks again, with *go_on false for the last time. */
+bool api_wait(HttpRequest *request, const char *model_id, int64_t seen, bool *go_on,
+              HttpReply *reply);
+
 HttpReply models_create(HttpRequest *request);
 HttpReply models_list_items(HttpRequest *request);
 HttpReply models_get(HttpRequest *request);
 HttpReply models_delete(HttpRequest *request);
 HttpReply models_retry(HttpRequest *request);
 HttpReply models_cancel(HttpRequest *request);
+HttpReply models_diff(HttpRequest *request);
 HttpReply runtimes_get(HttpRequest *request);
 HttpReply events_list(HttpRequest *request);
 HttpReply events_stream(HttpRequest *request);

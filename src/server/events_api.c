@@ -63,32 +63,44 @@ static bool read_search(const HttpRequest *request, TimelineSearch *search, Http
     return true;
 }
 
+static HttpReply list_reply(const Model *model, const TimelineFound *found, const GString *rows)
+{
+    GString *text = g_string_sized_new(rows->len + 256);
+    g_string_append_printf(text,
+                           "{\"model_id\":\"%s\",\"model_name\":\"%s\",\"total_count\":%" PRId64
+                           ",\"count\":%" PRId64 ",\"last_seq\":%" PRId64 ",\"events\":[",
+                           model->id, model->name, found->total, found->count, model->last_seq);
+    g_string_append_len(text, rows->str, (gssize)rows->len);
+    g_string_append(text, "]}");
+    gsize length = text->len;
+    return http_text(MHD_HTTP_OK, "application/json; charset=utf-8", g_string_free(text, FALSE),
+                     length);
+}
+
 /* The rows are joined as they are: building JSON anew for each request costs twenty times as much.
  */
 HttpReply events_list(HttpRequest *request)
 {
     HttpReply reply;
     g_autoptr(GError) error = NULL;
-    TimelineFound found;
+    TimelineFound found = {0};
     TimelineSearch search = {0};
-    Service *service = server_service(request->server, &reply);
-    g_autoptr(Model) model = service ? api_model(request, service, &reply) : NULL;
-    if (!model || !read_search(request, &search, &reply))
-        return reply;
-    search.model_id = model->id;
+    g_autoptr(Model) model = NULL;
     g_autoptr(GString) rows = g_string_sized_new(16 << 10);
-    if (!timeline_search(service->db, &search, rows, &found, &error))
-        return api_failed(error);
-    GString *text = g_string_sized_new(rows->len + 256);
-    g_string_append_printf(text,
-                           "{\"model_id\":\"%s\",\"model_name\":\"%s\",\"total_count\":%" PRId64
-                           ",\"count\":%" PRId64 ",\"last_seq\":%" PRId64 ",\"events\":[",
-                           model->id, model->name, found.total, found.count, model->last_seq);
-    g_string_append_len(text, rows->str, (gssize)rows->len);
-    g_string_append(text, "]}");
-    gsize length = text->len;
-    return http_text(MHD_HTTP_OK, "application/json; charset=utf-8", g_string_free(text, FALSE),
-                     length);
+    Service *service = server_service(request->server, &reply);
+    for (bool go_on = true; go_on;) {
+        g_clear_pointer(&model, model_free);
+        model = service ? api_model(request, service, &reply) : NULL;
+        if (!model || !read_search(request, &search, &reply))
+            return reply;
+        search.model_id = model->id;
+        if (!timeline_search(service->db, &search, rows, &found, &error))
+            return api_failed(error);
+        go_on = found.count == 0;
+        if (go_on && api_wait(request, model->id, model->last_seq, &go_on, &reply))
+            return reply;
+    }
+    return list_reply(model, &found, rows);
 }
 
 HttpReply events_catalog(HttpRequest *request)

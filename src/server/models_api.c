@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "import/details.h"
+#include "import/difference.h"
 #include "server/api.h"
 #include "store/model_search.h"
 #include "store/runtimes.h"
@@ -104,10 +105,17 @@ HttpReply models_get(HttpRequest *request)
 {
     HttpReply reply;
     g_autoptr(GError) error = NULL;
+    g_autoptr(Model) model = NULL;
     Service *service = server_service(request->server, &reply);
-    g_autoptr(Model) model = service ? api_model(request, service, &reply) : NULL;
-    if (!model)
-        return reply;
+    for (bool go_on = true; go_on;) {
+        g_clear_pointer(&model, model_free);
+        model = service ? api_model(request, service, &reply) : NULL;
+        if (!model)
+            return reply;
+        go_on = strcmp(model->outcome, "running") == 0;
+        if (go_on && api_wait(request, model->id, model->last_seq, &go_on, &reply))
+            return reply;
+    }
     json_t *details = model_details(service, model, &error);
     if (!details)
         return api_failed(error);
@@ -115,6 +123,48 @@ HttpReply models_get(HttpRequest *request)
     if (progress)
         json_object_set_new(details, "progress", progress);
     return http_json(MHD_HTTP_OK, details);
+}
+
+/* The model of `against`, of the same project; without it the newest attempt before this one
+ * that worked. NULL with *reply set, also when there is none. */
+static Model *diff_other(HttpRequest *request, Service *service, const Model *model, int *attempt,
+                         HttpReply *reply)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Model) other = NULL;
+    bool found = false;
+    const char *against = http_query(request, "against");
+    if (against)
+        other = model_find(service->db, model->project, against, &error);
+    else
+        difference_baseline(service, model, model->attempt, &found, &other, attempt, &error);
+    if (error)
+        *reply = api_failed(error);
+    else if (!other && against)
+        *reply = http_error(MHD_HTTP_NOT_FOUND, "ModelArts.3001", "there is no model %s", against);
+    else if (!other)
+        *reply =
+            http_error(MHD_HTTP_NOT_FOUND, "ModelArts.3001",
+                       "nothing of %s:%s worked before: name another with ?against=", model->name,
+                       model->version);
+    else if (against)
+        *attempt = other->attempt;
+    return error ? NULL : g_steal_pointer(&other);
+}
+
+HttpReply models_diff(HttpRequest *request)
+{
+    HttpReply reply;
+    int attempt = 0;
+    g_autoptr(GError) error = NULL;
+    Service *service = server_service(request->server, &reply);
+    g_autoptr(Model) model = service ? api_model(request, service, &reply) : NULL;
+    g_autoptr(Model) other = model ? diff_other(request, service, model, &attempt, &reply) : NULL;
+    if (!other)
+        return reply;
+    g_autoptr(Difference) difference =
+        difference_new(service, other, attempt, model, model->attempt, &error);
+    return difference ? http_json(MHD_HTTP_OK, difference_json(difference)) : api_failed(error);
 }
 
 /* Every version of the name, the asked one first; at most CASCADE_MODELS. */

@@ -14,6 +14,7 @@ const HttpRoute API_ROUTES[] = {
     {"DELETE", MODEL, models_delete, HTTP_BODY_BYTES},
     {"POST", MODEL "/retry", models_retry, HTTP_BODY_BYTES},
     {"POST", MODEL "/cancel", models_cancel, HTTP_BODY_BYTES},
+    {"GET", MODEL "/diff", models_diff, 0},
     {"GET", MODEL "/events", events_list, 0},
     {"GET", MODEL "/events/stream", events_stream, 0},
     {NULL},

@@ -238,6 +238,38 @@ def test_an_import_of_another_process_is_streamed_live(server, ready, package):
     assert process.wait() == 0
 
 
+def test_wait_answers_when_there_is_news(server, package):
+    model_id = server.create(package({"model/weights.bin": 50 * MIB})).json["model_id"]
+    seen = 0
+    while seen < len(SOUND):
+        news = server.get(f"/models/{model_id}/events", after=seen, wait=60).json
+        assert [event["seq"] for event in news["events"]][0] == seen + 1
+        seen = news["events"][-1]["seq"]
+    assert server.get(f"/models/{model_id}", wait=60).json["model_status"] == "published"
+    begun = time.monotonic()
+    assert server.get(f"/models/{model_id}/events", after=seen, wait=1).json["events"] == []
+    assert time.monotonic() - begun > 0.9
+    other = server.create(package({"model/weights.bin": 50 * MIB}, name="other"), "other")
+    other_id = other.json["model_id"]
+    assert server.get(f"/models/{other_id}", wait=60).json["model_status"] == "published"
+    assert server.get(f"/models/{model_id}/events", after=seen, wait="x").status == 400
+
+
+def test_diff_against_another_and_since_it_worked(server, package):
+    source = package()
+    first = server.create(source).json["model_id"]
+    server.settled(first)
+    assert server.get(f"/models/{first}/diff").status == 404
+    (source / "model/more.txt").write_text("more")
+    second = server.create(source, version="0.0.2").json["model_id"]
+    server.settled(second)
+    for found in (server.get(f"/models/{second}/diff"),
+                  server.get(f"/models/{second}/diff", against="m:0.0.1")):
+        assert [(file["change"], file["path"]) for file in found.json["files"]] == \
+            [("added", "more.txt")], found
+    assert server.get(f"/models/{second}/diff", against="nobody").status == 404
+
+
 class Follower(threading.Thread):
     """Follows a model to its end, through cuts of its own and restarts of the server."""
 
