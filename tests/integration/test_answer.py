@@ -58,7 +58,7 @@ CASES = {
         {"arguments": ["--set", "limits.model_file_gib=0.001"]},
         ["resnet50.pt is 3.0 MiB", "shards"]),
     "link-outside": (
-        package(), {"links": {"model/vocabulary.txt": "../../shared/vocabulary.txt"}},
+        package(), {"links": {"model/vocabulary.txt": "../../common/vocabulary.txt"}},
         ["model/vocabulary.txt", "cp --remove-destination"]),
     "lfs-pointer": (
         package() | {"model/resnet50.pt": "version https://git-lfs.github.com/spec/v1\n"
@@ -92,8 +92,8 @@ def directory():
 def import_on_terminal(directory, base_layout, case, language, colour, monkeypatch):
     files, how, _ = CASES[case]
     monkeypatch.chdir(directory)
-    (directory / "shared").mkdir()
-    (directory / "shared/vocabulary.txt").write_text("words")
+    (directory / "common").mkdir()
+    (directory / "common/vocabulary.txt").write_text("words")
     write_package("resnet50", files, how.get("links"))
     waybill = Waybill(directory / "data")
     waybill.run("runtime", "add", "base", "--image", f"oci:{base_layout}:latest", check=True)
