@@ -21,7 +21,7 @@ _waybill_options() {
     report) echo "--output" ;;
     delete) echo "--all-versions" ;;
     runtime) echo "--image --engine --json" ;;
-    serve) echo "--listen --workers" ;;
+    serve) echo "--listen --workers --log-format" ;;
     gc) echo "--dry-run --json" ;;
     verify) echo "--drop-damaged --json" ;;
     retry) echo "--config --child --from --retries --timeout --json" ;;
@@ -71,7 +71,7 @@ _waybill_look() {
         --data | --project | --config-file | --set | --lang | --color) ((i++)) ;;
         --name | --version | --runtime | --config | --child | --platform | --description | \
             --type | --status | --image | --engine | --after | --attempt | --timeout | \
-            --from | --if-exists | --retries | --output | --listen | --workers | --format) ((i++)) ;;
+            --from | --if-exists | --retries | --output | --listen | --workers | --log-format | --format) ((i++)) ;;
         -* | : | =) ;;
         *)
             if [[ -z $command ]]; then
@@ -92,6 +92,7 @@ _waybill_value() {
     --config | --config-file | --output) _waybill_files -f "$2" ;;
     --format) _waybill_words "github gitlab sarif junit markdown plain" "$2" ;;
     --from) _waybill_words "check copy environment build size source" "$2" ;;
+    --log-format) _waybill_words "text json" "$2" ;;
     --if-exists) _waybill_words "same fail retry" "$2" ;;
     --lang) _waybill_words "en zh" "$2" ;;
     --color) _waybill_words "auto always never" "$2" ;;

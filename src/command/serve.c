@@ -37,17 +37,26 @@ static void wait_for_end(const sigset_t *ends)
 int command_serve(Session *session, int argc, char **argv)
 {
     g_autofree char *listen = NULL;
+    g_autofree char *log_format = NULL;
     int workers = 0;
-    const GOptionEntry entries[] = {{"listen", 0, 0, G_OPTION_ARG_STRING, &listen,
-                                     "Listen there (server.listen: 127.0.0.1:8420)", "HOST:PORT"},
-                                    {"workers", 0, 0, G_OPTION_ARG_INT, &workers,
-                                     "Work on so many imports at once (server.workers: 2)", "N"},
-                                    {NULL}};
+    const GOptionEntry entries[] = {
+        {"listen", 0, 0, G_OPTION_ARG_STRING, &listen,
+         "Listen there (server.listen: 127.0.0.1:8420)", "HOST:PORT"},
+        {"log-format", 0, 0, G_OPTION_ARG_STRING, &log_format,
+         "A line for each request on standard error: text (default) or json", "FORMAT"},
+        {"workers", 0, 0, G_OPTION_ARG_INT, &workers,
+         "Work on so many imports at once (server.workers: 2)", "N"},
+        {NULL}};
     int status = session_parse(session, command_find("serve"), entries, &argc, &argv, 0, 0);
     if (status >= 0)
         return status;
     if (workers < 0 || workers > MOST_WORKERS) {
         complain("--workers %d: expected a whole number from 1 to %d", workers, MOST_WORKERS);
+        return EXIT_USAGE;
+    }
+    bool log_json = g_strcmp0(log_format, "json") == 0;
+    if (log_format && !log_json && strcmp(log_format, "text") != 0) {
+        complain("--log-format %s: expected text or json", log_format);
         return EXIT_USAGE;
     }
     sigset_t ends;
@@ -60,6 +69,7 @@ int command_serve(Session *session, int argc, char **argv)
     g_autofree char *directory = session_data_directory(session);
     const ServerOptions options = {
         .directory = directory,
+        .log_json = log_json,
         .settings = session->settings,
         .listen = listen ? listen : settings_text(session->settings, "server.listen"),
         .workers = workers ? workers : (int)settings_int(session->settings, "server.workers")};

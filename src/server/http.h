@@ -51,6 +51,7 @@ struct HttpRequest {
     gpointer state;  /* a waiting handler's own */
     GDestroyNotify state_free;
     bool begun;
+    bool is_stream; /* its answer has no end of its own */
 };
 
 const char *http_header(const HttpRequest *request, const char *name);

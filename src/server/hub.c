@@ -52,6 +52,14 @@ static void topic_free(HubTopic *topic)
     g_free(topic);
 }
 
+static void follower_suspend(HubFollower *follower, int64_t deadline)
+{
+    follower->waiting = true;
+    follower->deadline = deadline;
+    g_queue_push_tail_link(&follower->topic->waiting, &follower->link);
+    MHD_suspend_connection(follower->connection);
+}
+
 static void follower_wake(HubFollower *follower)
 {
     g_queue_unlink(&follower->topic->waiting, &follower->link);
@@ -290,14 +298,18 @@ bool hub_wait(Hub *hub, HubFollower *follower, int64_t seen, int64_t deadline)
     bool wait = !hub->closed && topic->seq <= seen;
     if (wait && topic->seq < seen)
         topic_catch_up(hub, topic, seen);
-    if (wait) {
-        follower->waiting = true;
-        follower->deadline = deadline;
-        g_queue_push_tail_link(&topic->waiting, &follower->link);
-        MHD_suspend_connection(follower->connection);
-    }
+    if (wait)
+        follower_suspend(follower, deadline);
     pthread_mutex_unlock(&hub->lock);
     return wait;
+}
+
+void hub_sleep(Hub *hub, HubFollower *follower, int64_t deadline)
+{
+    pthread_mutex_lock(&hub->lock);
+    if (!hub->closed)
+        follower_suspend(follower, deadline);
+    pthread_mutex_unlock(&hub->lock);
 }
 
 GBytes *hub_frame(Hub *hub, HubFollower *follower, int64_t seq)

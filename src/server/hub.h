@@ -41,6 +41,9 @@ void hub_leave(Hub *hub, HubFollower *follower);
  * connection's own thread only. */
 bool hub_wait(Hub *hub, HubFollower *follower, int64_t seen, int64_t deadline);
 
+/* Suspends the connection until the deadline; an event of the model wakes it too. */
+void hub_sleep(Hub *hub, HubFollower *follower, int64_t deadline);
+
 /* The event of that seq as a frame of a stream, when it is one of the newest; else NULL: the store
  * has it. A new reference. */
 GBytes *hub_frame(Hub *hub, HubFollower *follower, int64_t seq);

@@ -6,7 +6,9 @@
 const HttpRoute API_ROUTES[] = {
     {"GET", "/healthz", health_get, 0},
     {"GET", "/readyz", ready_get, 0},
+    {"GET", "/metrics", metrics_get, 0},
     {"GET", "/v1/event-catalog", events_catalog, 0},
+    {"GET", PROJECT "/statistics", statistics_get, 0},
     {"GET", PROJECT "/models/ai-engine-runtimes", runtimes_get, 0},
     {"POST", PROJECT "/models", models_create, HTTP_BODY_BYTES},
     {"GET", PROJECT "/models", models_list_items, 0},
@@ -14,6 +16,7 @@ const HttpRoute API_ROUTES[] = {
     {"DELETE", MODEL, models_delete, HTTP_BODY_BYTES},
     {"POST", MODEL "/retry", models_retry, HTTP_BODY_BYTES},
     {"POST", MODEL "/cancel", models_cancel, HTTP_BODY_BYTES},
+    {"GET", MODEL "/log", log_get, 0},
     {"GET", MODEL "/diff", models_diff, 0},
     {"GET", MODEL "/events", events_list, 0},
     {"GET", MODEL "/events/stream", events_stream, 0},

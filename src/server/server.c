@@ -50,20 +50,9 @@ Service *server_service(Server *server, HttpReply *reply)
     return service;
 }
 
-/* -- the request log -- */
-
-static void log_request(const HttpRequest *request)
+static void request_ended(const HttpRequest *request)
 {
-    int64_t took = g_get_monotonic_time() / 1000 - request->began;
-    const char *target = request->target ? request->target->path : "?";
-    if (request->server->log_json)
-        fprintf(stderr,
-                "{\"method\":\"%s\",\"path\":\"%s\",\"status\":%u,\"ms\":%" PRId64
-                ",\"request_id\":\"%s\"}\n",
-                request->method, target, request->status, took, request->id);
-    else
-        fprintf(stderr, "%s %s %u %" PRId64 " ms %s\n", request->method, target, request->status,
-                took, request->id);
+    request_log(&request->server->requests, request);
 }
 
 /* -- start and stop -- */
@@ -117,7 +106,7 @@ static bool start_http(Server *server, const char *listen, GError **error)
                                  .threads = (int)sysconf(_SC_NPROCESSORS_ONLN),
                                  .routes = API_ROUTES,
                                  .admit = access_admit,
-                                 .ended = log_request};
+                                 .ended = request_ended};
     server->http = http_start(server, &options, error);
     return server->http != NULL;
 }
@@ -128,6 +117,7 @@ Server *server_start(const ServerOptions *options, GError **error)
     server->settings = options->settings;
     server->directory = g_strdup(options->directory);
     server->presence = -1;
+    server->requests.json = options->log_json;
     server->service = service_open(options->directory, true, options->settings, error);
     if (!server->service || !take_presence(server, error))
         return NULL;

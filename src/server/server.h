@@ -3,6 +3,7 @@
 
 #include "server/http.h"
 #include "server/hub.h"
+#include "server/request_log.h"
 #include "server/workers.h"
 
 struct Server {
@@ -13,7 +14,7 @@ struct Server {
     Hub *hub;
     Workers *workers;
     HttpServer *http;
-    bool log_json;
+    RequestLog requests;
 };
 
 typedef struct {
@@ -21,6 +22,7 @@ typedef struct {
     const Settings *settings;
     const char *listen; /* HOST:PORT */
     int workers;
+    bool log_json; /* the lines of the request log; else text */
 } ServerOptions;
 
 Server *server_start(const ServerOptions *options, GError **error);

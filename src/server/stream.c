@@ -125,6 +125,7 @@ HttpReply events_stream(HttpRequest *request)
     stream->model_id = g_strdup(model->id);
     stream->seen = MIN(after, model->last_seq);
     stream->beat = clock_monotonic_ms() + BEAT_MS;
+    request->is_stream = true;
     hub_follow(stream->server->hub, &stream->follower, request->connection, model->id);
     reply = (HttpReply){MHD_HTTP_OK,
                         MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_BYTES,

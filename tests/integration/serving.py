@@ -28,16 +28,16 @@ class Answer:
 class Server:
     """`waybill serve` on a waybill's data directory; restarts keep its port."""
 
-    def __init__(self, waybill, roots, *arguments):
+    def __init__(self, waybill, roots, *arguments, stderr=subprocess.DEVNULL):
         self.waybill, self.roots, self.arguments = waybill, roots, arguments
-        self.listen = LOOPBACK
+        self.listen, self.stderr = LOOPBACK, stderr
         self.start()
 
     def start(self):
         self.process = self.waybill.start(
             "serve", "--set", f"server.listen={self.listen}",
             "--set", f"server.import_roots={self.roots}", *self.arguments,
-            stderr=subprocess.DEVNULL)
+            stderr=self.stderr)
         address = self.process.stdout.readline().split()
         assert address, "the server did not start"
         self.netloc = urlsplit(address[-1]).netloc

@@ -2,6 +2,7 @@
 import http.client
 import json
 import random
+import re
 import resource
 import signal
 import socket
@@ -253,6 +254,65 @@ def test_wait_answers_when_there_is_news(server, package):
     other_id = other.json["model_id"]
     assert server.get(f"/models/{other_id}", wait=60).json["model_status"] == "published"
     assert server.get(f"/models/{model_id}/events", after=seen, wait="x").status == 400
+
+
+def test_the_log_is_read_whole_in_parts_and_to_its_end(server, package):
+    model_id = server.create(package({"model/weights.bin": 50 * MIB})).json["model_id"]
+    path = f"/v1/default/models/{model_id}/log"
+    followed = server.ask("GET", path, follow="1").body
+    assert server.get(f"/models/{model_id}").json["model_status"] == "published"
+    whole = server.ask("GET", path)
+    assert whole.status == 200 and whole.body == followed and b"manifest sha256:" in followed
+    size = len(followed)
+    for text, begin, end in (("bytes=0-9", 0, 10), ("bytes=5-", 5, size), ("bytes=-7", size - 7, size),
+                             (f"bytes=3-{size * 2}", 3, size)):
+        part = server.ask("GET", path, headers={"Range": text})
+        assert part.status == 206 and part.body == followed[begin:end], text
+        assert part.headers["content-range"] == f"bytes {begin}-{end - 1}/{size}"
+    assert server.ask("GET", path, headers={"Range": f"bytes={size}-"}).status == 416
+    assert server.ask("GET", path, headers={"Range": "lines=1-2"}).status == 200
+    assert server.ask("GET", path, attempt=2).status == 404
+
+
+def test_statistics_and_metrics_count_what_happened(server, package):
+    for number in range(3):
+        server.settled(server.create(package(name=f"p{number}"), f"m{number}").json["model_id"])
+    broken = package(name="broken", config={"model_type": "Nonsense"})
+    server.settled(server.create(broken, "broken").json["model_id"])
+    found = server.get("/statistics").json
+    [day] = found["days"]
+    assert (day["imported"], day["failed"]) == (3, 1)
+    assert [(row["reason"], row["count"]) for row in found["reasons"]][0][0] == "ConfigValueInvalid"
+    stages = {stage["stage"]: stage for stage in found["stages"]}
+    assert stages["build"]["count"] >= 3
+    assert all(0 <= stage["p50_ms"] <= stage["p95_ms"] for stage in found["stages"])
+    assert server.get("/statistics", days="0").json["days"] == []
+    metrics = server.ask("GET", "/metrics")
+    assert metrics.headers["content-type"].startswith("text/plain; version=0.0.4")
+    lines = metrics.body.decode().splitlines()
+    assert 'waybill_attempts{outcome="imported"} 3' in lines
+    assert 'waybill_events{reason="ImportFailed"} 1' in lines
+    assert 'waybill_http_request_seconds_bucket{le="+Inf"} ' in metrics.body.decode()
+    for line in lines:
+        assert re.fullmatch(r"# (HELP|TYPE) .*|[a-z_]+(\{[a-z]+=\"[^\"]*\"\})? [0-9.]+", line), line
+
+
+def test_requests_are_logged_as_text_or_json(ready, tmp_path):
+    for form in ("text", "json"):
+        log = tmp_path / form
+        with open(log, "w") as stderr:
+            server = Server(ready, tmp_path, "--log-format", form, stderr=stderr)
+            answer = server.ask("GET", "/v1/default/models/a%22b%0A")
+            assert server.stop() == 0
+        [line] = log.read_text().splitlines()
+        if form == "json":
+            line = json.loads(line)
+            assert (line["method"], line["status"]) == ("GET", 404)
+            assert line["request_id"] == answer.headers["x-request-id"]
+        else:
+            assert line.startswith("GET /v1/default/models/a%22b%0A 404 ")
+    refused = ready.run("serve", "--log-format", "xml")
+    assert refused.returncode == 2 and "expected text or json" in refused.stderr
 
 
 def test_diff_against_another_and_since_it_worked(server, package):

@@ -1,0 +1,185 @@
+/* A model's build log as text: whole, a range of its bytes, or followed to the import's end. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "server/api.h"
+
+#define LOOK_MS     500 /* how often a followed log is looked at: its lines come without events */
+#define BLOCK_BYTES 4096
+
+/* "2026-11-22T19:44:54.751Z  TEXT" a line, those after *line. */
+static bool append_lines(Db *db, const char *model_id, int attempt, int64_t *line, GString *text,
+                         GError **error)
+{
+    g_autoptr(DbRows) rows = db_query(db, error,
+                                      "SELECT line, time, text FROM build_log WHERE model_id = $1 "
+                                      "AND attempt = $2 AND line > $3 ORDER BY line",
+                                      "sii", model_id, (int64_t)attempt, *line);
+    GError *failure = NULL;
+    while (rows && db_next(rows, &failure)) {
+        int64_t ms = db_int(rows, 1);
+        g_autoptr(GDateTime) time = g_date_time_new_from_unix_utc(ms / 1000);
+        g_autofree char *when = g_date_time_format(time, "%Y-%m-%dT%H:%M:%S");
+        g_string_append_printf(text, "%s.%03dZ  %s\n", when, (int)(ms % 1000), db_text(rows, 2));
+        *line = db_int(rows, 0);
+    }
+    if (failure)
+        g_propagate_error(error, failure);
+    return rows && !failure;
+}
+
+/* -- a range -- */
+
+typedef struct {
+    gsize from, length;
+} Range;
+
+/* "bytes=5-", "bytes=5-9", "bytes=-5"; anything else means the whole, as RFC 9110 lets it. False:
+ * it lies outside. */
+static bool range_read(const char *text, gsize size, Range *range, bool *partial)
+{
+    guint64 from = 0, to = 0;
+    *range = (Range){0, size};
+    *partial = false;
+    if (!text || !g_str_has_prefix(text, "bytes=") || strchr(text, ','))
+        return true;
+    g_auto(GStrv) parts = g_strsplit(text + strlen("bytes="), "-", 2);
+    bool has_from = parts[0] && *parts[0], has_to = parts[0] && parts[1] && *parts[1];
+    if (!parts[0] || !parts[1] || (!has_from && !has_to) ||
+        (has_from && !g_ascii_string_to_unsigned(parts[0], 10, 0, G_MAXINT64, &from, NULL)) ||
+        (has_to && !g_ascii_string_to_unsigned(parts[1], 10, 0, G_MAXINT64, &to, NULL)) ||
+        (has_from && has_to && to < from))
+        return true;
+    *partial = true;
+    if (!has_from) {
+        range->length = MIN((gsize)to, size);
+        range->from = size - range->length;
+        return range->length > 0;
+    }
+    if (from >= size)
+        return false;
+    range->from = (gsize)from;
+    range->length = has_to ? MIN((gsize)to + 1, size) - range->from : size - range->from;
+    return true;
+}
+
+static HttpReply range_reply(const HttpRequest *request, GString *text)
+{
+    Range range;
+    bool partial;
+    gsize size = text->len;
+    if (!range_read(http_header(request, MHD_HTTP_HEADER_RANGE), size, &range, &partial)) {
+        HttpReply reply = http_error(MHD_HTTP_RANGE_NOT_SATISFIABLE, API_PARAMETER,
+                                     "the log has %" G_GSIZE_FORMAT " bytes", size);
+        g_autofree char *whole = g_strdup_printf("bytes */%" G_GSIZE_FORMAT, size);
+        http_set_header(&reply, MHD_HTTP_HEADER_CONTENT_RANGE, whole);
+        g_string_free(text, TRUE);
+        return reply;
+    }
+    if (partial)
+        g_string_erase(g_string_truncate(text, range.from + range.length), 0, (gssize)range.from);
+    HttpReply reply =
+        http_text(partial ? MHD_HTTP_PARTIAL_CONTENT : MHD_HTTP_OK, "text/plain; charset=utf-8",
+                  g_string_free(text, FALSE), range.length);
+    http_set_header(&reply, MHD_HTTP_HEADER_ACCEPT_RANGES, "bytes");
+    if (partial) {
+        g_autofree char *part =
+            g_strdup_printf("bytes %" G_GSIZE_FORMAT "-%" G_GSIZE_FORMAT "/%" G_GSIZE_FORMAT,
+                            range.from, range.from + range.length - 1, size);
+        http_set_header(&reply, MHD_HTTP_HEADER_CONTENT_RANGE, part);
+    }
+    return reply;
+}
+
+/* -- following -- */
+
+typedef struct {
+    Server *server;
+    HubFollower follower;
+    char *model_id;
+    int attempt;
+    int64_t line; /* every line up to it was taken for sending */
+    GString *text;
+    gsize at;
+} Tail;
+
+static void tail_free(void *data)
+{
+    Tail *tail = data;
+    hub_leave(tail->server->hub, &tail->follower);
+    g_string_free(tail->text, TRUE);
+    g_free(tail->model_id);
+    g_free(tail);
+}
+
+/* Reads what is new. *ended: there will be no more; looked at first, so that nothing falls between.
+ */
+static bool tail_fill(Tail *tail, bool *ended)
+{
+    HttpReply unused;
+    Service *service = server_service(tail->server, &unused);
+    if (!service)
+        return false;
+    g_autoptr(Attempt) attempt = attempt_load(service->db, tail->model_id, tail->attempt, NULL);
+    *ended = !attempt || strcmp(attempt->outcome, "running") != 0;
+    g_string_truncate(tail->text, 0);
+    tail->at = 0;
+    return append_lines(service->db, tail->model_id, tail->attempt, &tail->line, tail->text, NULL);
+}
+
+static ssize_t tail_read(void *data, uint64_t position, char *buffer, size_t size)
+{
+    Tail *tail = data;
+    bool ended = false;
+    Hub *hub = tail->server->hub;
+    if (tail->at == tail->text->len && !tail_fill(tail, &ended))
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    if (tail->at == tail->text->len && (ended || hub_is_closed(hub)))
+        return MHD_CONTENT_READER_END_OF_STREAM;
+    if (tail->at == tail->text->len) {
+        hub_sleep(hub, &tail->follower, clock_monotonic_ms() + LOOK_MS);
+        return 0;
+    }
+    gsize take = MIN(size, tail->text->len - tail->at);
+    memcpy(buffer, tail->text->str + tail->at, take);
+    tail->at += take;
+    return (ssize_t)take;
+}
+
+static HttpReply tail_reply(HttpRequest *request, const Model *model, int attempt)
+{
+    Tail *tail = g_new0(Tail, 1);
+    tail->server = request->server;
+    tail->model_id = g_strdup(model->id);
+    tail->attempt = attempt;
+    tail->text = g_string_new(NULL);
+    request->is_stream = true;
+    hub_follow(tail->server->hub, &tail->follower, request->connection, model->id);
+    HttpReply reply = {MHD_HTTP_OK, MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_BYTES,
+                                                                      tail_read, tail, tail_free)};
+    http_set_header(&reply, MHD_HTTP_HEADER_CONTENT_TYPE, "text/plain; charset=utf-8");
+    http_set_header(&reply, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+    return reply;
+}
+
+HttpReply log_get(HttpRequest *request)
+{
+    HttpReply reply;
+    int64_t attempt, line = 0;
+    g_autoptr(GError) error = NULL;
+    Service *service = server_service(request->server, &reply);
+    g_autoptr(Model) model = service ? api_model(request, service, &reply) : NULL;
+    if (!model || !api_number(request, "attempt", model->attempt, &attempt, &reply))
+        return reply;
+    if (attempt < 1 || attempt > model->attempt)
+        return http_error(MHD_HTTP_NOT_FOUND, API_PARAMETER, "%s:%s has attempts 1 to %d",
+                          model->name, model->version, model->attempt);
+    if (g_strcmp0(http_query(request, "follow"), "1") == 0)
+        return tail_reply(request, model, (int)attempt);
+    GString *text = g_string_new(NULL);
+    if (append_lines(service->db, model->id, (int)attempt, &line, text, &error))
+        return range_reply(request, text);
+    g_string_free(text, TRUE);
+    return api_failed(error);
+}
