@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "event/advice.h"
+#include "event/finding.h"
 #include "event/phrases.h"
 #include "import/difference_line.h"
 
@@ -261,9 +262,12 @@ static void print_others(const Terminal *terminal, const AnswerView *view)
     print_line(terminal, view->indent, "", command);
 }
 
-/* Whose turn it is, and whether the same again may work. */
+/* Whose turn it is, and whether the same again may work. What fails nothing is nobody's turn. */
 static void print_turn(const Terminal *terminal, const json_t *event, int indent)
 {
+    const CatalogRow *row = catalog_find(text_of(event, "reason"));
+    if (row && !row_is_fatal(row))
+        return;
     const char *name = text_of(event, "fix_by");
     const json_t *at = json_object_get(event, "retry_at");
     bool zh = terminal->language == LANGUAGE_ZH;

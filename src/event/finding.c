@@ -34,8 +34,12 @@ bool findings_fatal(const Findings *findings)
     return false;
 }
 
+bool row_is_fatal(const CatalogRow *row)
+{
+    return row->type == EVENT_TYPE_ABNORMAL || row == catalog_row(EVENT_ModelFileAmbiguous);
+}
+
 bool event_is_fatal(const Event *event)
 {
-    return event_row(event)->type == EVENT_TYPE_ABNORMAL ||
-           event->reason == EVENT_ModelFileAmbiguous;
+    return row_is_fatal(event_row(event));
 }

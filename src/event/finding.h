@@ -18,3 +18,4 @@ void findings_add(Findings *findings, Event *event);
  * ends it all the same). */
 bool findings_fatal(const Findings *findings);
 bool event_is_fatal(const Event *event);
+bool row_is_fatal(const CatalogRow *row);
