@@ -167,7 +167,7 @@ void timeline_watch_wake(TimelineWatch *watch)
     eventfd_write(watch->wake, 1);
 }
 
-void timeline_watch_wait(TimelineWatch *watch, int timeout_ms)
+bool timeline_watch_wait(TimelineWatch *watch, int timeout_ms)
 {
     int64_t end = clock_monotonic_ms() + timeout_ms;
     char dropped[4096];
@@ -176,13 +176,14 @@ void timeline_watch_wait(TimelineWatch *watch, int timeout_ms)
     while (!watch_is_new(watch)) {
         int64_t left = end - clock_monotonic_ms();
         if (left <= 0)
-            return;
+            return false;
         struct pollfd poll_for[] = {{.fd = watch->inotify, .events = POLLIN},
                                     {.fd = watch->wake, .events = POLLIN}};
         poll(poll_for, G_N_ELEMENTS(poll_for), (int)MIN(left, WATCH_STEP_MS));
         while (watch->inotify >= 0 && read(watch->inotify, dropped, sizeof dropped) > 0)
             ;
         if (eventfd_read(watch->wake, &wakes) == 0)
-            return;
+            break;
     }
+    return true;
 }

@@ -38,7 +38,7 @@ typedef struct TimelineWatch TimelineWatch;
 TimelineWatch *timeline_watch_new(DataDirectory *data, Db *db);
 void timeline_watch_free(TimelineWatch *watch);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(TimelineWatch, timeline_watch_free)
-/* Waits until something was committed, or for so long. */
-void timeline_watch_wait(TimelineWatch *watch, int timeout_ms);
+/* Waits until something was committed, or for so long. False: nothing was, as far as is seen. */
+bool timeline_watch_wait(TimelineWatch *watch, int timeout_ms);
 /* Ends the wait at once, from any thread: who has committed itself need not wait to be seen. */
 void timeline_watch_wake(TimelineWatch *watch);

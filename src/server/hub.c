@@ -175,8 +175,8 @@ static void *hub_run(void *data)
 {
     Hub *hub = data;
     while (!hub_is_closed(hub)) {
-        timeline_watch_wait(hub->watch, TICK_MS);
-        hub_look(hub);
+        if (timeline_watch_wait(hub->watch, TICK_MS))
+            hub_look(hub);
         hub_wake_due(hub);
     }
     return NULL;
@@ -257,7 +257,8 @@ void hub_follow(Hub *hub, HubFollower *follower, struct MHD_Connection *connecti
 {
     pthread_mutex_lock(&hub->lock);
     HubTopic *topic = g_hash_table_lookup(hub->topics, model_id);
-    if (!topic) {
+    const bool is_new = !topic;
+    if (is_new) {
         topic = topic_new(model_id);
         g_hash_table_insert(hub->topics, topic->model_id, topic);
     }
@@ -266,6 +267,9 @@ void hub_follow(Hub *hub, HubFollower *follower, struct MHD_Connection *connecti
     *follower = (HubFollower){.topic = topic, .connection = connection};
     follower->link.data = follower;
     pthread_mutex_unlock(&hub->lock);
+    /* What was committed before there was a topic for it was not looked at. */
+    if (is_new)
+        hub_wake(hub);
 }
 
 void hub_leave(Hub *hub, HubFollower *follower)
