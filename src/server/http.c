@@ -29,7 +29,7 @@ struct HttpServer {
     struct MHD_Daemon *daemon;
     Connections *connections;
     pthread_t reaper;
-    bool reaping;
+    bool reaping, quiesced;
     Pause pause;
 };
 
@@ -357,9 +357,11 @@ const char *http_address(const HttpServer *http)
 
 void http_quiesce(HttpServer *http)
 {
-    int listener = MHD_quiesce_daemon(http->daemon);
-    if (listener >= 0)
-        io_close(&http->listener);
+    /* A thread of the pool may still look at it: it is closed when they have ended. */
+    if (http->quiesced)
+        return;
+    http->quiesced = true;
+    MHD_quiesce_daemon(http->daemon);
 }
 
 int http_busy(HttpServer *http)
@@ -374,8 +376,10 @@ void http_stop(HttpServer *http)
     pause_end(&http->pause);
     if (http->reaping)
         pthread_join(http->reaper, NULL);
-    if (http->daemon)
+    if (http->daemon) {
+        http_quiesce(http); /* else the daemon would close the listener itself */
         MHD_stop_daemon(http->daemon);
+    }
     io_close(&http->listener);
     connections_free(http->connections);
     pause_clear(&http->pause);
