@@ -227,8 +227,11 @@ int command_import(Session *session, int argc, char **argv)
         return status;
     if (!import_submit(session->service, request,
                        exists == EXISTS_FAIL ? IF_EXISTS_FAIL : IF_EXISTS_LEAVE, &submission,
-                       &error))
+                       &error)) {
+        if (g_error_matches(error, IMPORT_ERROR, IMPORT_ERROR_TAKEN))
+            g_prefix_error(&error, "--if-exists is fail, give another --version: ");
         return complain_of(error);
+    }
     if (submission.already_imported)
         status = import_exists(session, &submission, exists, format, request, json);
     if (status >= 0)

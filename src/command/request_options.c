@@ -48,7 +48,10 @@ bool request_is_sound(ImportRequest *request)
     g_autoptr(GPtrArray) faults = import_request_check(request);
     for (guint i = 0; i < faults->len; i++) {
         const RequestFault *fault = faults->pdata[i];
-        complain("%s: %s", fault->field, fault->message);
+        if (strcmp(fault->field, "source") == 0)
+            complain("SOURCE: %s", fault->message);
+        else
+            complain("--%s: %s", fault->field, fault->message);
     }
     return faults->len == 0;
 }

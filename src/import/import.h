@@ -18,7 +18,8 @@
 #define IMPORT_ERROR (import_error_quark())
 GQuark import_error_quark(void);
 typedef enum {
-    IMPORT_ERROR_CONFLICT, /* the version is taken, or somebody works on it */
+    IMPORT_ERROR_CONFLICT, /* somebody works on the version */
+    IMPORT_ERROR_TAKEN,    /* the version exists */
     IMPORT_ERROR_USAGE,    /* e.g. no runtime of that name */
 } ImportErrorCode;
 
@@ -40,7 +41,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Submission, submission_clear)
 typedef enum {
     IF_EXISTS_LEAVE,   /* an imported one: *submission says already_imported; a failed one: its next
                           attempt */
-    IF_EXISTS_FAIL,    /* IMPORT_ERROR_CONFLICT */
+    IF_EXISTS_FAIL,    /* IMPORT_ERROR_TAKEN */
     IF_EXISTS_REPLACE, /* an imported one, too, is used again as its next attempt */
 } IfExists;
 

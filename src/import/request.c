@@ -124,9 +124,9 @@ static void check_reference(const ImportRequest *request, GPtrArray *faults)
     g_autoptr(GError) error = NULL;
     g_autoptr(Reference) reference = reference_parse(request->source, &error);
     if (!reference)
-        fault_add(faults, "SOURCE", "%s", error->message);
+        fault_add(faults, "source", "%s", error->message);
     else if (reference->kind == REFERENCE_REGISTRY)
-        fault_add(faults, "SOURCE",
+        fault_add(faults, "source",
                   "%s is in a registry: registries are not in this version; give an OCI layout, "
                   "oci:DIR:TAG",
                   request->source);
@@ -139,12 +139,12 @@ static void check_source(ImportRequest *request, GPtrArray *faults)
     static const char *const STORES[] = {"obs://", "s3://", NULL};
     bool is_image = g_strcmp0(request->type, "Image") == 0;
     if (!g_utf8_validate(request->source, -1, NULL)) {
-        fault_add(faults, "SOURCE", "the path is not UTF-8");
+        fault_add(faults, "source", "the path is not UTF-8");
         return;
     }
     if (has_scheme(request->source, STORES)) {
         fault_add(
-            faults, "SOURCE",
+            faults, "source",
             "%s is in an object store: object stores are not in this version; give a directory",
             request->source);
         return;
@@ -154,12 +154,12 @@ static void check_source(ImportRequest *request, GPtrArray *faults)
     else if (is_image)
         check_reference(request, faults);
     else if (g_str_has_prefix(request->source, "oci:"))
-        fault_add(faults, "SOURCE", "%s is an image reference: add --type Image", request->source);
+        fault_add(faults, "source", "%s is an image reference: add --type Image", request->source);
     else if (g_file_test(request->source, G_FILE_TEST_EXISTS))
-        fault_add(faults, "SOURCE", "%s is not a directory; expected one that holds %s/",
+        fault_add(faults, "source", "%s is not a directory; expected one that holds %s/",
                   request->source, PACKAGE_DEFAULT_CHILD);
     else
-        fault_add(faults, "SOURCE", "there is no directory %s", request->source);
+        fault_add(faults, "source", "there is no directory %s", request->source);
 }
 
 /* A folder's last part; of an image its repository's or its layout's. */
@@ -182,7 +182,7 @@ static void check_child(const char *child, GPtrArray *faults)
     g_auto(GStrv) parts = g_strsplit(child, "/", -1);
     if (!*child || *child == '/' || g_strv_contains((const char *const *)parts, "..") ||
         !g_utf8_validate(child, -1, NULL))
-        fault_add(faults, "--child",
+        fault_add(faults, "child",
                   "\"%s\"; expected a directory beneath SOURCE, such as %s, or . for SOURCE itself",
                   child, PACKAGE_DEFAULT_CHILD);
 }
@@ -201,7 +201,7 @@ static void check_type(const char *type, GPtrArray *faults)
         return;
     g_autofree char *types = g_strjoinv(", ", (char **)CONFIG_MODEL_TYPES);
     g_autofree char *shown = event_text(type);
-    fault_add(faults, "--type", "\"%s\"; expected one of %s", shown, types);
+    fault_add(faults, "type", "\"%s\"; expected one of %s", shown, types);
 }
 
 static void check_platform(const char *platform, GPtrArray *faults)
@@ -209,7 +209,7 @@ static void check_platform(const char *platform, GPtrArray *faults)
     if (settings_is_platform(platform))
         return;
     g_autofree char *shown = event_text(platform);
-    fault_add(faults, "--platform",
+    fault_add(faults, "platform",
               "\"%s\"; expected os/architecture, such as linux/amd64 or linux/arm64", shown);
 }
 
@@ -225,13 +225,13 @@ GPtrArray *import_request_check(ImportRequest *request)
     check_child(request->child, faults);
     if (!request->name)
         request->name = name_of_source(request);
-    check_rule(faults, "--name", request->name, model_rule_name(request->name));
-    check_rule(faults, "--project", request->project, model_rule_name(request->project));
+    check_rule(faults, "name", request->name, model_rule_name(request->name));
+    check_rule(faults, "project", request->project, model_rule_name(request->project));
     if (request->version)
-        check_rule(faults, "--version", request->version, model_rule_version(request->version));
+        check_rule(faults, "version", request->version, model_rule_version(request->version));
     if (!request->description)
         request->description = g_strdup("");
-    check_rule(faults, "--description", request->description,
+    check_rule(faults, "description", request->description,
                model_rule_description(request->description));
     if (request->type)
         check_type(request->type, faults);

@@ -33,7 +33,7 @@ void import_request_free(ImportRequest *request);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ImportRequest, import_request_free)
 
 typedef struct {
-    char *field;   /* "--version", "SOURCE" */
+    char *field;   /* "version", "source"; each face has its own words for them */
     char *message; /* the value, what was expected */
 } RequestFault;
 void request_fault_free(RequestFault *fault);

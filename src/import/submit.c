@@ -81,9 +81,8 @@ static bool version_is_free(Service *service, const Model *model, IfExists if_ex
         return false;
     }
     if (if_exists == IF_EXISTS_FAIL) {
-        g_set_error(error, IMPORT_ERROR, IMPORT_ERROR_CONFLICT,
-                    "version %s of %s is taken: it exists already (its status is %s), and "
-                    "--if-exists is fail; give another --version",
+        g_set_error(error, IMPORT_ERROR, IMPORT_ERROR_TAKEN,
+                    "version %s of %s is taken: it exists already (its status is %s)",
                     model->version, model->name, model_status(model));
         return false;
     }

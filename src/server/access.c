@@ -33,5 +33,6 @@ HttpReply access_admit(HttpRequest *request)
     if (origin && !is_own_origin(origin, host))
         return http_error(MHD_HTTP_FORBIDDEN, "ModelArts.0108",
                           "requests of another origin are refused");
+    request->actor = "api"; /* whoever is on this machine */
     return HTTP_WAITS;
 }

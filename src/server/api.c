@@ -10,7 +10,8 @@
 
 HttpReply api_failed(const GError *error)
 {
-    if (g_error_matches(error, IMPORT_ERROR, IMPORT_ERROR_CONFLICT))
+    if (g_error_matches(error, IMPORT_ERROR, IMPORT_ERROR_CONFLICT) ||
+        g_error_matches(error, IMPORT_ERROR, IMPORT_ERROR_TAKEN))
         return http_error(MHD_HTTP_CONFLICT, "ModelArts.3002", "%s", error->message);
     if (g_error_matches(error, IMPORT_ERROR, IMPORT_ERROR_USAGE))
         return http_error(MHD_HTTP_BAD_REQUEST, API_PARAMETER, "%s", error->message);
@@ -19,10 +20,23 @@ HttpReply api_failed(const GError *error)
                       "the server could not do this; its log says why");
 }
 
+Service *api_service(const HttpRequest *request, HttpReply *reply)
+{
+    g_autoptr(GError) error = NULL;
+    Service *service = server_service(request->server, &error);
+    if (!service)
+        *reply = api_failed(error);
+    return service;
+}
+
+/* "application/json", with parameters or without. */
 static bool is_json(const HttpRequest *request)
 {
     const char *type = http_header(request, MHD_HTTP_HEADER_CONTENT_TYPE);
-    return type && g_ascii_strncasecmp(type, "application/json", 16) == 0;
+    static const char JSON[] = "application/json";
+    const gsize length = sizeof JSON - 1;
+    return type && g_ascii_strncasecmp(type, JSON, length) == 0 &&
+           (!type[length] || strchr("; \t", type[length]));
 }
 
 json_t *api_body(const HttpRequest *request, HttpReply *reply)

@@ -11,6 +11,8 @@ HttpReply access_admit(HttpRequest *request);
 /* Error answers in the words of api.md. */
 #define API_PARAMETER "ModelArts.0104"
 HttpReply api_failed(const GError *error);
+/* This thread's connection to the store; NULL: *reply. */
+Service *api_service(const HttpRequest *request, HttpReply *reply);
 /* The body as a JSON object; NULL: *reply. A new reference. */
 json_t *api_body(const HttpRequest *request, HttpReply *reply);
 /* A whole number of the query, `otherwise` when it is not there. False: *reply. */

@@ -87,7 +87,7 @@ HttpReply events_list(HttpRequest *request)
     TimelineSearch search = {0};
     g_autoptr(Model) model = NULL;
     g_autoptr(GString) rows = g_string_sized_new(16 << 10);
-    Service *service = server_service(request->server, &reply);
+    Service *service = api_service(request, &reply);
     for (bool go_on = true; go_on;) {
         g_clear_pointer(&model, model_free);
         model = service ? api_model(request, service, &reply) : NULL;

@@ -45,10 +45,11 @@ struct HttpRequest {
     const char *arguments[HTTP_MAX_ARGUMENTS]; /* the braced segments, in order */
     GByteArray *body;                          /* or NULL */
     bool body_too_large;
-    char id[37];     /* X-Request-Id */
-    int64_t began;   /* monotonic ms */
-    unsigned status; /* once it was answered */
-    gpointer state;  /* a waiting handler's own */
+    const char *actor; /* who asks; stands on events and jobs. Set when it was admitted */
+    char id[37];       /* X-Request-Id */
+    int64_t began;     /* monotonic ms */
+    unsigned status;   /* once it was answered */
+    gpointer state;    /* a waiting handler's own */
     GDestroyNotify state_free;
     bool begun;
     bool is_stream; /* its answer has no end of its own */

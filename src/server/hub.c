@@ -88,7 +88,7 @@ static void topic_wake_due(HubTopic *topic, int64_t now)
 typedef struct {
     char *model_id;
     int64_t after;
-    GPtrArray *frames; /* GBytes; NULL at a place: it could not be read */
+    GPtrArray *frames; /* GBytes */
     int64_t last;
 } News;
 
@@ -117,17 +117,21 @@ static GPtrArray *hub_questions(Hub *hub)
     return questions;
 }
 
-static void news_read(Db *db, News *news)
+static bool news_read(Db *db, News *news)
 {
-    g_autoptr(DbRows) rows = db_query(db, NULL,
+    g_autoptr(GError) error = NULL;
+    g_autoptr(DbRows) rows = db_query(db, &error,
                                       "SELECT seq, event_type, event FROM events "
                                       "WHERE model_id = $1 AND seq > $2 ORDER BY seq",
                                       "si", news->model_id, news->after);
-    while (rows && db_next(rows, NULL)) {
+    while (rows && db_next(rows, &error)) {
         news->last = db_int(rows, 0);
         g_ptr_array_add(news->frames,
                         hub_frame_new(news->last, db_text(rows, 1), db_text(rows, 2)));
     }
+    if (error)
+        g_warning("news of %s could not be read: %s", news->model_id, error->message);
+    return !error;
 }
 
 static void topic_take(HubTopic *topic, News *news)
@@ -142,13 +146,15 @@ static void topic_take(HubTopic *topic, News *news)
     topic_wake(topic);
 }
 
-static void hub_look(Hub *hub)
+/* False: something could not be read. What could is taken. */
+static bool hub_look(Hub *hub)
 {
+    bool whole = true;
     pthread_mutex_lock(&hub->lock);
     g_autoptr(GPtrArray) questions = hub_questions(hub);
     pthread_mutex_unlock(&hub->lock);
     for (guint i = 0; i < questions->len; i++)
-        news_read(hub->service->db, questions->pdata[i]);
+        whole &= news_read(hub->service->db, questions->pdata[i]);
     pthread_mutex_lock(&hub->lock);
     for (guint i = 0; i < questions->len; i++) {
         News *news = questions->pdata[i];
@@ -157,6 +163,7 @@ static void hub_look(Hub *hub)
             topic_take(topic, news);
     }
     pthread_mutex_unlock(&hub->lock);
+    return whole;
 }
 
 static void hub_wake_due(Hub *hub)
@@ -174,9 +181,10 @@ static void hub_wake_due(Hub *hub)
 static void *hub_run(void *data)
 {
     Hub *hub = data;
+    bool missed = false; /* no further commit says so */
     while (!hub_is_closed(hub)) {
-        if (timeline_watch_wait(hub->watch, TICK_MS))
-            hub_look(hub);
+        if (timeline_watch_wait(hub->watch, TICK_MS) || missed)
+            missed = !hub_look(hub);
         hub_wake_due(hub);
     }
     return NULL;

@@ -117,12 +117,15 @@ static void tail_free(void *data)
  */
 static bool tail_fill(Tail *tail, bool *ended)
 {
-    HttpReply unused;
-    Service *service = server_service(tail->server, &unused);
-    if (!service)
+    g_autoptr(GError) error = NULL;
+    Service *service = server_service(tail->server, &error);
+    g_autoptr(Attempt) attempt =
+        service ? attempt_load(service->db, tail->model_id, tail->attempt, &error) : NULL;
+    if (!attempt) {
+        g_warning("a log that is followed: %s", error->message);
         return false;
-    g_autoptr(Attempt) attempt = attempt_load(service->db, tail->model_id, tail->attempt, NULL);
-    *ended = !attempt || strcmp(attempt->outcome, "running") != 0;
+    }
+    *ended = strcmp(attempt->outcome, "running") != 0;
     g_string_truncate(tail->text, 0);
     tail->at = 0;
     return append_lines(service->db, tail->model_id, tail->attempt, &tail->line, tail->text, NULL);
@@ -168,7 +171,7 @@ HttpReply log_get(HttpRequest *request)
     HttpReply reply;
     int64_t attempt, line = 0;
     g_autoptr(GError) error = NULL;
-    Service *service = server_service(request->server, &reply);
+    Service *service = api_service(request, &reply);
     g_autoptr(Model) model = service ? api_model(request, service, &reply) : NULL;
     if (!model || !api_number(request, "attempt", model->attempt, &attempt, &reply))
         return reply;

@@ -61,7 +61,7 @@ HttpReply models_list_items(HttpRequest *request)
     g_autoptr(GError) error = NULL;
     ModelSearch search = {0};
     int64_t total;
-    Service *service = server_service(request->server, &reply);
+    Service *service = api_service(request, &reply);
     if (!service || !read_search(request, &search, &reply))
         return reply;
     g_autoptr(GPtrArray) models = models_search(service->db, &search, &total, &error);
@@ -106,7 +106,7 @@ HttpReply models_get(HttpRequest *request)
     HttpReply reply;
     g_autoptr(GError) error = NULL;
     g_autoptr(Model) model = NULL;
-    Service *service = server_service(request->server, &reply);
+    Service *service = api_service(request, &reply);
     for (bool go_on = true; go_on;) {
         g_clear_pointer(&model, model_free);
         model = service ? api_model(request, service, &reply) : NULL;
@@ -157,7 +157,7 @@ HttpReply models_diff(HttpRequest *request)
     HttpReply reply;
     int attempt = 0;
     g_autoptr(GError) error = NULL;
-    Service *service = server_service(request->server, &reply);
+    Service *service = api_service(request, &reply);
     g_autoptr(Model) model = service ? api_model(request, service, &reply) : NULL;
     g_autoptr(Model) other = model ? diff_other(request, service, model, &attempt, &reply) : NULL;
     if (!other)
@@ -188,11 +188,19 @@ static GPtrArray *models_to_delete(Service *service, Model *model, bool cascade,
     return models;
 }
 
+/* The client sees no path of the server's disk. */
+static json_t *delete_failure(const Model *model, const GError *why)
+{
+    g_warning("%s:%s could not be deleted: %s", model->name, model->version, why->message);
+    return json_pack("{s:s, s:s, s:s}", "model_id", model->id, "error_code", "ModelArts.0010",
+                     "error_msg", "the server could not do this; its log says why");
+}
+
 HttpReply models_delete(HttpRequest *request)
 {
     HttpReply reply;
     g_autoptr(GError) error = NULL;
-    Service *service = server_service(request->server, &reply);
+    Service *service = api_service(request, &reply);
     Model *model = service ? api_model(request, service, &reply) : NULL;
     if (!model)
         return reply;
@@ -204,12 +212,10 @@ HttpReply models_delete(HttpRequest *request)
     for (guint i = 0; i < models->len; i++) {
         const Model *one = models->pdata[i];
         g_autoptr(GError) why = NULL;
-        if (import_delete(service, one, NULL, &why))
+        if (import_delete(service, one, request->actor, &why))
             json_array_append_new(deleted, json_string(one->id));
         else
-            json_array_append_new(failed,
-                                  json_pack("{s:s, s:s, s:s}", "model_id", one->id, "error_code",
-                                            "ModelArts.0010", "error_msg", why->message));
+            json_array_append_new(failed, delete_failure(one, why));
     }
     return http_json(MHD_HTTP_OK, json_pack("{s:o, s:o}", "delete_success_list", deleted,
                                             "delete_failed_list", failed));
@@ -220,11 +226,11 @@ HttpReply models_retry(HttpRequest *request)
     HttpReply reply;
     g_autoptr(GError) error = NULL;
     g_auto(Submission) submission = SUBMISSION_NONE;
-    Service *service = server_service(request->server, &reply);
+    Service *service = api_service(request, &reply);
     g_autoptr(Model) model = service ? api_model(request, service, &reply) : NULL;
     if (!model)
         return reply;
-    if (!import_retry(service, model, NULL, &submission, &error))
+    if (!import_retry(service, model, request->actor, &submission, &error))
         return api_failed(error);
     workers_wake(request->server->workers);
     return http_json(MHD_HTTP_OK,
@@ -237,11 +243,11 @@ HttpReply models_cancel(HttpRequest *request)
     HttpReply reply;
     bool running;
     g_autoptr(GError) error = NULL;
-    Service *service = server_service(request->server, &reply);
+    Service *service = api_service(request, &reply);
     g_autoptr(Model) model = service ? api_model(request, service, &reply) : NULL;
     if (!model)
         return reply;
-    if (!import_cancel(service, model, "api", &running, &error))
+    if (!import_cancel(service, model, request->actor, &running, &error))
         return api_failed(error);
     return http_json(MHD_HTTP_OK,
                      json_pack("{s:s, s:b}", "model_id", model->id, "cancelled", running));
@@ -253,7 +259,7 @@ HttpReply runtimes_get(HttpRequest *request)
 {
     HttpReply reply;
     g_autoptr(GError) error = NULL;
-    Service *service = server_service(request->server, &reply);
+    Service *service = api_service(request, &reply);
     if (!service)
         return reply;
     g_autoptr(GPtrArray) runtimes = runtimes_list(service->db, &error);
@@ -290,7 +296,7 @@ HttpReply ready_get(HttpRequest *request)
     HttpReply reply;
     int64_t unused;
     g_autoptr(GError) error = NULL;
-    Service *service = server_service(request->server, &reply);
+    Service *service = api_service(request, &reply);
     if (!service)
         return reply;
     if (!db_query_int(service->db, &unused, 0, &error, "SELECT 1", ""))

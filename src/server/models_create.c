@@ -131,11 +131,26 @@ static char *echoed_of(json_t *body)
     return copy;
 }
 
+/* The field of the body that sets what is wrong. */
+static const char *field_of_fault(const RequestFault *fault)
+{
+    static const char *const FIELDS_OF[][2] = {{"name", "model_name"},
+                                               {"version", "model_version"},
+                                               {"type", "model_type"},
+                                               {"source", "source_location"},
+                                               {"project", "project_id"}};
+    for (size_t i = 0; i < G_N_ELEMENTS(FIELDS_OF); i++)
+        if (strcmp(fault->field, FIELDS_OF[i][0]) == 0)
+            return FIELDS_OF[i][1];
+    return fault->field;
+}
+
 static ImportRequest *request_of(HttpRequest *http, json_t *body, GPtrArray *faults)
 {
     const Settings *settings = http->server->settings;
     g_autoptr(ImportRequest) request = import_request_new();
     request->project = g_strdup(http->arguments[0]);
+    request->actor = g_strdup(http->actor);
     request->name = text_of(body, "model_name");
     request->version = text_of(body, "model_version");
     request->type = text_of(body, "model_type");
@@ -151,7 +166,7 @@ static ImportRequest *request_of(HttpRequest *http, json_t *body, GPtrArray *fau
     g_autoptr(GPtrArray) wrong = import_request_check(request);
     for (guint i = 0; i < wrong->len; i++) {
         const RequestFault *fault = wrong->pdata[i];
-        fault_add(faults, "%s: %s", fault->field, fault->message);
+        fault_add(faults, "%s: %s", field_of_fault(fault), fault->message);
     }
     return g_steal_pointer(&request);
 }
@@ -192,7 +207,7 @@ static HttpReply create(HttpRequest *request, json_t *body, Service *service)
 HttpReply models_create(HttpRequest *request)
 {
     HttpReply reply;
-    Service *service = server_service(request->server, &reply);
+    Service *service = api_service(request, &reply);
     json_t *body = service ? api_body(request, &reply) : NULL;
     if (!body)
         return reply;

@@ -29,20 +29,17 @@ static void own_service_init(void)
     pthread_key_create(&own_service, own_service_free);
 }
 
-Service *server_service(Server *server, HttpReply *reply)
+Service *server_service(Server *server, GError **error)
 {
-    g_autoptr(GError) error = NULL;
     pthread_once(&own_service_once, own_service_init);
     Service *service = pthread_getspecific(own_service);
     if (service) {
         service->progress.stop = false; /* a cancel leaves its word behind */
         return service;
     }
-    service = service_open(server->directory, false, server->settings, &error);
-    if (!service) {
-        *reply = api_failed(error);
+    service = service_open(server->directory, false, server->settings, error);
+    if (!service)
         return NULL;
-    }
     service->serves = true;
     service->committed = (void (*)(gpointer))hub_wake;
     service->committed_data = server->hub;

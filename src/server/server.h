@@ -31,6 +31,5 @@ const char *server_address(const Server *server);
 void server_stop(Server *server);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Server, server_stop)
 
-/* A connection to the store of this thread's own, made when it is first asked for. NULL: *reply
- * says so. */
-Service *server_service(Server *server, HttpReply *reply);
+/* A connection to the store of this thread's own, made when it is first asked for. */
+Service *server_service(Server *server, GError **error);

@@ -108,7 +108,7 @@ HttpReply statistics_get(HttpRequest *request)
     int64_t days;
     g_autoptr(GError) error = NULL;
     const char *project = request->arguments[0];
-    Service *service = server_service(request->server, &reply);
+    Service *service = api_service(request, &reply);
     if (!service || !api_number(request, "days", 30, &days, &reply))
         return reply;
     int64_t since = clock_now_ms() - MIN(days, MOST_DAYS) * DAY_MS;
@@ -188,7 +188,7 @@ HttpReply metrics_get(HttpRequest *request)
     int alive, busy;
     g_autoptr(GError) error = NULL;
     Server *server = request->server;
-    Service *service = server_service(server, &reply);
+    Service *service = api_service(request, &reply);
     if (!service)
         return reply;
     GString *text = g_string_new(NULL);

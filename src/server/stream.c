@@ -16,7 +16,6 @@ typedef struct {
     GBytes *frame; /* what is being sent */
     gsize at;      /* how much of it */
     int64_t beat;  /* monotonic ms: when a comment is due */
-    bool waited;   /* since the last time that something was looked for */
     bool said_end;
 } Stream;
 
@@ -30,18 +29,17 @@ static void stream_free(void *data)
     g_free(stream);
 }
 
-/* The event after the last one, from the store. NULL: there is none yet. */
-static GBytes *frame_of_store(Stream *stream)
+/* The event after the last one, from the store. NULL with *error unset: there is none yet. */
+static GBytes *frame_of_store(Stream *stream, GError **error)
 {
-    HttpReply unused;
-    Service *service = server_service(stream->server, &unused);
+    Service *service = server_service(stream->server, error);
     if (!service)
         return NULL;
     g_autoptr(DbRows) rows =
-        db_query(service->db, NULL,
+        db_query(service->db, error,
                  "SELECT event_type, event FROM events WHERE model_id = $1 AND seq = $2", "si",
                  stream->model_id, stream->seen + 1);
-    return rows && db_next(rows, NULL)
+    return rows && db_next(rows, error)
                ? hub_frame_new(stream->seen + 1, db_text(rows, 0), db_text(rows, 1))
                : NULL;
 }
@@ -51,13 +49,18 @@ static GBytes *comment(const char *text)
     return g_bytes_new_static(text, strlen(text));
 }
 
-/* What is sent next; NULL: the stream waits now. */
-static GBytes *stream_next(Stream *stream)
+/* What is sent next. NULL: the stream waits now, or (*error) cannot go on. */
+static GBytes *stream_next(Stream *stream, GError **error)
 {
+    GError *failure = NULL;
     Hub *hub = stream->server->hub;
     GBytes *frame = hub_frame(hub, &stream->follower, stream->seen + 1);
     if (!frame)
-        frame = frame_of_store(stream);
+        frame = frame_of_store(stream, &failure);
+    if (failure) {
+        g_propagate_error(error, failure);
+        return NULL;
+    }
     if (frame) {
         stream->seen++;
         return frame;
@@ -76,11 +79,16 @@ static GBytes *stream_next(Stream *stream)
 static ssize_t stream_read(void *data, uint64_t position, char *buffer, size_t size)
 {
     Stream *stream = data;
+    g_autoptr(GError) error = NULL;
     if (!stream->frame && stream->said_end)
         return MHD_CONTENT_READER_END_OF_STREAM;
     if (!stream->frame) {
-        stream->frame = stream_next(stream);
+        stream->frame = stream_next(stream, &error);
         stream->at = 0;
+    }
+    if (error) {
+        g_warning("a stream is cut: %s", error->message); /* its client reconnects */
+        return MHD_CONTENT_READER_END_WITH_ERROR;
     }
     if (!stream->frame) {
         hub_wait(stream->server->hub, &stream->follower, stream->seen, stream->beat);
@@ -116,7 +124,7 @@ HttpReply events_stream(HttpRequest *request)
 {
     HttpReply reply;
     int64_t after;
-    Service *service = server_service(request->server, &reply);
+    Service *service = api_service(request, &reply);
     g_autoptr(Model) model = service ? api_model(request, service, &reply) : NULL;
     if (!model || !stream_begin(request, &after, &reply))
         return reply;

@@ -6,6 +6,7 @@ import re
 import resource
 import signal
 import socket
+import sqlite3
 import ssl
 import subprocess
 import threading
@@ -448,11 +449,37 @@ def test_an_address_that_cannot_be_listened_on(ready, listen, words):
 
 
 def test_retry_of_what_a_server_works_on_is_refused(server, ready, package):
-    model_id = server.create(package({"model/weights.bin": 200 * MIB})).json["model_id"]
+    model_id = server.create(package({"model/weights.bin": 4096 * MIB})).json["model_id"]
     refused = ready.run("retry", "m")
-    if server.get(f"/models/{model_id}").json["model_status"] == "publishing":
-        assert refused.returncode == 2, str(refused)
-        assert "is being imported now" in refused.stderr
+    assert refused.returncode == 2, str(refused)
+    assert "is being imported now" in refused.stderr
     cancelled = server.ask("POST", f"/v1/default/models/{model_id}/cancel", {})
-    assert cancelled.status == 200
-    assert server.settled(model_id)["model_status"] in ("failed", "published")
+    assert cancelled.json["cancelled"], "it was to be in the middle of its import"
+    assert server.settled(model_id)["model_status"] == "failed"
+
+
+def test_delete_while_importing_cancels_first(server, ready, package):
+    model_id = server.create(package({"model/weights.bin": 4096 * MIB})).json["model_id"]
+    began = time.monotonic()
+    deleted = server.ask("DELETE", f"/v1/default/models/{model_id}")
+    assert deleted.json["delete_success_list"] == [model_id], str(deleted)
+    assert time.monotonic() - began < 30
+    with sqlite3.connect(ready.data / "waybill.db") as store:
+        reasons = [row[0] for row in store.execute(
+            "SELECT reason FROM events WHERE model_id = ?", (model_id,))]
+        actors = {row[0] for row in store.execute("SELECT cancelled_by FROM jobs")}
+    assert reasons.count("ImportCancelled") == 1 and "ImageBuilt" not in reasons, reasons
+    assert actors == {"api"}
+
+
+def test_faults_are_named_by_the_fields_of_the_body(server, package):
+    refused = server.create(package(), name="no spaces", version="1")
+    assert refused.status == 400
+    assert [text.split(":")[0] for text in refused.json["details"]] == \
+        ["model_name", "model_version"], str(refused)
+    server.settled(server.create(package(), version="0.0.1").json["model_id"])
+    taken = server.create(package(), version="0.0.1")
+    assert taken.status == 409 and "--" not in taken.json["error_msg"], str(taken)
+    odd = server.ask("POST", "/v1/default/models", b"{}",
+                     {"Content-Type": "application/jsonx"})
+    assert odd.status == 415, str(odd)
