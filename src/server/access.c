@@ -33,6 +33,8 @@ HttpReply access_admit(HttpRequest *request)
     if (origin && !is_own_origin(origin, host))
         return http_error(MHD_HTTP_FORBIDDEN, "ModelArts.0108",
                           "requests of another origin are refused");
-    request->actor = "api"; /* whoever is on this machine */
+    /* Whoever is on this machine. */
+    request->caller = caller_new("api", CALLER_EVERY_PROJECT, ROLE_ADMIN, NULL);
+    request->actor = request->caller->user;
     return HTTP_WAITS;
 }

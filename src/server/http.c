@@ -71,6 +71,7 @@ static void request_free(void *data, struct MHD_Connection *connection, void **c
     if (request->body)
         g_byte_array_unref(request->body);
     target_free(request->target);
+    caller_free(request->caller);
     g_free(request);
     *context = NULL;
 }

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "server/target.h"
+#include "store/caller.h"
 
 #define HTTP_MAX_ARGUMENTS 4
 #define HTTP_BODY_BYTES    (4 << 20) /* of a request that is JSON */
@@ -45,7 +46,8 @@ struct HttpRequest {
     const char *arguments[HTTP_MAX_ARGUMENTS]; /* the braced segments, in order */
     GByteArray *body;                          /* or NULL */
     bool body_too_large;
-    const char *actor; /* who asks; stands on events and jobs. Set when it was admitted */
+    Caller *caller;    /* who asks, once it was admitted; its own */
+    const char *actor; /* caller->user: stands on events and jobs */
     char id[37];       /* X-Request-Id */
     int64_t began;     /* monotonic ms */
     unsigned status;   /* once it was answered */
