@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "import/difference_parts.h"
+#include "model/package.h"
 
 void file_change_free(FileChange *change)
 {
@@ -63,6 +64,13 @@ static const char *files_path(const Files *files)
     return db_text(files->rows, 0);
 }
 
+/* Relative to the source, as events name files. */
+static char *path_shown(const Files *files)
+{
+    const char *child = files->side->request->child;
+    return package_path_in_source(child ? child : PACKAGE_DEFAULT_CHILD, files_path(files));
+}
+
 static int64_t files_size(const Files *files)
 {
     return db_int(files->rows, 1);
@@ -88,7 +96,7 @@ static void change_add(GPtrArray *changes, FileChangeKind kind, const Files *old
     FileChange *change = g_new0(FileChange, 1);
     const Files *sides[] = {old, new};
     change->kind = kind;
-    change->path = g_strdup(files_path(old ? old : new));
+    change->path = path_shown(new ? new : old);
     for (int i = 0; i < 2; i++) {
         if (!sides[i])
             continue;

@@ -1,8 +1,8 @@
 /* What the store has kept of an attempt. */
 #include <string.h>
 
-#include "event/timeline.h"
 #include "import/difference_parts.h"
+#include "import/pipeline.h"
 
 void side_clear(Side *side)
 {
@@ -64,24 +64,13 @@ static bool read_source_image(Side *side, Db *db, GError **error)
     return true;
 }
 
-/* As the event says that began the build: the runtime may have another base by now. */
 static bool read_base(Side *side, Db *db, GError **error)
 {
-    int64_t seq;
-    if (!timeline_find(db, side->attempt->model_id, side->attempt->attempt, "ImageBuildStarted",
-                       &seq, error))
+    const Attempt *attempt = side->attempt;
+    if (!image_build_base(db, attempt->model_id, attempt->attempt, &side->base, &side->base_digest,
+                          error))
         return false;
-    if (!seq)
-        return true;
-    g_autofree char *text = timeline_event(db, side->attempt->model_id, seq, error);
-    if (!text)
-        return false;
-    json_t *event = json_loads(text, 0, NULL);
-    const json_t *evidence = json_object_get(event, "evidence");
-    side->base = g_strdup(json_string_value(json_object_get(evidence, "base")));
-    side->base_digest = g_strdup(json_string_value(json_object_get(evidence, "base_digest")));
     side->base_known = side->base_digest != NULL;
-    json_decref(event);
     return true;
 }
 

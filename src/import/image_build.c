@@ -112,6 +112,25 @@ static bool build_resume(Build *build, GError **error)
                         error);
 }
 
+bool image_build_base(Db *db, const char *model_id, int attempt, char **base, char **digest,
+                      GError **error)
+{
+    int64_t seq;
+    *base = *digest = NULL;
+    if (!timeline_find(db, model_id, attempt, "ImageBuildStarted", &seq, error))
+        return false;
+    if (!seq)
+        return true;
+    g_autofree char *text = timeline_event(db, model_id, seq, error);
+    if (!text)
+        return false;
+    json_auto_t *event = json_loads(text, 0, NULL);
+    const json_t *evidence = json_object_get(event, "evidence");
+    *base = g_strdup(json_string_value(json_object_get(evidence, "base")));
+    *digest = g_strdup(json_string_value(json_object_get(evidence, "base_digest")));
+    return true;
+}
+
 /* ImageBuildStarted once, however often the job is taken. */
 static bool build_start(Build *build, GError **error)
 {

@@ -43,6 +43,10 @@ StageResult stage_finish(Import *import, GError **error);
 /* What a build job does; the import that waits for it is woken, or its attempt ended, by the
  * build's last transaction. */
 StageResult image_build_run(Service *service, Job *job, GError **error);
+/* What an attempt's build says it began with: reference and digest of the base. Both NULL: it began
+ * none. The runtime may have another base by now. */
+bool image_build_base(Db *db, const char *model_id, int attempt, char **base, char **digest,
+                      GError **error);
 StageResult env_build_run(Service *service, Job *job, GError **error);
 
 /* Whether the request or the config makes it a custom image. */

@@ -22,7 +22,8 @@ typedef struct {
     Attempt *old;
     GPtrArray *layers; /* of LayerRow: the old model's own */
     int base_layers;
-    Package files; /* only its files: the old ones */
+    Package files;       /* only its files: the old ones */
+    GHashTable *digests; /* path -> what the old file held, where it shares a layer */
     Import now;
     GPtrArray *differences;
     int64_t differing_files;
@@ -37,6 +38,8 @@ static void same_clear(Same *same)
         g_ptr_array_unref(same->layers);
     if (same->files.files)
         g_ptr_array_unref(same->files.files);
+    if (same->digests)
+        g_hash_table_unref(same->digests);
     package_free(same->now.package);
     config_free(same->now.config);
     g_free(same->now.runtime);
@@ -55,13 +58,19 @@ static void say(Same *same, const char *format, ...)
     g_ptr_array_add(same->differences, event_text(line));
 }
 
-/* One file: the first few are named. */
+static void say_path(Same *same, const char *path, const char *what)
+{
+    g_autofree char *shown = package_path_in_source(same->now.package->child, path);
+    say(same, "%s: %s", shown, what);
+}
+
+/* One file: the first few are named, relative to the source as events do. */
 static void say_file(Same *same, const char *path, const char *what)
 {
     if (same->config_said && strcmp(path, "config.json") == 0)
         return;
     if (same->differing_files++ < MOST_FILES)
-        say(same, "%s: %s", path, what);
+        say_path(same, path, what);
 }
 
 static void say_value(Same *same, const char *what, const char *old, const char *now)
@@ -105,29 +114,27 @@ static void compare_config(Same *same)
 
 /* -- the base image -- */
 
-/* The digest that the newest build of it says it began with; NULL: it is a custom image. */
-static char *old_base(Same *same, GError **error)
+/* The digest that the newest build of it began with. *digest NULL: it is a custom image. */
+static bool old_base(const Same *same, char **digest, GError **error)
 {
-    int64_t seq = 0;
-    for (int attempt = same->old->attempt; attempt > 0 && !seq; attempt--)
-        if (!timeline_find(same->service->db, same->model->id, attempt, "ImageBuildStarted", &seq,
-                           error))
-            return NULL;
-    g_autofree char *text =
-        seq ? timeline_event(same->service->db, same->model->id, seq, error) : NULL;
-    json_auto_t *event = text ? json_loads(text, 0, NULL) : NULL;
-    return g_strdup(
-        json_string_value(json_object_get(json_object_get(event, "evidence"), "base_digest")));
+    *digest = NULL;
+    for (int attempt = same->old->attempt; attempt > 0 && !*digest; attempt--) {
+        g_autofree char *base = NULL;
+        if (!image_build_base(same->service->db, same->model->id, attempt, &base, digest, error))
+            return false;
+    }
+    return true;
 }
 
 static bool compare_base(Same *same, GError **error)
 {
     GError *failure = NULL;
+    g_autofree char *old = NULL;
     const char *name = same->now.runtime;
     say_value(same, "runtime", same->old->runtime, name);
-    g_autofree char *old = old_base(same, &failure);
-    g_autoptr(Runtime) runtime =
-        !failure && name ? runtime_find(same->service->db, name, &failure) : NULL;
+    g_autoptr(Runtime) runtime = old_base(same, &old, &failure) && name
+                                     ? runtime_find(same->service->db, name, &failure)
+                                     : NULL;
     if (failure) {
         g_propagate_error(error, failure);
         return false;
@@ -143,15 +150,17 @@ static bool load_files(Same *same, GError **error)
 {
     GError *failure = NULL;
     same->files.files = g_ptr_array_new_with_free_func((GDestroyNotify)package_file_free);
-    g_autoptr(DbRows) rows =
-        db_query(same->service->db, error,
-                 "SELECT path, size FROM files WHERE model_id = $1 AND attempt = $2 ORDER BY path",
-                 "si", same->model->id, (int64_t)same->old->attempt);
+    same->digests = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, g_free);
+    g_autoptr(DbRows) rows = db_query(
+        same->service->db, error,
+        "SELECT path, size, digest FROM files WHERE model_id = $1 AND attempt = $2 ORDER BY path",
+        "si", same->model->id, (int64_t)same->old->attempt);
     while (rows && db_next(rows, &failure)) {
         PackageFile *file = g_new0(PackageFile, 1);
         file->path = g_strdup(db_text(rows, 0));
         file->identity.size = db_int(rows, 1);
         g_ptr_array_add(same->files.files, file);
+        g_hash_table_insert(same->digests, file->path, g_strdup(db_text(rows, 2)));
     }
     if (failure)
         g_propagate_error(error, failure);
@@ -203,7 +212,6 @@ static void compare_lists(Same *same, int64_t *bytes)
     }
 }
 
-/* The content, and what stands around it in a layer of its own. */
 static bool hash_file(Same *same, const PackageFile *file, Digest *digest, Event **finding,
                       GError **error)
 {
@@ -224,7 +232,8 @@ static bool hash_file(Same *same, const PackageFile *file, Digest *digest, Event
     return reader->end(reader, finding);
 }
 
-/* plan: of the file's own layer, whose digest is wanted; NULL: the content's. */
+/* plan: of the file's own layer, whose digest is wanted: over the content and what stands around
+ * it. NULL: the content's. */
 static char *compute_digest(Same *same, const PackageFile *file, const LayerPlan *plan,
                             Event **finding, GError **error)
 {
@@ -278,74 +287,19 @@ static bool now_digest(Same *same, const PackageFile *file, const LayerPlan *pla
     return !failure;
 }
 
-/* A large file's own layer. */
-static bool compare_single(Same *same, const LayerPlan *plan, const LayerRow *row, GError **error)
+/* plan: of the layer that holds the file alone, whose digest is `was`; NULL: `was` is the
+ * content's. NULL too: it was never hashed, so nothing says that it is the same. */
+static bool compare_file(Same *same, const PackageFile *old, const LayerPlan *plan, const char *was,
+                         GError **error)
 {
-    const PackageFile *now = counterpart(same, plan->files->pdata[0]);
+    const PackageFile *now = counterpart(same, old);
     g_autofree char *digest = NULL;
     if (!now)
         return true;
     if (!now_digest(same, now, plan, &digest, error))
         return false;
-    if (digest && strcmp(digest, row->digest) != 0)
-        say_file(same, now->path, "other content");
-    return true;
-}
-
-/* The digest of a piece of the old layer; NULL: its blob is not there or too short. */
-static char *old_digest(Same *same, int blob, int64_t offset, int64_t size)
-{
-    g_autoptr(Digest) digest = digest_new();
-    while (size > 0) {
-        ssize_t got = pread(blob, same->chunk, (size_t)MIN(size, CHUNK), (off_t)offset);
-        if (got <= 0)
-            return NULL;
-        digest_update(digest, same->chunk, (size_t)got);
-        offset += got;
-        size -= got;
-    }
-    return digest_finish(digest);
-}
-
-/* Which files of a shared layer are others: the old ones' content is in its blob. digests: of the
- * files as they are now, NULL where there is nothing to compare. */
-static void name_others(Same *same, const LayerPlan *plan, const LayerRow *row,
-                        const GPtrArray *digests)
-{
-    autofd blob = layout_open_blob(same->service->images, row->digest, NULL);
-    g_autoptr(GByteArray) headers = g_byte_array_new();
-    int64_t offset = 0;
-    for (guint i = 0; i < plan->files->len; i++) {
-        const PackageFile *old = plan->files->pdata[i];
-        int64_t size = old->identity.size;
-        g_byte_array_set_size(headers, 0);
-        layer_plan_headers(plan, i, headers);
-        offset += headers->len;
-        g_autofree char *was = digests->pdata[i] ? old_digest(same, blob, offset, size) : NULL;
-        if (digests->pdata[i] && g_strcmp0(was, digests->pdata[i]) != 0)
-            say_file(same, old->path, "other content");
-        offset += size + (int64_t)tar_padding(size);
-    }
-}
-
-static bool compare_shared(Same *same, const LayerPlan *plan, const LayerRow *row, GError **error)
-{
-    g_autoptr(GPtrArray) digests = g_ptr_array_new_with_free_func(g_free);
-    g_autoptr(Digest) digest = digest_new();
-    bool all = true;
-    for (guint i = 0; i < plan->files->len; i++) {
-        const PackageFile *now = counterpart(same, plan->files->pdata[i]);
-        char *found = NULL;
-        if (now && !now_digest(same, now, NULL, &found, error))
-            return false;
-        g_ptr_array_add(digests, found);
-        all = all && found;
-        if (found)
-            recipe_add(digest, now, found);
-    }
-    g_autofree char *recipe = digest_finish(digest);
-    if (!all || g_strcmp0(recipe, row->recipe) != 0)
-        name_others(same, plan, row, digests);
+    if (digest && g_strcmp0(digest, was) != 0)
+        say_file(same, old->path, "other content");
     return true;
 }
 
@@ -360,9 +314,13 @@ static bool compare_content(Same *same, GError **error)
     for (guint i = 0; i < plans->len; i++) {
         const LayerPlan *plan = plans->pdata[i];
         const LayerRow *row = same->layers->pdata[i];
-        if (!(layer_plan_is_single(plan) ? compare_single(same, plan, row, error)
-                                         : compare_shared(same, plan, row, error)))
-            return false;
+        bool single = layer_plan_is_single(plan);
+        for (guint k = 0; k < plan->files->len; k++) {
+            const PackageFile *old = plan->files->pdata[k];
+            const char *was = single ? row->digest : g_hash_table_lookup(same->digests, old->path);
+            if (!compare_file(same, old, single ? plan : NULL, was, error))
+                return false;
+        }
     }
     return true;
 }

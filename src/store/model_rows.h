@@ -15,3 +15,5 @@
     "FROM models m JOIN attempts a ON a.model_id = m.id AND a.attempt = m.attempt "
 
 Model *model_of_row(DbRows *rows);
+/* Every row; rows NULL: the query failed, *error says so. */
+GPtrArray *models_of_rows(DbRows *rows, GError **error);

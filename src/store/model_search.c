@@ -48,7 +48,6 @@ static const char *query_of(const ModelSearch *search)
 
 GPtrArray *models_search(Db *db, const ModelSearch *search, int64_t *total, GError **error)
 {
-    g_autoptr(GPtrArray) models = g_ptr_array_new_with_free_func((GDestroyNotify)model_free);
     if (!db_query_int(db, total, 0, error,
                       "SELECT count(*) FROM models m JOIN attempts a ON a.model_id = m.id AND "
                       "a.attempt = m.attempt " WHERE,
@@ -56,10 +55,5 @@ GPtrArray *models_search(Db *db, const ModelSearch *search, int64_t *total, GErr
         return NULL;
     g_autoptr(DbRows) rows = db_query(db, error, query_of(search), TYPES "ii", VALUES(search),
                                       search->limit, search->offset);
-    GError *failure = NULL;
-    while (rows && db_next(rows, &failure))
-        g_ptr_array_add(models, model_of_row(rows));
-    if (failure)
-        g_propagate_error(error, failure);
-    return rows && !failure ? g_steal_pointer(&models) : NULL;
+    return models_of_rows(rows, error);
 }

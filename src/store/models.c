@@ -96,9 +96,19 @@ Model *model_find(Db *db, const char *project, const char *text, GError **error)
     return model;
 }
 
-GPtrArray *models_list(Db *db, const char *project, const char *name_part, GError **error)
+GPtrArray *models_of_rows(DbRows *rows, GError **error)
 {
     g_autoptr(GPtrArray) models = g_ptr_array_new_with_free_func((GDestroyNotify)model_free);
+    GError *failure = NULL;
+    while (rows && db_next(rows, &failure))
+        g_ptr_array_add(models, model_of_row(rows));
+    if (failure)
+        g_propagate_error(error, failure);
+    return rows && !failure ? g_steal_pointer(&models) : NULL;
+}
+
+GPtrArray *models_list(Db *db, const char *project, const char *name_part, GError **error)
+{
     /* strpos-like functions differ between engines, replace() does not: the name contains the part
      * when removing it changes it. */
     g_autoptr(DbRows) rows =
@@ -107,12 +117,7 @@ GPtrArray *models_list(Db *db, const char *project, const char *name_part, GErro
                                "AND ($2 = '' OR replace(m.name, $2, '') <> m.name) "
                                "ORDER BY m.name, m.version_number, m.id",
                  "ss", project, name_part ? name_part : "");
-    GError *failure = NULL;
-    while (rows && db_next(rows, &failure))
-        g_ptr_array_add(models, model_of_row(rows));
-    if (failure)
-        g_propagate_error(error, failure);
-    return rows && !failure ? g_steal_pointer(&models) : NULL;
+    return models_of_rows(rows, error);
 }
 
 bool model_insert(Db *db, const char *id, const char *project, const char *name,

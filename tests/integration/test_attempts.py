@@ -10,17 +10,15 @@ import time
 
 import pytest
 
+from attempts import BUILT, SOUND, attempt, models, timeline
 from conftest import Waybill, finish, make_scratch
 from corpus_runner import assert_answered
 from oci_layout import USERS, entry, write_layout
 from tracing import large_files_read
-from wholeness import assert_store, assert_timeline, event_names, index_of
+from wholeness import assert_store, event_names, index_of
 
 MIB = 1 << 20
 SLOW = {"model/weights.bin": 400 * MIB}  # sparse: long enough to be interfered with
-BUILT = ["ImageBuildRequested", "ImageBuildStatus(queued)", "ImageBuildStarted",
-         "ImageBuildStatus(running)", "ImageBuilt", "ImageBuildStatus(succeeded)", "ModelImported"]
-SOUND = ["ImportStarted", "ModelSizeCalculated", "ModelFilesImported", *BUILT]
 
 
 @pytest.fixture
@@ -28,22 +26,6 @@ def waybill(tmp_path_factory):
     where = make_scratch(tmp_path_factory, "attempts", 2 << 30)
     yield Waybill(where / "data")
     shutil.rmtree(where)
-
-
-def timeline(waybill, model="m"):
-    return waybill.run("events", model, "--json", check=True).events
-
-
-def attempt(waybill, number, model="m"):
-    """Names of its events; the whole timeline must be sound."""
-    events = timeline(waybill, model)
-    assert_timeline(events)
-    return event_names(event for event in events if event["attempt"] == number)
-
-
-def models(waybill):
-    return [json.loads(line) for line in
-            waybill.run("models", "--json", check=True).stdout.splitlines()]
 
 
 def start(waybill, package, seen=2):

@@ -53,11 +53,11 @@ def test_versions_differ_by_lines_and_by_digests(ready, source):
         "@@ -1,4 +1,7 @@", " {", '   "model_algorithm": "test",', '-  "model_type": "Custom"',
         '+  "model_type": "Custom",', '+  "metrics": {', '+    "accuracy": 0.5', "+  }", " }"]}
     assert found["files"] == [
-        {"change": "removed", "path": "gone.bin", "size": {"old": 4},
+        {"change": "removed", "path": "model/gone.bin", "size": {"old": 4},
          "digest": {"old": digest("gone"), "new": None}},
-        {"change": "added", "path": "new.bin", "size": {"new": 3},
+        {"change": "added", "path": "model/new.bin", "size": {"new": 3},
          "digest": {"old": None, "new": digest("new")}},
-        {"change": "changed", "path": "weights.bin", "size": {"old": 7, "new": 7},
+        {"change": "changed", "path": "model/weights.bin", "size": {"old": 7, "new": 7},
          "digest": {"old": digest("weights"), "new": digest("WEIGHTS")}}]
     assert found["files_same"] == 1 and found["facts"] == {} and found["dependencies"] == []
     assert diff(ready, "m") == found, "without B: since it last worked"
@@ -76,8 +76,8 @@ def test_text_is_like_a_diff(ready, source):
     assert lines[2:] == [
         "config.json", "@@ -1,4 +1,4 @@", " {", '-  "model_algorithm": "test",',
         '+  "model_algorithm": "other",', '   "model_type": "Custom"', " }",
-        "files", "- gone.bin 4 B", "+ new.bin 3 B",
-        "~ weights.bin 7 B -> 18 B (%s -> %s)" % (short["weights"], short["longer than before"]),
+        "files", "- model/gone.bin 4 B", "+ model/new.bin 3 B",
+        "~ model/weights.bin 7 B -> 18 B (%s -> %s)" % (short["weights"], short["longer than before"]),
         "  the same: 1"]
 
 
@@ -118,15 +118,15 @@ def test_failed_check_against_the_version_that_worked(ready, source):
     assert found["new"]["outcome"] == "failed"
     assert '+  "model_type": "Nonsense"' in found["config"]["lines"]
     assert found["files"] == [
-        {"change": "unsure", "path": "gone.bin", "size": {"old": 4, "new": 4},
+        {"change": "unsure", "path": "model/gone.bin", "size": {"old": 4, "new": 4},
          "digest": {"old": digest("gone"), "new": None}},
-        {"change": "changed", "path": "weights.bin", "size": {"old": 7, "new": 13},
+        {"change": "changed", "path": "model/weights.bin", "size": {"old": 7, "new": 13},
          "digest": {"old": digest("weights"), "new": None}}]
     assert found["files_same"] == 1, "what nobody wrote to is the same without being hashed"
     assert found["unknown"] == [{"side": "new", "part": "base"}]
     text = ready.run("diff", "m", check=True).stdout
-    assert "? gone.bin 4 B (written to since; sha256:" in text
-    assert "~ weights.bin 7 B -> 13 B (sha256:" in text and "-> not hashed)" in text
+    assert "? model/gone.bin 4 B (written to since; sha256:" in text
+    assert "~ model/weights.bin 7 B -> 13 B (sha256:" in text and "-> not hashed)" in text
     assert text.endswith("not known: the base of m:0.0.2@1, which its import did not reach\n")
 
 
