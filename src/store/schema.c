@@ -70,14 +70,31 @@ static bool migration_run(Db *db, const Migration *migration, GError **error)
            db_commit(db, error);
 }
 
+/* keep: where a copy of the store is put first; NULL: nowhere. */
+static bool migration_apply(Db *db, const Migration *migration, const char *keep, GError **error)
+{
+    g_autofree char *copy = keep ? g_strdup_printf("%s.before-%d", keep, migration->number) : NULL;
+    if (copy) {
+        unlink(copy); /* of a migration that was interrupted */
+        if (!db_copy_to(db, copy, error))
+            return false;
+    }
+    if (migration_run(db, migration, error))
+        return true;
+    g_prefix_error(error, "migration %d (%s): ", migration->number, migration->name);
+    return false;
+}
+
+/* Their numbers rise, with gaps perhaps. */
 bool schema_migrate(Db *db, const Migration *migrations, int count, const char *keep,
                     GError **error)
 {
     int version;
+    const int newest = migrations[count - 1].number;
     if (!schema_version(db, &version, error))
         return false;
-    if (version > count)
-        return schema_refuse_newer(db, version, count, error);
+    if (version > newest)
+        return schema_refuse_newer(db, version, newest, error);
     if (version == 0 &&
         !db_script(
             db,
@@ -86,20 +103,9 @@ bool schema_migrate(Db *db, const Migration *migrations, int count, const char *
             error))
         return false;
     const bool is_new = version == 0; /* there is nothing to lose yet */
-    for (; version < count; version++) {
-        g_autofree char *copy =
-            keep && !is_new ? g_strdup_printf("%s.before-%d", keep, migrations[version].number)
-                            : NULL;
-        if (copy) {
-            unlink(copy); /* of a migration that was interrupted */
-            if (!db_copy_to(db, copy, error))
-                return false;
-        }
-        if (!migration_run(db, &migrations[version], error)) {
-            g_prefix_error(error, "migration %d (%s): ", migrations[version].number,
-                           migrations[version].name);
+    for (int i = 0; i < count; i++)
+        if (migrations[i].number > version &&
+            !migration_apply(db, &migrations[i], is_new ? NULL : keep, error))
             return false;
-        }
-    }
     return true;
 }

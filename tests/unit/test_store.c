@@ -154,6 +154,28 @@ static void migration_keeps_a_copy_and_failing_changes_nothing(void **state)
     assert_int_equal(value, 7);
 }
 
+static void migrations_may_leave_numbers_out(void **state)
+{
+    const Scene *scene = *state;
+    g_autofree char *path = g_build_filename(scene->path, "gaps.db", NULL);
+    g_autoptr(Db) db = db_open_sqlite(path, 100, NULL);
+    const Migration all[] = {{1, "one", "CREATE TABLE t (x BIGINT)"},
+                             {4, "four", "INSERT INTO t VALUES (4)"},
+                             {9, "nine", "INSERT INTO t VALUES (9)"}};
+    int64_t rows;
+    int version;
+    assert_true(schema_migrate(db, all, 2, path, NULL));
+    for (int i = 0; i < 2; i++)
+        assert_true(schema_migrate(db, all, 3, path, NULL));
+    assert_true(schema_version(db, &version, NULL));
+    assert_int_equal(version, 9);
+    assert_true(db_query_int(db, &rows, 0, NULL, "SELECT count(*) FROM t", ""));
+    assert_int_equal(rows, 2);
+    g_autoptr(GError) error = NULL;
+    assert_false(schema_migrate(db, all, 2, path, &error));
+    assert_true(g_error_matches(error, DB_ERROR, DB_ERROR_NEWER));
+}
+
 static void lease_excludes_threads_and_processes_and_ends_with_its_process(void **state)
 {
     const Scene *scene = *state;
@@ -300,6 +322,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(schema_of_a_newer_program_is_refused_by_name, scene_up,
                                         scene_down),
         cmocka_unit_test_setup_teardown(new_store_has_no_copy_of_itself, scene_up, scene_down),
+        cmocka_unit_test_setup_teardown(migrations_may_leave_numbers_out, scene_up, scene_down),
         cmocka_unit_test_setup_teardown(migration_keeps_a_copy_and_failing_changes_nothing,
                                         scene_up, scene_down),
         cmocka_unit_test_setup_teardown(
