@@ -25,14 +25,18 @@ typedef enum {
 
 /* What a submission made, or found. As long as it is kept, the attempt does not count as
  * interrupted (store/leases.h). */
-typedef struct {
+typedef struct Submission Submission;
+struct Submission {
     char *model_id;
     int64_t job;
     int attempt;
     int attendance;        /* file descriptor; -1: none */
     bool resumed;          /* an interrupted attempt goes on */
     bool already_imported; /* the version is an imported one: nothing was done */
-} Submission;
+    /* What else is written in its transaction, called before the commit; NULL: nothing. */
+    bool (*record)(Service *service, const Submission *submission, gpointer data, GError **error);
+    gpointer record_data;
+};
 #define SUBMISSION_NONE ((Submission){.attendance = -1})
 void submission_clear(Submission *submission);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Submission, submission_clear)

@@ -96,6 +96,12 @@ static bool version_is_free(Service *service, const Model *model, IfExists if_ex
 
 /* -- submitting -- */
 
+static bool submission_record(Service *service, const Submission *submission, GError **error)
+{
+    return !submission->record ||
+           submission->record(service, submission, submission->record_data, error);
+}
+
 /* The last step of a submission: from here on nobody takes the attempt for an interrupted one. */
 static bool submission_commit(Service *service, Submission *submission, GError **error)
 {
@@ -103,7 +109,7 @@ static bool submission_commit(Service *service, Submission *submission, GError *
         submission->attendance = attendance_take(service->data, submission->job, error);
     return (service->serves || submission->attendance >= 0) &&
            job_set_served(service->db, submission->job, service->serves, error) &&
-           db_commit(service->db, error);
+           submission_record(service, submission, error) && db_commit(service->db, error);
 }
 
 static bool submit_attempt(Service *service, const char *model_id, int attempt,
@@ -265,8 +271,11 @@ bool import_retry(Service *service, const Model *model, const char *actor, Submi
     if (!now || !import_is_worked_on(service, now->id, &worked_on, error))
         return false;
     submission->already_imported = model_is(now, "imported");
-    if (submission->already_imported)
-        return true;
+    if (submission->already_imported) {
+        submission->model_id = g_strdup(now->id);
+        submission->attempt = now->attempt;
+        return submission_record(service, submission, error) && db_commit(service->db, error);
+    }
     if (worked_on) {
         g_set_error(error, IMPORT_ERROR, IMPORT_ERROR_CONFLICT,
                     "%s:%s is being imported now; follow it: waybill events %s:%s --follow",

@@ -5,6 +5,7 @@
 
 #include "model/config.h"
 #include "server/api.h"
+#include "server/idempotency.h"
 
 typedef struct {
     const char *field;
@@ -182,9 +183,18 @@ static HttpReply faults_reply(const char *code, GPtrArray *faults)
                                                      "error_msg", all, "details", details));
 }
 
+static json_t *create_answer(const Submission *submission)
+{
+    return json_pack("{s:s}", "model_id", submission->model_id);
+}
+
 static HttpReply create(HttpRequest *request, json_t *body, Service *service)
 {
+    HttpReply reply;
     g_autoptr(GError) error = NULL;
+    g_auto(Idempotency) idempotency = {0};
+    if (!idempotency_begin(&idempotency, request, service, "models", create_answer, &reply))
+        return reply;
     g_autoptr(GPtrArray) faults = g_ptr_array_new_with_free_func(g_free);
     check_fields(body, faults);
     if (faults->len)
@@ -197,11 +207,11 @@ static HttpReply create(HttpRequest *request, json_t *body, Service *service)
                           "oci:DIR:TAG beneath one of server.import_roots");
     if (faults->len)
         return faults_reply("ModelArts.3037", faults);
-    g_auto(Submission) submission = SUBMISSION_NONE;
+    g_auto(Submission) submission = idempotency_submission(&idempotency);
     if (!import_submit(service, import, IF_EXISTS_FAIL, &submission, &error))
-        return api_failed(error);
+        return idempotency_failed(&idempotency, service, error);
     workers_wake(request->server->workers);
-    return http_json(MHD_HTTP_OK, json_pack("{s:s}", "model_id", submission.model_id));
+    return http_json(MHD_HTTP_OK, create_answer(&submission));
 }
 
 HttpReply models_create(HttpRequest *request)
