@@ -12,16 +12,15 @@ static void print_commands(FILE *out)
           out);
     for (const Command *command = COMMANDS; command->name; command++)
         fprintf(out, "  %-9s %s\n", command->name, command->summary);
-    fputs("\nCommon options, before or after the command: --data DIR, --project NAME,\n"
-          "--config-file FILE, --set SECTION.KEY=VALUE, --lang en|zh,\n"
+    fputs("\nCommon options, before or after the command: --data DIR, --server URL,\n"
+          "--project NAME, --config-file FILE, --set SECTION.KEY=VALUE, --lang en|zh,\n"
           "--color auto|always|never, --utc, --quiet, --help.\n"
           "More about a command: waybill COMMAND --help\n",
           out);
 }
 
-static const char *const COMMON_WITH_VALUE[] = {"--data", "--project", "--config-file",
-                                                "--set",  "--lang",    "--color",
-                                                NULL};
+static const char *const COMMON_WITH_VALUE[] = {"--data", "--project", "--server", "--config-file",
+                                                "--set",  "--lang",    "--color",  NULL};
 static const char *const COMMON[] = {"--utc", "--quiet", "-q", NULL};
 
 /* Where the command stands: behind the common options. 0: there is none. Those of them that take a
@@ -114,6 +113,7 @@ int main(int argc, char **argv)
         complain("standard output could not be written");
         status = EXIT_UNREACHABLE;
     }
+    remote_free(session.remote);
     service_free(session.service);
     settings_free(session.settings);
     g_free(session.data);
@@ -121,6 +121,7 @@ int main(int argc, char **argv)
     g_free(session.language);
     g_free(session.color);
     g_free(session.project);
+    g_free(session.server);
     g_strfreev(session.sets);
     g_free(rest);
     return status;

@@ -1,5 +1,6 @@
 /* cancel, delete: what ends an import that is there already. */
-#include "command/command.h"
+#include "command/actions.h"
+#include "command/mirror.h"
 
 int command_cancel(Session *session, int argc, char **argv)
 {
@@ -9,7 +10,7 @@ int command_cancel(Session *session, int argc, char **argv)
         return status;
     g_autoptr(GError) error = NULL;
     bool running;
-    if (!import_cancel(session->service, model, session_actor(), &running, &error))
+    if (!action_cancel(session, model, &running, &error))
         return complain_of(error);
     if (!running) {
         complain("%s:%s is not being imported: its status is %s", model->name, model->version,
@@ -31,6 +32,10 @@ static GPtrArray *models_to_delete(Session *session, const Model *model, bool al
             g_ptr_array_add(chosen, again);
         return again ? g_steal_pointer(&chosen) : NULL;
     }
+    g_autoptr(GHashTable) items = NULL;
+    if (session->remote &&
+        !mirror_list(session->service, session->remote, model->name, &items, error))
+        return NULL;
     g_autoptr(GPtrArray) models =
         models_list(session->service->db, model->project, model->name, error);
     while (models && models->len > 0) {
@@ -65,7 +70,7 @@ int command_delete(Session *session, int argc, char **argv)
     }
     for (guint i = 0; i < models->len; i++) {
         const Model *one = models->pdata[i];
-        if (!import_delete(session->service, one, session_actor(), &error))
+        if (!action_delete(session, one, &error))
             return complain_of(error);
         if (!session->quiet)
             printf("deleted %s:%s\n", one->name, one->version);

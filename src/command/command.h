@@ -4,6 +4,7 @@
  * statuses are the specification's. */
 #pragma once
 
+#include "command/remote.h"
 #include "command/terminal.h"
 #include "import/import.h"
 
@@ -18,13 +19,14 @@ enum {
 /* What every command is given. */
 typedef struct {
     /* as they were given; NULL: not */
-    char *data, *config_file, *language, *color, *project;
+    char *data, *config_file, *language, *color, *project, *server;
     char **sets;
     gboolean quiet, utc, help;
 
     Settings *settings;
     Terminal out, err;
-    Service *service; /* after session_open */
+    Service *service; /* after session_open; of a server: its mirror (command/mirror.h) */
+    Remote *remote;   /* the server that is talked to; NULL: the data directory is worked on */
 } Session;
 
 typedef struct {
@@ -33,6 +35,7 @@ typedef struct {
     const char *summary;   /* one line */
     const char *details;   /* further lines of --help, or NULL */
     int (*run)(Session *session, int argc, char **argv);
+    bool remote; /* works with a server too */
 } Command;
 
 extern const Command COMMANDS[]; /* ended by a row without a name */

@@ -2,6 +2,7 @@
 
 #include "command/command.h"
 #include "command/event_view.h"
+#include "command/model_watch.h"
 #include "command/waterfall.h"
 #include "event/timeline.h"
 
@@ -28,7 +29,7 @@ static bool print_events(Session *session, const char *model_id, TimelineFilter 
                          EventViewForm form, bool follow, GError **error)
 {
     Db *db = session->service->db;
-    g_autoptr(TimelineWatch) watch = timeline_watch_new(session->service->data, db);
+    g_autoptr(ModelWatch) watch = model_watch_new(session, model_id);
     for (;;) {
         /* The model before its events: none is missed that precedes its end. */
         g_autoptr(Model) model = model_load(db, model_id, error);
@@ -37,7 +38,8 @@ static bool print_events(Session *session, const char *model_id, TimelineFilter 
             return false;
         if (!follow || strcmp(model->outcome, "running") != 0)
             return true;
-        timeline_watch_wait(watch, 1000);
+        if (!model_watch_wait(watch, 1000, error))
+            return false;
     }
 }
 

@@ -2,6 +2,7 @@
 
 #include "command/answer_view.h"
 #include "command/command.h"
+#include "command/mirror.h"
 #include "event/advice.h"
 
 static void print_lines(const Terminal *terminal, const char *heading, const char *lines,
@@ -217,6 +218,12 @@ static Model *model_named(Session *session, const char *name, int *status)
     g_autoptr(GError) error = NULL;
     g_autofree char *directory = session_data_directory(session);
     *status = -1;
+    if (session->remote) {
+        Model *model = mirror_model(session->service, session->remote, name, &error);
+        if (error)
+            *status = complain_of(error);
+        return model;
+    }
     if (!g_file_test(directory, G_FILE_TEST_IS_DIR))
         return NULL;
     if (!session_open(session, false)) {

@@ -4,6 +4,7 @@
 
 #include "command/event_view.h"
 #include "command/interrupt.h"
+#include "command/model_watch.h"
 #include "command/progress_bar.h"
 #include "event/timeline.h"
 #include "import/difference_line.h"
@@ -34,6 +35,15 @@ static void follow_committed(gpointer data)
 
 /* -- */
 
+static char *image_of(Session *session, const Model *model)
+{
+    if (!session->remote)
+        return service_image_address(session->service, model->project, model->name, model->version);
+    g_autofree char *path = remote_path(session->remote, "/models/%s", model->id);
+    json_auto_t *details = remote_call(session->remote, "GET", path, NULL, NULL);
+    return g_strdup(json_string_value(json_object_get(details, "image_address")));
+}
+
 /* Where the image is, for a person. */
 static void follow_closing(Follow *follow, const Model *model, int status)
 {
@@ -42,8 +52,7 @@ static void follow_closing(Follow *follow, const Model *model, int status)
     bool zh = rows->language == LANGUAGE_ZH;
     if (follow->json || session->quiet || !rows->is_terminal || status != EXIT_DONE)
         return; /* a failed import has ended with its answer */
-    g_autofree char *image =
-        service_image_address(session->service, model->project, model->name, model->version);
+    g_autofree char *image = image_of(session, model);
     fprintf(rows->out, zh ? "\n%s:%s 已发布\n镜像  %s\n" : "\n%s:%s is published\nimage  %s\n",
             model->name, model->version, image);
 }
@@ -59,7 +68,11 @@ static int follow_status(Follow *follow, GError **error)
     if (strcmp(attempt->outcome, "running") == 0) {
         if (!interrupt_seen())
             return FOLLOW_STOPPED;
-        complain("interrupted; go on: waybill retry %s:%s", model->name, model->version);
+        if (follow->session->remote)
+            complain("the server goes on with it; follow it: waybill events %s:%s --follow",
+                     model->name, model->version);
+        else
+            complain("interrupted; go on: waybill retry %s:%s", model->name, model->version);
         return EXIT_INTERRUPTED;
     }
     int status = strcmp(attempt->outcome, "imported") == 0 ? EXIT_DONE : EXIT_FAILED;
@@ -71,6 +84,28 @@ static void follow_heading(Follow *follow)
 {
     if (!follow->json && !follow->session->quiet && follow->rows->is_terminal)
         event_view_heading(follow->rows);
+}
+
+/* The server's workers do it: what it tells is shown, to the end or until progress.stop. */
+static bool follow_server(Follow *follow, GError **error)
+{
+    Session *session = follow->session;
+    g_autoptr(GError) failure = NULL;
+    g_autoptr(ModelWatch) watch = model_watch_new(session, follow->model_id);
+    for (;;) {
+        g_autoptr(Model) model = model_load(session->service->db, follow->model_id, error);
+        if (!model)
+            return false;
+        follow_committed(follow);
+        if (strcmp(model->outcome, "running") != 0)
+            return true;
+        if (!model_watch_wait(watch, 1000, &failure))
+            break;
+    }
+    if (g_error_matches(failure, REMOTE_ERROR, REMOTE_ERROR_STOPPED))
+        return true;
+    g_propagate_error(error, g_steal_pointer(&failure));
+    return false;
 }
 
 int follow_work(Session *session, const Submission *submission, const Terminal *rows, bool json)
@@ -92,7 +127,8 @@ int follow_work(Session *session, const Submission *submission, const Terminal *
     follow.bar =
         progress_bar_new(&session->err, &session->service->progress, !json && !session->quiet);
 
-    bool worked = import_work(session->service, submission->job, &error);
+    bool worked = session->remote ? follow_server(&follow, &error)
+                                  : import_work(session->service, submission->job, &error);
     if (worked)
         follow_committed(&follow);
     session->service->committed = NULL;

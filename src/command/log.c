@@ -1,6 +1,7 @@
 #include <string.h>
 
-#include "command/command.h"
+#include "command/mirror.h"
+#include "command/model_watch.h"
 #include "event/timeline.h"
 
 static bool print_lines(Session *session, const char *model_id, int attempt, int64_t *after,
@@ -27,15 +28,19 @@ static bool print_lines(Session *session, const char *model_id, int attempt, int
 static bool print_log(Session *session, const char *model_id, int attempt, bool follow,
                       int64_t *lines, GError **error)
 {
-    g_autoptr(TimelineWatch) watch =
-        timeline_watch_new(session->service->data, session->service->db);
+    int64_t offset = 0;
+    g_autoptr(ModelWatch) watch = model_watch_new(session, model_id);
     for (;;) {
         g_autoptr(Attempt) row = attempt_load(session->service->db, model_id, attempt, error);
+        if (row && session->remote &&
+            !mirror_log(session->service, session->remote, model_id, attempt, &offset, error))
+            return false;
         if (!row || !print_lines(session, model_id, attempt, lines, error))
             return false;
         if (!follow || strcmp(row->outcome, "running") != 0)
             return true;
-        timeline_watch_wait(watch, 1000);
+        if (!model_watch_wait(watch, 1000, error))
+            return false;
     }
 }
 

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "command/command.h"
+#include "command/mirror.h"
 #include "event/timeline.h"
 #include "import/details.h"
 
@@ -99,7 +100,14 @@ static void print_heading(const Terminal *terminal, const int *widths)
             heading(terminal, COLUMN_COUNT), terminal_plain(terminal));
 }
 
-static int print_models(Session *session, GPtrArray *models, bool json)
+/* items: what the server sent, or NULL. */
+static json_t *item_json(Session *session, GHashTable *items, const Model *model, GError **error)
+{
+    return items ? json_incref(g_hash_table_lookup(items, model->id))
+                 : model_item(session->service, model, error);
+}
+
+static int print_models(Session *session, GPtrArray *models, GHashTable *items, bool json)
 {
     g_autoptr(GError) error = NULL;
     int widths[COLUMN_COUNT];
@@ -111,7 +119,7 @@ static int print_models(Session *session, GPtrArray *models, bool json)
             print_model(session, models->pdata[i], widths);
             continue;
         }
-        json_t *item = model_item(session->service, models->pdata[i], &error);
+        json_t *item = item_json(session, items, models->pdata[i], &error);
         if (!item)
             return complain_of(error);
         print_json_line(item);
@@ -151,6 +159,9 @@ int command_models(Session *session, int argc, char **argv)
     if (!session_open(session, false))
         return EXIT_UNREACHABLE;
     g_autoptr(GError) error = NULL;
+    g_autoptr(GHashTable) items = NULL;
+    if (session->remote && !mirror_list(session->service, session->remote, name, &items, &error))
+        return complain_of(error);
     g_autoptr(GPtrArray) models =
         models_list(session->service->db, session_project(session), name, &error);
     if (!models)
@@ -158,5 +169,5 @@ int command_models(Session *session, int argc, char **argv)
     for (guint i = models->len; status_wanted && i > 0; i--)
         if (strcmp(model_status(models->pdata[i - 1]), status_wanted) != 0)
             g_ptr_array_remove_index(models, i - 1);
-    return print_models(session, models, json);
+    return print_models(session, models, items, json);
 }

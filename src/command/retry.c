@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "command/actions.h"
 #include "command/request_options.h"
 #include "command/tries.h"
 
@@ -80,7 +81,7 @@ static int retry_same(Session *session, const Model *model, const Tries *tries, 
 {
     g_autoptr(GError) error = NULL;
     g_auto(Submission) submission = SUBMISSION_NONE;
-    if (!import_retry(session->service, model, session_actor(), &submission, &error))
+    if (!action_retry(session, model, &submission, &error))
         return complain_of(error);
     if (!submission.already_imported)
         return tries_follow(session, &submission, tries, &session->out, json);

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "command/command.h"
+#include "command/mirror.h"
 #include "event/advice.h"
 
 void complain(const char *format, ...)
@@ -15,9 +16,22 @@ void complain(const char *format, ...)
     fprintf(stderr, "waybill: %s\n", message);
 }
 
+/* What the server says of a request means what the same fault means without one. */
+static int remote_status(const GError *error)
+{
+    if (g_error_matches(error, REMOTE_ERROR, REMOTE_ERROR_NOT_FOUND))
+        return EXIT_FAILED;
+    return g_error_matches(error, REMOTE_ERROR, REMOTE_ERROR_REQUEST) ? EXIT_USAGE
+                                                                      : EXIT_UNREACHABLE;
+}
+
 int complain_of(const GError *error)
 {
+    if (g_error_matches(error, REMOTE_ERROR, REMOTE_ERROR_STOPPED))
+        return EXIT_INTERRUPTED;
     complain("%s", error->message);
+    if (error->domain == REMOTE_ERROR)
+        return remote_status(error);
     return error->domain == IMPORT_ERROR || error->domain == SETTINGS_ERROR ||
                    error->domain == G_OPTION_ERROR
                ? EXIT_USAGE
@@ -46,6 +60,8 @@ static GOptionGroup *common_group(Session *session)
     const GOptionEntry entries[] = {
         {"data", 0, 0, G_OPTION_ARG_FILENAME, &session->data, "Data directory (WAYBILL_DATA)",
          "DIR"},
+        {"server", 0, 0, G_OPTION_ARG_FILENAME, &session->server,
+         "Talk to this server instead (WAYBILL_SERVER; WAYBILL_TOKEN)", "URL"},
         {"project", 0, 0, G_OPTION_ARG_FILENAME, &session->project, "Project (default)", "NAME"},
         {"config-file", 0, 0, G_OPTION_ARG_FILENAME, &session->config_file,
          "Settings file (WAYBILL_CONFIG_FILE)", "FILE"},
@@ -154,6 +170,25 @@ static int usage_fault(const Command *command, const char *format, ...)
     return EXIT_USAGE;
 }
 
+/* -1: *session->remote is the server that was named, or nobody named one. WAYBILL_SERVER counts for
+ * the commands that can talk to one; the others work on the data directory as ever. */
+static int session_find_server(Session *session, const Command *command)
+{
+    g_autoptr(GError) error = NULL;
+    const char *url = session->server ? session->server : g_getenv("WAYBILL_SERVER");
+    if (!url || !*url || (!session->server && (!command->remote || session->data)))
+        return -1;
+    if (!command->remote)
+        return usage_fault(command, "works on a data directory, not on a server: --server");
+    if (session->data)
+        return usage_fault(command, "--server and --data exclude each other");
+    session->service = service_open_memory(session->settings, &error);
+    if (session->service)
+        session->remote =
+            remote_new(url, session_project(session), &session->service->progress, &error);
+    return session->remote ? -1 : complain_of(error);
+}
+
 int session_parse(Session *session, const Command *command, const GOptionEntry *entries, int *argc,
                   char ***argv, int least, int most)
 {
@@ -174,7 +209,9 @@ int session_parse(Session *session, const Command *command, const GOptionEntry *
         return usage_fault(command, "%s is missing", command->arguments);
     if (*argc - 1 > most)
         return usage_fault(command, "there is one argument too many: %s", (*argv)[most + 1]);
-    return session_prepare(session) ? -1 : EXIT_USAGE;
+    if (!session_prepare(session))
+        return EXIT_USAGE;
+    return session_find_server(session, command);
 }
 
 /* -- the data directory -- */
@@ -188,6 +225,8 @@ char *session_data_directory(const Session *session)
 
 bool session_open(Session *session, bool create)
 {
+    if (session->remote)
+        return true;
     g_autoptr(GError) error = NULL;
     g_autofree char *directory = session_data_directory(session);
     if (!create && !g_file_test(directory, G_FILE_TEST_IS_DIR)) {
@@ -212,7 +251,9 @@ Model *session_model(Session *session, const char *text, int *status)
     *status = EXIT_UNREACHABLE;
     if (!session->service && !session_open(session, false))
         return NULL;
-    Model *model = model_find(session->service->db, session_project(session), text, &error);
+    Model *model = session->remote
+                       ? mirror_model(session->service, session->remote, text, &error)
+                       : model_find(session->service->db, session_project(session), text, &error);
     if (error) {
         *status = complain_of(error);
     } else if (!model) {
@@ -237,7 +278,7 @@ const Command COMMANDS[] = {
      "other content, fail refuses, retry imports other content as the next attempt.\n"
      "Exit status: 0 imported, 1 failed (the events say why) or out of time, 2 wrong usage\n"
      "or a version that is taken, 3 the data directory cannot be used.\n" FORMAT_DETAILS,
-     command_import},
+     command_import, true},
     {"init", "DIR", "Recognise a model and write its config.json",
      "An existing config is replaced with --force only. Where Hugging Face's config.json stands,\n"
      "waybill.json is written beside the model directory.",
@@ -245,14 +286,14 @@ const Command COMMANDS[] = {
     {"check", "SOURCE", "Every check of an import that needs no build; nothing is stored",
      "Exit status: 1 when an import would fail.\n" FORMAT_DETAILS, command_check},
     {"events", "MODEL", "The timeline of a model",
-     "MODEL is a name (its newest version), name:version, or an id.", command_events},
+     "MODEL is a name (its newest version), name:version, or an id.", command_events, true},
     {"wait", "MODEL", "Wait until the import has ended",
      "Exit status: as import's; 1 as well when the time was over first, which standard error says.",
-     command_wait},
-    {"models", "", "List the models", NULL, command_models},
+     command_wait, true},
+    {"models", "", "List the models", NULL, command_models, true},
     {"show", "MODEL", "Details of a model: status, size, image, layers, last event", NULL,
-     command_show},
-    {"log", "MODEL", "The build log of a model", NULL, command_log},
+     command_show, true},
+    {"log", "MODEL", "The build log of a model", NULL, command_log, true},
     {"diff", "A [B]", "What changed from A to B, or in A since it last worked",
      "A and B are a name (its newest version), name:version, or an id, with @N behind it for\n"
      "attempt N: digits:0.0.2@1. Without B: A against the newest imported attempt before it.\n"
@@ -269,14 +310,14 @@ const Command COMMANDS[] = {
      "is\n"
      "what its newest attempt failed for. What names both a reason, or its number, and a model is\n"
      "the reason: name:version or an id is always the model.",
-     command_explain},
+     command_explain, true},
     {"retry", "MODEL [SOURCE]", "Import again: go on where it stopped, or begin the next attempt",
      "--from: of a custom image check, size or source. A stage that the newest attempt did not "
      "get\n"
      "past cannot be left out.",
-     command_retry},
-    {"cancel", "MODEL", "Stop an import", NULL, command_cancel},
-    {"delete", "MODEL", "Delete a model; its blobs go with waybill gc", NULL, command_delete},
+     command_retry, true},
+    {"cancel", "MODEL", "Stop an import", NULL, command_cancel, true},
+    {"delete", "MODEL", "Delete a model; its blobs go with waybill gc", NULL, command_delete, true},
     {"runtime", "add NAME --image REF | list | remove NAME",
      "The base images that models are packed on", NULL, command_runtime},
     {"gc", "", "Remove what nothing refers to, and left-overs", NULL, command_gc},

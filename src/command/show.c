@@ -78,6 +78,14 @@ static void print_details(Session *session, const Model *model, const json_t *de
     }
 }
 
+static json_t *session_details(Session *session, const Model *model, GError **error)
+{
+    if (!session->remote)
+        return model_details(session->service, model, error);
+    g_autofree char *path = remote_path(session->remote, "/models/%s", model->id);
+    return remote_call(session->remote, "GET", path, NULL, error);
+}
+
 int command_show(Session *session, int argc, char **argv)
 {
     gboolean json = FALSE;
@@ -89,7 +97,7 @@ int command_show(Session *session, int argc, char **argv)
     if (!model)
         return status;
     g_autoptr(GError) error = NULL;
-    json_t *details = model_details(session->service, model, &error);
+    json_t *details = session_details(session, model, &error);
     if (!details)
         return complain_of(error);
     if (json) {

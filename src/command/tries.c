@@ -1,4 +1,5 @@
 #include "command/tries.h"
+#include "command/actions.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -151,13 +152,19 @@ static bool wait_to_try(Session *session, const Submission *submission, const Mo
 /* -- */
 
 /* The time is over, or Ctrl-C came between two attempts. */
-static int say_stopped(const Model *model, const Tries *tries, bool open)
+static int say_stopped(const Session *session, const Model *model, const Tries *tries, bool open)
 {
     if (interrupt_seen()) {
         complain("interrupted; try again: waybill retry %s:%s", model->name, model->version);
         return EXIT_INTERRUPTED;
     }
     g_autofree char *limit = duration_text(tries->timeout_ms);
+    if (open && session->remote) {
+        complain("%s:%s has not ended within %s; the server goes on with it: waybill events %s:%s "
+                 "--follow",
+                 model->name, model->version, limit, model->name, model->version);
+        return EXIT_FAILED;
+    }
     complain(open ? "%s:%s has not ended within %s and was handed back; go on: waybill retry %s:%s"
                   : "%s:%s was not imported within %s; try again: waybill retry %s:%s",
              model->name, model->version, limit, model->name, model->version);
@@ -177,10 +184,10 @@ static int try_again(Session *session, Submission *submission, const Tries *trie
     if (!model)
         return complain_of(error);
     if (!wait_to_try(session, submission, model, cause, failures, tries->retries))
-        return say_stopped(model, tries, false);
+        return say_stopped(session, model, tries, false);
     submission_clear(submission);
     *submission = SUBMISSION_NONE;
-    if (!import_retry(session->service, model, session_actor(), submission, &error))
+    if (!action_retry(session, model, submission, &error))
         return complain_of(error);
     return submission->already_imported ? EXIT_DONE : -1;
 }
@@ -189,14 +196,14 @@ static int say_open(Session *session, const Submission *submission, const Tries 
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(Model) model = model_load(session->service->db, submission->model_id, &error);
-    return model ? say_stopped(model, tries, true) : complain_of(error);
+    return model ? say_stopped(session, model, tries, true) : complain_of(error);
 }
 
 /* The store could not be used, which was said. */
 static int say_kept(Session *session, const Submission *submission)
 {
     g_autoptr(Model) model = model_load(session->service->db, submission->model_id, NULL);
-    if (model && strcmp(model->outcome, "running") == 0)
+    if (!session->remote && model && strcmp(model->outcome, "running") == 0)
         complain("%s:%s stays as far as it came; go on later: waybill retry %s:%s", model->name,
                  model->version, model->name, model->version);
     return EXIT_UNREACHABLE;

@@ -2,6 +2,7 @@
 
 #include "base/duration.h"
 #include "command/answer_view.h"
+#include "command/model_watch.h"
 #include "command/tries.h"
 #include "event/timeline.h"
 
@@ -10,12 +11,12 @@
 static Model *wait_for_end(Session *session, const char *model_id, int64_t until, GError **error)
 {
     Db *db = session->service->db;
-    g_autoptr(TimelineWatch) watch = timeline_watch_new(session->service->data, db);
+    g_autoptr(ModelWatch) watch = model_watch_new(session, model_id);
     bool said = false;
     for (;;) {
         /* The workers before the model: one that has just ended is not taken for interrupted. */
-        bool worked_on;
-        if (!import_is_worked_on(session->service, model_id, &worked_on, error))
+        bool worked_on = true; /* a server sees to it */
+        if (!session->remote && !import_is_worked_on(session->service, model_id, &worked_on, error))
             return NULL;
         g_autoptr(Model) model = model_load(db, model_id, error);
         if (!model)
@@ -28,7 +29,8 @@ static Model *wait_for_end(Session *session, const char *model_id, int64_t until
                      model->version, model->name, model->version);
             said = true;
         }
-        timeline_watch_wait(watch, (int)MIN(left_ms, 1000));
+        if (!model_watch_wait(watch, (int)MIN(left_ms, 1000), error))
+            return NULL;
     }
 }
 

@@ -20,8 +20,8 @@ static json_t *failure_of(Service *service, const Model *model, const json_t *la
     if (!text)
         return NULL;
     json_t *event = json_loads(text, 0, NULL);
-    static const char *const KEYS[] = {"reason",     "kind",   "summary",
-                                       "summary_cn", "fix_by", "retryable"};
+    static const char *const KEYS[] = {"reason",     "kind",          "summary", "summary_cn",
+                                       "event_info", "event_info_cn", "fix_by",  "retryable"};
     json_t *failure = json_pack("{s:I}", "seq", (json_int_t)cause);
     for (size_t i = 0; i < G_N_ELEMENTS(KEYS); i++) {
         json_t *value = json_object_get(event, KEYS[i]);

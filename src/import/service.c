@@ -6,6 +6,7 @@
 
 #include "base/io.h"
 #include "image/reference.h"
+#include "store/schema.h"
 
 #define BUSY_TRIES 6
 
@@ -22,6 +23,18 @@ Service *service_open(const char *directory, bool create, const Settings *settin
     g_autofree char *images = data_path(service->data, "images");
     service->images = layout_create(images, error);
     return service->images ? g_steal_pointer(&service) : NULL;
+}
+
+Service *service_open_memory(const Settings *settings, GError **error)
+{
+    int count;
+    g_autoptr(Service) service = g_new0(Service, 1);
+    service->settings = settings;
+    service->db = db_open_sqlite(":memory:", 0, error);
+    const Migration *migrations = schema_migrations(&count);
+    return service->db && schema_migrate(service->db, migrations, count, NULL, error)
+               ? g_steal_pointer(&service)
+               : NULL;
 }
 
 void service_free(Service *service)

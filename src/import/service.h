@@ -21,6 +21,9 @@ typedef struct {
 } Service;
 
 Service *service_open(const char *directory, bool create, const Settings *settings, GError **error);
+/* A store in memory and nothing else: no data directory, no images. What only shows what somebody
+ * else tells works on it. */
+Service *service_open_memory(const Settings *settings, GError **error);
 void service_free(Service *service);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Service, service_free)
 
