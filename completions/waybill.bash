@@ -3,7 +3,7 @@
 
 _waybill_commands="import init check events wait models show log diff report explain retry cancel delete runtime gc verify
     backup restore serve doctor"
-_waybill_common="--data --project --config-file --set --lang --color --utc --quiet --help"
+_waybill_common="--data --project --server --config-file --set --lang --color --utc --quiet --help"
 _waybill_types="TensorFlow PyTorch MindSpore MXNet Caffe XGBoost Scikit_Learn Spark_MLlib ONNX LLM
     Custom Image"
 
@@ -34,7 +34,7 @@ _waybill_ask() {
     local i options=()
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
-        --data | --project) options+=("${COMP_WORDS[i]}" "${COMP_WORDS[i + 1]}") ;;
+        --data | --project | --server) options+=("${COMP_WORDS[i]}" "${COMP_WORDS[i + 1]}") ;;
         esac
     done
     "${COMP_WORDS[0]}" "$@" "${options[@]}" 2>/dev/null
@@ -68,7 +68,7 @@ _waybill_look() {
     command='' arguments=0
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
-        --data | --project | --config-file | --set | --lang | --color) ((i++)) ;;
+        --data | --project | --server | --config-file | --set | --lang | --color) ((i++)) ;;
         --name | --version | --runtime | --config | --child | --platform | --description | \
             --type | --status | --image | --engine | --after | --attempt | --timeout | \
             --from | --if-exists | --retries | --output | --listen | --workers | --log-format | --format) ((i++)) ;;
@@ -108,7 +108,7 @@ _waybill_value() {
             _waybill_words "$_waybill_types" "$2"
         fi
         ;;
-    --project | --set | --name | --version | --platform | --description | --image | --after | \
+    --project | --server | --set | --name | --version | --platform | --description | --image | --after | \
         --attempt | --timeout | --retries) ;;
     *) return 1 ;;
     esac

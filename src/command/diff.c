@@ -338,6 +338,34 @@ static void print_difference(const Terminal *terminal, const Difference *differe
     fprintf(terminal->out, "%s\n", terminal_plain(terminal));
 }
 
+/* What the server finds between the two; NULL: it is said. */
+static Difference *difference_of_server(Session *session, const Named *old, const Named *new,
+                                        GError **error)
+{
+    g_autofree char *against =
+        old->model ? g_strdup_printf("&against=%s@%d", old->model->id, old->attempt) : g_strdup("");
+    g_autofree char *path = remote_path(session->remote, "/models/%s/diff?attempt=%d%s",
+                                        new->model->id, new->attempt, against);
+    json_auto_t *answer = remote_call(session->remote, "GET", path, NULL, error);
+    return answer ? difference_of_json(answer) : NULL;
+}
+
+static int diff_print(Session *session, const Named *old, const Named *new, bool json)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Difference) difference =
+        session->remote ? difference_of_server(session, old, new, &error)
+                        : difference_new(session->service, old->model, old->attempt, new->model,
+                                         new->attempt, &error);
+    if (!difference)
+        return complain_of(error);
+    if (json)
+        print_json_line(difference_json(difference));
+    else
+        print_difference(&session->out, difference);
+    return EXIT_DONE;
+}
+
 int command_diff(Session *session, int argc, char **argv)
 {
     gboolean json = FALSE;
@@ -349,19 +377,11 @@ int command_diff(Session *session, int argc, char **argv)
         return status;
     g_auto(Named) first = {0}, second = {0};
     if (!named_find(session, argv[1], &first, &status) ||
-        !(argc > 2 ? named_find(session, argv[2], &second, &status)
-                   : baseline_find(session, &first, &second, &status)))
+        (argc > 2 && !named_find(session, argv[2], &second, &status)))
         return status;
-    /* diff OLD NEW; diff NEW finds the old one by itself */
-    const Named *old = argc > 2 ? &first : &second, *new = argc > 2 ? &second : &first;
-    g_autoptr(GError) error = NULL;
-    g_autoptr(Difference) difference = difference_new(session->service, old->model, old->attempt,
-                                                      new->model, new->attempt, &error);
-    if (!difference)
-        return complain_of(error);
-    if (json)
-        print_json_line(difference_json(difference));
-    else
-        print_difference(&session->out, difference);
-    return EXIT_DONE;
+    if (argc > 2) /* diff OLD NEW; diff NEW finds the old one by itself */
+        return diff_print(session, &first, &second, json);
+    if (!session->remote && !baseline_find(session, &first, &second, &status))
+        return status;
+    return diff_print(session, &second, &first, json);
 }

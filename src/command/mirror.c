@@ -320,5 +320,5 @@ bool mirror_log(Service *service, Remote *remote, const char *model_id, int atte
     while (length && text[length - 1] != '\n')
         length--;
     *offset += (int64_t)length;
-    return take_log(service, model_id, attempt, text, length, error);
+    return !length || take_log(service, model_id, attempt, text, length, error);
 }

@@ -298,7 +298,7 @@ const Command COMMANDS[] = {
      "A and B are a name (its newest version), name:version, or an id, with @N behind it for\n"
      "attempt N: digits:0.0.2@1. Without B: A against the newest imported attempt before it.\n"
      "+ is new, - is gone, ~ changed, ? may have changed: it was written to and is not hashed.",
-     command_diff},
+     command_diff, true},
     {"report", "MODEL", "All that is known of a model in one file to send on, without secrets",
      "Markdown: the model, its attempts with events and evidence, the end of the build log,\n"
      "settings, program and machine. Keys, passwords and the like stand as ***. Look it\n"

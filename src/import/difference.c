@@ -101,7 +101,7 @@ static void side_name(DifferenceSide *name, const Side *side)
     name->source = g_strdup(side->request->source);
 }
 
-static Difference *difference_begin(void)
+Difference *difference_begin(void)
 {
     Difference *difference = g_new0(Difference, 1);
     difference->dependencies =

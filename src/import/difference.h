@@ -88,3 +88,5 @@ bool difference_baseline(Service *service, const Model *model, int attempt, bool
 char *difference_side_name(const DifferenceSide *side, bool always);
 /* As `waybill diff --json` prints it. */
 json_t *difference_json(const Difference *difference);
+/* What that wrote, back; what is missing there is empty. */
+Difference *difference_of_json(json_t *object);

@@ -1,4 +1,6 @@
-#include "import/difference.h"
+#include <string.h>
+
+#include "import/difference_parts.h"
 
 static const char *const SIDES[] = {"old", "new"};
 
@@ -11,9 +13,10 @@ static void set_pair(json_t *object, const char *key, char *const *values)
 
 static json_t *side_json(const DifferenceSide *side)
 {
-    json_t *object = json_pack("{s:s, s:s, s:s, s:i, s:s, s:s}", "model_id", side->model_id,
-                               "model_name", side->name, "model_version", side->version, "attempt",
-                               side->attempt, "outcome", side->outcome, "source", side->source);
+    json_t *object =
+        json_pack("{s:s, s:s, s:s, s:i, s:b, s:s, s:s}", "model_id", side->model_id, "model_name",
+                  side->name, "model_version", side->version, "attempt", side->attempt, "is_newest",
+                  side->is_newest, "outcome", side->outcome, "source", side->source);
     if (side->ended_at)
         json_object_set_new(object, "ended_at", json_integer(side->ended_at));
     return object;
@@ -41,10 +44,22 @@ static json_t *dependency_json(const DependencyChange *change)
     return object;
 }
 
+static const char *const CHANGES[] = {[FILE_ADDED] = "added",
+                                      [FILE_REMOVED] = "removed",
+                                      [FILE_CHANGED] = "changed",
+                                      [FILE_UNSURE] = "unsure"};
+
+FileChangeKind file_change_kind(const char *name)
+{
+    for (size_t i = 0; name && i < G_N_ELEMENTS(CHANGES); i++)
+        if (strcmp(name, CHANGES[i]) == 0)
+            return (FileChangeKind)i;
+    return FILE_UNSURE;
+}
+
 static json_t *file_json(const FileChange *change)
 {
-    static const char *const NAMES[] = {"added", "removed", "changed", "unsure"};
-    json_t *object = json_pack("{s:s, s:s}", "change", NAMES[change->kind], "path", change->path);
+    json_t *object = json_pack("{s:s, s:s}", "change", CHANGES[change->kind], "path", change->path);
     json_t *size = json_object();
     if (change->kind != FILE_ADDED)
         json_object_set_new(size, "old", json_integer(change->sizes[0]));

@@ -15,6 +15,11 @@ typedef struct {
     char *source_image, *source_digest; /* of a custom image */
 } Side;
 
+/* An empty one. */
+Difference *difference_begin(void);
+/* The kind that difference_json calls so. */
+FileChangeKind file_change_kind(const char *name);
+
 void side_clear(Side *side);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Side, side_clear)
 bool side_read(Side *side, Db *db, const Model *model, int attempt, GError **error);

@@ -126,19 +126,43 @@ HttpReply models_get(HttpRequest *request)
     return http_json(MHD_HTTP_OK, details);
 }
 
-/* The model of `against`, of the same project; without it the newest attempt before this one
- * that worked. NULL with *reply set, also when there is none. */
-static Model *diff_other(HttpRequest *request, Service *service, const Model *model, int *attempt,
-                         HttpReply *reply)
+/* The attempts of the model that a number may name; false: *reply. */
+static bool attempt_exists(const Model *model, int64_t attempt, HttpReply *reply)
 {
+    if (attempt >= 1 && attempt <= model->attempt)
+        return true;
+    *reply = http_error(MHD_HTTP_NOT_FOUND, API_PARAMETER, "%s:%s has attempts 1 to %d",
+                        model->name, model->version, model->attempt);
+    return false;
+}
+
+/* MODEL[@ATTEMPT] of the same project. *attempt 0: the newest. */
+static Model *model_with_attempt(Service *service, const char *project, const char *text,
+                                 int64_t *attempt, GError **error)
+{
+    guint64 number = 0;
+    const char *at = strrchr(text, '@');
+    g_autofree char *model = at ? g_strndup(text, (gsize)(at - text)) : g_strdup(text);
+    if (at && !g_ascii_string_to_unsigned(at + 1, 10, 1, G_MAXINT32, &number, NULL))
+        return NULL;
+    *attempt = (int64_t)number;
+    return model_find(service->db, project, model, error);
+}
+
+/* The model of `against`; without it the newest attempt before this one that worked. NULL with
+ * *reply set, also when there is none. */
+static Model *diff_other(HttpRequest *request, Service *service, const Model *model, int of_attempt,
+                         int *attempt, HttpReply *reply)
+{
+    int64_t named = 0;
     g_autoptr(GError) error = NULL;
     g_autoptr(Model) other = NULL;
     bool found = false;
     const char *against = http_query(request, "against");
     if (against)
-        other = model_find(service->db, model->project, against, &error);
+        other = model_with_attempt(service, model->project, against, &named, &error);
     else
-        difference_baseline(service, model, model->attempt, &found, &other, attempt, &error);
+        difference_baseline(service, model, of_attempt, &found, &other, attempt, &error);
     if (error)
         *reply = api_failed(error);
     else if (!other && against)
@@ -149,22 +173,28 @@ static Model *diff_other(HttpRequest *request, Service *service, const Model *mo
                        "nothing of %s:%s worked before: name another with ?against=", model->name,
                        model->version);
     else if (against)
-        *attempt = other->attempt;
-    return error ? NULL : g_steal_pointer(&other);
+        *attempt = named ? (int)named : other->attempt;
+    return !error && other && attempt_exists(other, *attempt, reply) ? g_steal_pointer(&other)
+                                                                     : NULL;
 }
 
 HttpReply models_diff(HttpRequest *request)
 {
     HttpReply reply;
-    int attempt = 0;
+    int other_attempt = 0;
+    int64_t attempt;
     g_autoptr(GError) error = NULL;
     Service *service = api_service(request, &reply);
     g_autoptr(Model) model = service ? api_model(request, service, &reply) : NULL;
-    g_autoptr(Model) other = model ? diff_other(request, service, model, &attempt, &reply) : NULL;
+    if (!model || !api_number(request, "attempt", model->attempt, &attempt, &reply) ||
+        !attempt_exists(model, attempt, &reply))
+        return reply;
+    g_autoptr(Model) other =
+        diff_other(request, service, model, (int)attempt, &other_attempt, &reply);
     if (!other)
         return reply;
     g_autoptr(Difference) difference =
-        difference_new(service, other, attempt, model, model->attempt, &error);
+        difference_new(service, other, other_attempt, model, (int)attempt, &error);
     return difference ? http_json(MHD_HTTP_OK, difference_json(difference)) : api_failed(error);
 }
 
