@@ -76,14 +76,6 @@ static void print_rows(const Session *session, const Format *format, const Check
     format_rows_end(session, token);
 }
 
-static void print_object(const Checked *checked, json_t *events)
-{
-    json_t *object = json_pack("{s:O}", "findings", events);
-    if (checked->package && checked->package->child_found)
-        package_view_json(object, checked->package);
-    print_json_line(object);
-}
-
 static int check_request(Session *session, const ImportRequest *request, const Format *format,
                          bool json)
 {
@@ -103,7 +95,7 @@ static int check_request(Session *session, const ImportRequest *request, const F
     if (format)
         format_write(session, format, "check", request, events);
     if (json)
-        print_object(&checked, events);
+        print_json_line(import_check_json(checked.findings, checked.package));
     json_decref(events);
     return findings_fatal(checked.findings) ? EXIT_FAILED : EXIT_DONE;
 }

@@ -57,11 +57,3 @@ void package_view_print(const Terminal *terminal, const Package *package)
     print_top(terminal, package);
     print_waste(terminal, package);
 }
-
-void package_view_json(json_t *object, const Package *package)
-{
-    json_object_set_new(object, "files", json_integer(package->files->len));
-    json_object_set_new(object, "bytes", json_integer((json_int_t)package->bytes));
-    json_object_set_new(object, "top", package_top_json(package));
-    json_object_set_new(object, "waste", package_waste_json(package));
-}

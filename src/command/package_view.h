@@ -1,4 +1,4 @@
-/* Where a package's bytes are, for people and as JSON: the end of what `check` prints. */
+/* Where a package's bytes are, for people: the end of what `check` prints. */
 #pragma once
 
 #include "command/terminal.h"
@@ -7,5 +7,3 @@
 /* The largest files with their shares, and the lines of .waybillignore that would leave out what
  * inference does not need, as a rule. Nothing for an empty package. */
 void package_view_print(const Terminal *terminal, const Package *package);
-/* Adds files, bytes, top and waste to the object. */
-void package_view_json(json_t *object, const Package *package);

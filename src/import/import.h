@@ -82,3 +82,6 @@ bool import_is_worked_on(Service *service, const char *model_id, bool *worked_on
 bool import_check(const Settings *settings, GPtrArray *runtimes, const ImportRequest *request,
                   Findings *findings, Package **package, Config **config, char **runtime,
                   GError **error);
+/* {"findings": [EVENT, …]} and, of a package, its files, bytes, largest files and what inference
+ * does not need. */
+json_t *import_check_json(const Findings *findings, const Package *package);

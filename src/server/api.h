@@ -27,7 +27,12 @@ Model *api_model(const HttpRequest *request, Service *service, HttpReply *reply)
 bool api_wait(HttpRequest *request, const char *model_id, int64_t seen, bool *go_on,
               HttpReply *reply);
 
+/* The body of POST /models as an import. NULL: *reply names every fault. to_check: only what a
+ * check needs must be there. */
+ImportRequest *models_request(HttpRequest *request, json_t *body, bool to_check, HttpReply *reply);
+
 HttpReply models_create(HttpRequest *request);
+HttpReply models_check(HttpRequest *request);
 HttpReply models_list_items(HttpRequest *request);
 HttpReply models_get(HttpRequest *request);
 HttpReply models_delete(HttpRequest *request);

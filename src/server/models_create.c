@@ -1,4 +1,5 @@
-/* POST /v1/{project_id}/models: the request as ModelArts' clients send it, made into an import. */
+/* POST /v1/{project_id}/models: the request as ModelArts' clients send it, made into an import. The
+ * check before an import (models_check.c) reads the same body. */
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,13 +53,19 @@ static const Field *field_find(const char *name)
     return NULL;
 }
 
+/* A check looks at a package, whatever will be its name. */
+static bool is_wanted(const Field *field, bool to_check)
+{
+    return field->mandatory && (!to_check || strcmp(field->field, "source_location") == 0);
+}
+
 /* A member that this version does not act on is refused rather than forgotten. */
-static void check_fields(json_t *body, GPtrArray *faults)
+static void check_fields(json_t *body, bool to_check, GPtrArray *faults)
 {
     const char *name;
     json_t *value;
     for (size_t i = 0; i < G_N_ELEMENTS(FIELDS); i++)
-        if (FIELDS[i].mandatory && !json_object_get(body, FIELDS[i].field))
+        if (is_wanted(&FIELDS[i], to_check) && !json_object_get(body, FIELDS[i].field))
             fault_add(faults, "%s is missing", FIELDS[i].field);
     json_object_foreach (body, name, value) {
         const Field *field = field_find(name);
@@ -183,6 +190,27 @@ static HttpReply faults_reply(const char *code, GPtrArray *faults)
                                                      "error_msg", all, "details", details));
 }
 
+ImportRequest *models_request(HttpRequest *request, json_t *body, bool to_check, HttpReply *reply)
+{
+    g_autoptr(GPtrArray) faults = g_ptr_array_new_with_free_func(g_free);
+    check_fields(body, to_check, faults);
+    if (faults->len) {
+        *reply = faults_reply(API_PARAMETER, faults);
+        return NULL;
+    }
+    check_words(body, faults);
+    g_autoptr(ImportRequest) import = request_of(request, body, faults);
+    if (!import)
+        *reply = http_error(MHD_HTTP_BAD_REQUEST, "ModelArts.3017",
+                            "source_location may not be imported from; expected file:///DIR or "
+                            "oci:DIR:TAG beneath one of server.import_roots");
+    else if (faults->len)
+        *reply = faults_reply("ModelArts.3037", faults);
+    else
+        return g_steal_pointer(&import);
+    return NULL;
+}
+
 static json_t *create_answer(const Submission *submission)
 {
     return json_pack("{s:s}", "model_id", submission->model_id);
@@ -195,18 +223,9 @@ static HttpReply create(HttpRequest *request, json_t *body, Service *service)
     g_auto(Idempotency) idempotency = {0};
     if (!idempotency_begin(&idempotency, request, service, "models", create_answer, &reply))
         return reply;
-    g_autoptr(GPtrArray) faults = g_ptr_array_new_with_free_func(g_free);
-    check_fields(body, faults);
-    if (faults->len)
-        return faults_reply(API_PARAMETER, faults);
-    check_words(body, faults);
-    g_autoptr(ImportRequest) import = request_of(request, body, faults);
+    g_autoptr(ImportRequest) import = models_request(request, body, false, &reply);
     if (!import)
-        return http_error(MHD_HTTP_BAD_REQUEST, "ModelArts.3017",
-                          "source_location may not be imported from; expected file:///DIR or "
-                          "oci:DIR:TAG beneath one of server.import_roots");
-    if (faults->len)
-        return faults_reply("ModelArts.3037", faults);
+        return reply;
     g_auto(Submission) submission = idempotency_submission(&idempotency);
     if (!import_submit(service, import, IF_EXISTS_FAIL, &submission, &error))
         return idempotency_failed(&idempotency, service, error);

@@ -12,6 +12,7 @@ const HttpRoute API_ROUTES[] = {
     {"GET", PROJECT "/models/ai-engine-runtimes", runtimes_get, 0},
     {"POST", PROJECT "/models", models_create, HTTP_BODY_BYTES},
     {"GET", PROJECT "/models", models_list_items, 0},
+    {"POST", PROJECT "/models/check", models_check, HTTP_BODY_BYTES},
     {"GET", MODEL, models_get, 0},
     {"DELETE", MODEL, models_delete, HTTP_BODY_BYTES},
     {"POST", MODEL "/retry", models_retry, HTTP_BODY_BYTES},

@@ -123,7 +123,8 @@ Server *server_start(const ServerOptions *options, GError **error)
         return NULL;
     server->workers = workers_start(options->directory, options->settings, options->workers,
                                     (void (*)(gpointer))hub_wake, server->hub, error);
-    if (!server->workers || !start_http(server, options->listen, error))
+    server->aside = server->workers ? aside_new(error) : NULL;
+    if (!server->aside || !start_http(server, options->listen, error))
         return NULL;
     return g_steal_pointer(&server);
 }
@@ -143,11 +144,13 @@ void server_stop(Server *server)
         workers_stop(server->workers);
     if (server->hub)
         hub_close(server->hub);
+    aside_stop(server->aside);
     for (int waited = 0; server->http && http_busy(server->http) && waited < STOP_MS; waited += 10)
         g_usleep(10000);
     http_stop(server->http);
     hub_free(server->hub);
     workers_free(server->workers);
+    aside_free(server->aside);
     io_close(&server->presence);
     service_free(server->service);
     g_free(server->directory);

@@ -1,6 +1,7 @@
 /* `waybill serve`: the HTTP API and the workers on one data directory. */
 #pragma once
 
+#include "server/aside.h"
 #include "server/http.h"
 #include "server/hub.h"
 #include "server/request_log.h"
@@ -13,6 +14,7 @@ struct Server {
     int presence;     /* says to other processes that a server is there */
     Hub *hub;
     Workers *workers;
+    Aside *aside;
     HttpServer *http;
     RequestLog requests;
 };

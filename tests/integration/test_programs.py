@@ -2,13 +2,16 @@
 import, the reason in Terraform's error."""
 import signal
 import sqlite3
+import statistics
 import threading
+import time
 
 import pytest
 
 from serving import Server
 
 MIB = 1 << 20
+LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 12345\n"
 
 
 @pytest.fixture
@@ -156,3 +159,100 @@ def test_a_key_expires_and_is_cleaned_away(server, package):
     server.settled(anew.json["model_id"])
     assert [row[0] for row in store.execute("SELECT key FROM idempotency_keys")] == ["old"]
     store.close()
+
+
+# -- the check before an import --
+
+def check(server, source, **fields):
+    return server.ask("POST", "/v1/default/models/check",
+                      {"source_location": f"file://{source}"} | fields)
+
+
+def test_check_answers_what_the_command_prints(server, ready, package):
+    broken = package(files={"model/pointer": LFS, "model/config.json": {
+        "model_type": "Custom", "model_algorithm": 3, "metrics": {"f1": "x"}}}, name="broken")
+    for source in (broken, package()):
+        printed = ready.run("check", source, "--json")
+        answer = check(server, source)
+        assert answer.status == 200, answer
+        found = answer.json
+        assert found.pop("ok") == (printed.returncode == 0)
+        assert found.pop("runtime") == "base" and found.pop("model_type") == "Custom"
+        assert found.pop("unused") == []
+        assert found == printed.events[0]
+    assert len(check(server, broken).json["findings"]) == 3
+    assert count(server) == 0, "a check stores nothing"
+
+
+def test_check_takes_the_request_s_config_and_type(server, package):
+    source = package({"model/config.json": None})
+    [finding] = check(server, source).json["findings"]
+    assert finding["kind"] == "no_config"
+    given = check(server, source, initial_config='{"model_type": "Custom", "model_algorithm": "x",'
+                                                 ' "surplus": 1}')
+    assert given.json["ok"] and given.json["unused"] == ["surplus"], given
+    other = check(server, package(), model_type="PyTorch")
+    assert not other.json["ok"] and other.json["findings"][0]["kind"] == "disagrees"
+
+
+@pytest.mark.parametrize("fields, status, words", [
+    ({"source_location": "file:///etc"}, 400, "import_roots"),
+    ({"source_location": None}, 400, "import_roots"),
+    ({"surplus": 1}, 400, "surplus is not a field"),
+    ({"model_name": "no spaces"}, 400, "model_name"),
+])
+def test_check_refuses_what_create_refuses(server, package, fields, status, words):
+    answer = check(server, package(), **fields)
+    assert answer.status == status and words in answer.json["error_msg"], answer
+    created = server.create(package(), **fields)
+    assert created.status == status and words in created.json["error_msg"], created
+
+
+def test_check_without_a_source_says_so(server):
+    answer = server.ask("POST", "/v1/default/models/check", {})
+    assert answer.status == 400 and answer.json["details"] == ["source_location is missing"]
+
+
+@pytest.fixture
+def wide(package):
+    """A package that takes its time to be listed."""
+    source = package(name="wide")
+    for number in range(20000):
+        (source / f"model/{number}").touch()
+    return source
+
+
+def test_checks_of_many_files_hold_nobody_up(server, wide):
+    answers = []
+    checks = [threading.Thread(target=lambda: answers.append(check(server, wide)))
+              for _ in range(6)]
+    for one in checks:
+        one.start()
+    others = []
+    while any(one.is_alive() for one in checks):
+        began = time.monotonic()
+        assert server.ask("GET", "/healthz").status == 200
+        others.append(time.monotonic() - began)
+    assert [answer.json["files"] for answer in answers] == [20002] * 6
+    assert len(others) > 50 and statistics.median(others) < 0.1, (len(others), max(others))
+
+
+def test_a_server_that_stops_answers_the_checks_that_wait(ready, wide, tmp_path):
+    server, statuses = Server(ready, tmp_path), []
+
+    def ask():
+        try:
+            statuses.append(check(server, wide).status)
+        except OSError:
+            statuses.append(None)  # it came too late to be heard
+
+    checks = [threading.Thread(target=ask) for _ in range(12)]
+    for one in checks:
+        one.start()
+    while not statuses:
+        time.sleep(0.001)
+    assert server.stop() == 0
+    for one in checks:
+        one.join()
+    assert len(statuses) == 12 and statuses[0] == 200
+    assert set(statuses) <= {200, 503, None} and 503 in statuses, statuses
