@@ -22,6 +22,8 @@ static const SettingRow TABLE[] = {
     {"server.workers", SETTING_COUNT, "2", "imports that the server works on at once"},
     {"server.import_roots", SETTING_TEXT, "",
      "directories, separated by colons, that a request may import from"},
+    {"compat.terraform_reason", SETTING_BOOL, "false",
+     "a failed model's status says why, to Terraform's provider only"},
     {"support.contact", SETTING_TEXT, "",
      "whom to ask: text or a URL, shown with what you cannot mend"},
     {"support.contact_zh", SETTING_TEXT, "", "the same in Chinese; support.contact when empty"},
@@ -137,6 +139,11 @@ static const char *setting_check(SettingType type, const char *value, char **nor
         *normal = g_strdup(value);
         return NULL;
     }
+    case SETTING_BOOL:
+        if (strcmp(value, "true") != 0 && strcmp(value, "false") != 0)
+            return "true or false";
+        *normal = g_strdup(value);
+        return NULL;
     case SETTING_PATH:
         if (*value != '/' || !g_utf8_validate(value, -1, NULL))
             return "a path that begins with /";
@@ -326,6 +333,11 @@ const char *settings_text(const Settings *settings, const char *key)
 int64_t settings_int(const Settings *settings, const char *key)
 {
     return g_ascii_strtoll(settings_text(settings, key), NULL, 10);
+}
+
+bool settings_bool(const Settings *settings, const char *key)
+{
+    return strcmp(settings_text(settings, key), "true") == 0;
 }
 
 int64_t settings_bytes(const Settings *settings, const char *key)

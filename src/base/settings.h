@@ -20,6 +20,7 @@ typedef enum {
     SETTING_GIB,     /* a size in GiB, fractions allowed, above 0 */
     SETTING_COUNT,   /* a whole number, 1 or more */
     SETTING_MS,      /* a whole number of milliseconds */
+    SETTING_BOOL,    /* true or false */
     SETTING_PLATFORM /* os/architecture[/variant], "" is the host's */
 } SettingType;
 
@@ -48,6 +49,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Settings, settings_free)
 /* key must stand in the table. */
 const char *settings_text(const Settings *settings, const char *key);
 int64_t settings_int(const Settings *settings, const char *key);
+bool settings_bool(const Settings *settings, const char *key);
 /* A SETTING_GIB in bytes, and as the shortest decimal ("5", "0.001"). */
 int64_t settings_bytes(const Settings *settings, const char *key);
 /* One key of a section whose keys are not in the table. */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "event/advice.h"
+#include "event/evidence.h"
 #include "event/finding.h"
 #include "event/phrases.h"
 #include "import/difference_line.h"
@@ -54,17 +55,9 @@ static char *evidence_shown(const Terminal *terminal, const json_t *evidence, co
                                                                      : g_steal_pointer(&value);
 }
 
-/* "model/config.json:21", or the path; "": the evidence names no place. */
 static char *place_shown(const json_t *event, bool with_column)
 {
-    const json_t *evidence = json_object_get(event, "evidence");
-    const char *file = text_of(evidence, "file"), *path = text_of(evidence, "path");
-    int line = (int)json_integer_value(json_object_get(evidence, "line"));
-    int column = (int)json_integer_value(json_object_get(evidence, "column"));
-    if (!*file || !line)
-        return g_strdup(*path ? path : file);
-    return with_column && column ? g_strdup_printf("%s:%d:%d", file, line, column)
-                                 : g_strdup_printf("%s:%d", file, line);
+    return evidence_place(json_object_get(event, "evidence"), with_column);
 }
 
 /* -- the summary -- */

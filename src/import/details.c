@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "event/evidence.h"
 #include "event/timeline.h"
 
 static json_t *last_event(Service *service, const char *model_id, GError **error)
@@ -28,6 +29,9 @@ static json_t *failure_of(Service *service, const Model *model, const json_t *la
         if (value)
             json_object_set(failure, KEYS[i], value);
     }
+    g_autofree char *place = evidence_place(json_object_get(event, "evidence"), true);
+    if (*place)
+        json_object_set_new(failure, "place", json_string(place));
     json_decref(event);
     return failure;
 }

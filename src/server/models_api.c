@@ -5,6 +5,7 @@
 #include "import/difference.h"
 #include "server/api.h"
 #include "server/idempotency.h"
+#include "server/model_answer.h"
 #include "store/model_search.h"
 #include "store/runtimes.h"
 
@@ -69,8 +70,10 @@ HttpReply models_list_items(HttpRequest *request)
     json_t *items = json_array();
     for (guint i = 0; models && !error && i < models->len; i++) {
         json_t *item = model_item(service, models->pdata[i], &error);
-        if (item)
+        if (item) {
+            model_answer_complete(request, item);
             json_array_append_new(items, item);
+        }
     }
     if (error) {
         json_decref(items);
@@ -120,6 +123,7 @@ HttpReply models_get(HttpRequest *request)
     json_t *details = model_details(service, model, &error);
     if (!details)
         return api_failed(error);
+    model_answer_complete(request, details);
     json_t *progress = progress_of(request->server, service, model);
     if (progress)
         json_object_set_new(details, "progress", progress);

@@ -1,5 +1,6 @@
 """What programs and pipelines need of the API: requests that may be sent twice, a check before the
 import, the reason in Terraform's error."""
+import json
 import signal
 import sqlite3
 import statistics
@@ -256,3 +257,91 @@ def test_a_server_that_stops_answers_the_checks_that_wait(ready, wide, tmp_path)
         one.join()
     assert len(statuses) == 12 and statuses[0] == 200
     assert set(statuses) <= {200, 503, None} and 503 in statuses, statuses
+
+
+# -- Terraform --
+
+PROVIDER = {"User-Agent": "HashiCorp Terraform/1.9.0 (+https://www.terraform.io) "
+                          "terraform-provider-iac/1.70.0"}
+
+
+def read(server, model_id, headers=PROVIDER):
+    return server.ask("GET", f"/v1/default/models/{model_id}", headers=headers)
+
+
+def polled(server, model_id):
+    """The provider's way: any status but publishing and published is an error, shown as it is."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        status = read(server, model_id).json["model_status"]
+        if status != "publishing":
+            return status
+        time.sleep(0.05)
+    raise AssertionError("it publishes without end")
+
+
+def test_the_resource_of_terraform_lives_from_create_to_delete(ready, package, tmp_path):
+    server = Server(ready, tmp_path, "--set", "compat.terraform_reason=true")
+    config = {"model_type": "Custom", "runtime": "base", "model_algorithm": "digits",
+              "metrics": {"f1": 0.5}}
+    body = {"model_name": "tf", "model_version": "0.0.1", "model_type": "Custom",
+            "source_location": f"file://{package({'model/weights.bin': 40 * MIB})}",
+            "description": "of terraform", "initial_config": json.dumps(config, indent=3),
+            "source_copy": "true", "model_docs": [{"doc_name": "a", "doc_url": "https://x/y"}],
+            "install_type": ["real-time"], "workspace_id": "0", "model_algorithm": "digits"}
+    try:
+        created = server.ask("POST", "/v1/default/models", body, PROVIDER)
+        assert created.status == 200 and set(created.json) == {"model_id"}
+        model_id = created.json["model_id"]
+        assert polled(server, model_id) == "published"
+        details = read(server, model_id).json
+        for field in ("model_name", "model_version", "model_type", "description", "source_copy",
+                      "model_docs", "install_type", "workspace_id", "model_algorithm"):
+            assert details[field] == body[field], field
+        assert json.loads(details["config"]) == config
+        listed, offset = [], 0
+        while page := server.ask("GET", "/v1/default/models", headers=PROVIDER, offset=offset,
+                                 limit=1).json["models"]:
+            listed += page
+            offset += len(page)
+        assert [model["model_id"] for model in listed] == [model_id]
+        deleted = server.ask("DELETE", f"/v1/default/models/{model_id}", headers=PROVIDER)
+        assert deleted.status == 200 and deleted.json["delete_success_list"] == [model_id]
+        gone = read(server, model_id)
+        assert (gone.status, gone.json["error_code"]) == (404, "ModelArts.3001")
+    finally:
+        assert server.stop() == 0
+
+
+@pytest.mark.parametrize("setting", ["true", "false"])
+def test_terraform_is_told_why_when_that_is_set(ready, package, tmp_path, setting):
+    server = Server(ready, tmp_path, "--set", f"compat.terraform_reason={setting}")
+    source = package({"model/config.json": {"model_type": "Custom", "runtime": "base",
+                                            "model_algorithm": 3}})
+    model_id = server.create(source).json["model_id"]
+    other_id = server.create(package(name="sound"), "sound").json["model_id"]
+    try:
+        plain = server.settled(model_id)
+        assert plain["model_status"] == "failed"
+        failure = plain["failure"]
+        assert failure["place"] == "model/config.json:4:22"
+        assert server.ask("GET", failure["url"].split(server.netloc)[1]).json["events"][0][
+            "seq"] == failure["seq"]
+        told = f"failed: ConfigValueInvalid model/config.json:4:22 {failure['summary']} " \
+            f"{failure['url']}" if setting == "true" else "failed"
+        assert polled(server, model_id) == told
+        server.settled(other_id)
+        statuses = {model["model_name"]: model["model_status"] for model in server.ask(
+            "GET", "/v1/default/models", headers=PROVIDER).json["models"]}
+        assert statuses == {"m": told, "sound": "published"}
+        chinese = read(server, model_id, PROVIDER | {"X-Language": "zh-cn"}).json["model_status"]
+        assert (failure["summary_cn"] in chinese) == (setting == "true")
+        failed = server.ask("GET", "/v1/default/models", headers=PROVIDER, model_status="failed")
+        assert failed.json["total_count"] == 1
+    finally:
+        assert server.stop() == 0
+
+
+def test_the_terraform_setting_is_true_or_false(ready):
+    refused = ready.run("serve", "--set", "compat.terraform_reason=yes")
+    assert refused.returncode == 2 and "true or false" in refused.stderr, str(refused)

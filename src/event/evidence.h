@@ -1,0 +1,9 @@
+/* What evidence says, for people. */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+
+/* "model/config.json:21:9" (the column where it is wanted and known), or the path; "": it names no
+ * place. The caller frees it. */
+char *evidence_place(const json_t *evidence, bool with_column);
