@@ -19,6 +19,13 @@ static const char *text_of(const json_t *details, const char *key)
     return json_string_value(json_object_get(details, key));
 }
 
+/* As the command line takes it. */
+static const char *source_shown(const json_t *details)
+{
+    const char *source = text_of(details, "source_location");
+    return g_str_has_prefix(source, "file://") ? source + strlen("file://") : source;
+}
+
 static void print_size(const Terminal *terminal, const char *label, const json_t *size)
 {
     if (!json_is_integer(size) || json_integer_value(size) == 0)
@@ -60,7 +67,7 @@ static void print_details(Session *session, const Model *model, const json_t *de
     print_row(terminal, zh ? "类型" : "type", model->type);
     print_row(terminal, zh ? "运行时" : "runtime", text_of(details, "runtime"));
     print_row(terminal, zh ? "描述" : "description", model->description);
-    print_row(terminal, zh ? "来源" : "source", text_of(details, "source_location"));
+    print_row(terminal, zh ? "来源" : "source", source_shown(details));
     print_row(terminal, zh ? "创建时间" : "created", created);
     print_row(terminal, zh ? "创建者" : "owner", model->owner);
     print_row(terminal, zh ? "尝试次数" : "attempt", attempt);

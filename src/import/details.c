@@ -124,6 +124,13 @@ static void set_image(Service *service, json_t *details, const Model *model, con
     json_object_set_new(details, "image_size", json_integer(attempt->image_size));
 }
 
+/* A folder as the API takes it, so that who reads it back finds what was asked for. */
+static json_t *source_location(const ImportRequest *request)
+{
+    const bool is_folder = request->source_path && *request->source == '/';
+    return json_sprintf("%s%s", is_folder ? "file://" : "", request->source);
+}
+
 json_t *model_details(Service *service, const Model *model, GError **error)
 {
     g_autoptr(Attempt) attempt = attempt_load(service->db, model->id, model->attempt, error);
@@ -132,7 +139,7 @@ json_t *model_details(Service *service, const Model *model, GError **error)
     json_t *details = request ? model_item(service, model, error) : NULL;
     if (!details)
         return NULL;
-    json_object_set_new(details, "source_location", json_string(request->source));
+    json_object_set_new(details, "source_location", source_location(request));
     if (attempt->runtime)
         json_object_set_new(details, "runtime", json_string(attempt->runtime));
     json_object_set_new(details, "dependencies", json_array());

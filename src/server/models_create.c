@@ -59,19 +59,28 @@ static bool is_wanted(const Field *field, bool to_check)
     return field->mandatory && (!to_check || strcmp(field->field, "source_location") == 0);
 }
 
+/* Some clients send a member that is not set: ModelArts' Terraform provider as null, {} or []. */
+static bool is_unset(const json_t *value)
+{
+    return !value || json_is_null(value) || (json_is_object(value) && !json_object_size(value)) ||
+           (json_is_array(value) && !json_array_size(value));
+}
+
 /* A member that this version does not act on is refused rather than forgotten. */
 static void check_fields(json_t *body, bool to_check, GPtrArray *faults)
 {
     const char *name;
     json_t *value;
     for (size_t i = 0; i < G_N_ELEMENTS(FIELDS); i++)
-        if (is_wanted(&FIELDS[i], to_check) && !json_object_get(body, FIELDS[i].field))
+        if (is_wanted(&FIELDS[i], to_check) && is_unset(json_object_get(body, FIELDS[i].field)))
             fault_add(faults, "%s is missing", FIELDS[i].field);
     json_object_foreach (body, name, value) {
         const Field *field = field_find(name);
+        if (is_unset(value))
+            continue;
         if (!field)
             fault_add(faults, "%s is not a field of this version", name);
-        else if (json_typeof(value) != field->type && !json_is_null(value))
+        else if (json_typeof(value) != field->type)
             fault_add(faults, "%s must be %s", name, type_name(field->type));
     }
 }
@@ -129,7 +138,7 @@ static char *echoed_of(json_t *body)
     json_t *kept = json_object();
     for (int i = 0; ECHOED[i]; i++) {
         json_t *value = json_object_get(body, ECHOED[i]);
-        if (value && !json_is_null(value))
+        if (!is_unset(value))
             json_object_set(kept, ECHOED[i], value);
     }
     char *text = json_object_size(kept) ? json_dumps(kept, JSON_COMPACT | JSON_SORT_KEYS) : NULL;

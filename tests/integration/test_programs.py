@@ -198,7 +198,8 @@ def test_check_takes_the_request_s_config_and_type(server, package):
 
 @pytest.mark.parametrize("fields, status, words", [
     ({"source_location": "file:///etc"}, 400, "import_roots"),
-    ({"source_location": None}, 400, "import_roots"),
+    ({"source_location": None}, 400, "source_location is missing"),
+    ({"template": {"template_id": "x"}}, 400, "template is not a field"),
     ({"surplus": 1}, 400, "surplus is not a field"),
     ({"model_name": "no spaces"}, 400, "model_name"),
 ])
@@ -288,7 +289,8 @@ def test_the_resource_of_terraform_lives_from_create_to_delete(ready, package, t
             "source_location": f"file://{package({'model/weights.bin': 40 * MIB})}",
             "description": "of terraform", "initial_config": json.dumps(config, indent=3),
             "source_copy": "true", "model_docs": [{"doc_name": "a", "doc_url": "https://x/y"}],
-            "install_type": ["real-time"], "workspace_id": "0", "model_algorithm": "digits"}
+            "install_type": ["real-time"], "workspace_id": "0", "model_algorithm": "digits",
+            "template": {}, "dependencies": None, "model_metrics": None}  # what is not set
     try:
         created = server.ask("POST", "/v1/default/models", body, PROVIDER)
         assert created.status == 200 and set(created.json) == {"model_id"}
@@ -296,7 +298,7 @@ def test_the_resource_of_terraform_lives_from_create_to_delete(ready, package, t
         assert polled(server, model_id) == "published"
         details = read(server, model_id).json
         for field in ("model_name", "model_version", "model_type", "description", "source_copy",
-                      "model_docs", "install_type", "workspace_id", "model_algorithm"):
+                      "source_location", "model_docs", "install_type", "workspace_id", "model_algorithm"):
             assert details[field] == body[field], field
         assert json.loads(details["config"]) == config
         listed, offset = [], 0
