@@ -2,7 +2,7 @@
 # A test holds the options against `waybill COMMAND --help`.
 
 _waybill_commands="import init check events wait models show log diff report explain retry cancel delete runtime gc verify
-    backup restore serve doctor"
+    backup restore serve maintenance doctor"
 _waybill_common="--data --project --server --config-file --set --lang --color --utc --quiet --help"
 _waybill_types="TensorFlow PyTorch MindSpore MXNet Caffe XGBoost Scikit_Learn Spark_MLlib ONNX LLM
     Custom Image"
@@ -22,6 +22,7 @@ _waybill_options() {
     delete) echo "--all-versions" ;;
     runtime) echo "--image --engine --json" ;;
     serve) echo "--listen --workers --log-format" ;;
+    maintenance) echo "--message --until --json" ;;
     gc) echo "--dry-run --json" ;;
     verify) echo "--drop-damaged --json" ;;
     retry) echo "--config --child --from --retries --timeout --json" ;;
@@ -71,7 +72,7 @@ _waybill_look() {
         --data | --project | --server | --config-file | --set | --lang | --color) ((i++)) ;;
         --name | --version | --runtime | --config | --child | --platform | --description | \
             --type | --status | --image | --engine | --after | --attempt | --timeout | \
-            --from | --if-exists | --retries | --output | --listen | --workers | --log-format | --format) ((i++)) ;;
+            --from | --if-exists | --retries | --output | --message | --until | --listen | --workers | --log-format | --format) ((i++)) ;;
         -* | : | =) ;;
         *)
             if [[ -z $command ]]; then
@@ -109,7 +110,7 @@ _waybill_value() {
         fi
         ;;
     --project | --server | --set | --name | --version | --platform | --description | --image | --after | \
-        --attempt | --timeout | --retries) ;;
+        --attempt | --timeout | --retries | --message | --until) ;;
     *) return 1 ;;
     esac
 }
@@ -128,6 +129,7 @@ _waybill_argument() {
     explain)
         _waybill_words "$(_waybill_reasons; _waybill_models)" "$1"
         ;;
+    maintenance) [[ $arguments != 0 ]] || _waybill_words "status on off" "$1" ;;
     runtime)
         if [[ $arguments == 0 ]]; then
             _waybill_words "add list remove" "$1"

@@ -54,6 +54,19 @@ void event_view_heading(const Terminal *terminal)
             time, type, stage, word(terminal, "Event", "事件"), offset, terminal_plain(terminal));
 }
 
+/* Of an import that waits: what for, and until when. */
+static void note_maintenance(const Terminal *terminal, GString *note, const json_t *evidence)
+{
+    const char *message = json_string_value(json_object_get(evidence, "message"));
+    const char *until = json_string_value(json_object_get(evidence, "until"));
+    g_autofree char *safe = message ? text_safe(message) : NULL;
+    if (safe)
+        g_string_append(note, safe);
+    if (until)
+        g_string_append_printf(note, "%s%s %s", note->len ? word(terminal, ", ", ",") : "",
+                               word(terminal, "until", "至"), until);
+}
+
 /* "12.3 MiB in 5 files": what a normal event's evidence says in a few words. */
 static char *evidence_note(const Terminal *terminal, const json_t *evidence, const json_t *event)
 {
@@ -78,6 +91,8 @@ static char *evidence_note(const Terminal *terminal, const json_t *evidence, con
         g_autofree char *duration = format_duration(json_integer_value(took));
         g_string_append_printf(note, "%s%s", note->len ? word(terminal, ", ", ",") : "", duration);
     }
+    if (strcmp(text_of(event, "reason"), catalog_row(EVENT_SystemUpgrading)->reason) == 0)
+        note_maintenance(terminal, note, evidence);
     return g_string_free(note, FALSE);
 }
 

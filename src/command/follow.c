@@ -8,6 +8,7 @@
 #include "command/progress_bar.h"
 #include "event/timeline.h"
 #include "import/difference_line.h"
+#include "store/maintenance.h"
 
 typedef struct {
     Session *session;
@@ -16,8 +17,37 @@ typedef struct {
     const Terminal *rows;
     bool json;
     TimelineFilter shown; /* after: the newest event that was printed */
+    bool held;            /* it was said that maintenance holds it */
     ProgressBar *bar;
 } Follow;
+
+/* -- maintenance -- */
+
+/* Beside the event: a resumed import that waits has none to show. */
+static void follow_held(Follow *follow)
+{
+    const Session *session = follow->session;
+    const Terminal *terminal = &session->err;
+    bool held = session->service->held, is_new = held && !follow->held;
+    follow->held = held;
+    g_autoptr(Maintenance) now =
+        is_new && !session->quiet ? maintenance_load(session->service->db, NULL) : NULL;
+    if (!now || !now->on)
+        return;
+    bool zh = terminal->language == LANGUAGE_ZH;
+    g_autofree char *message = now->message ? text_safe(now->message) : NULL;
+    g_autofree char *until = now->until ? format_time(terminal, now->until) : NULL;
+    g_autoptr(GString) text = g_string_new(zh ? "服务维护中" : "the service is in maintenance");
+    if (message)
+        g_string_append_printf(text, zh ? ":%s" : ": %s", message);
+    if (until)
+        g_string_append_printf(text, zh ? "(至 %s)" : " (until %s)", until);
+    g_string_append(text, zh ? ";维护结束后导入会自动开始"
+                             : "; the import starts by itself when it ends");
+    fflush(stdout);
+    fputs("waybill: ", terminal->out);
+    terminal_wrap(terminal, text->str, 9);
+}
 
 /* -- the rows -- */
 
@@ -28,6 +58,7 @@ static void follow_committed(gpointer data)
     if (follow->session->quiet && !follow->json)
         return;
     progress_bar_hide(follow->bar);
+    follow_held(follow);
     event_view_timeline(follow->rows, follow->session->service, follow->model_id, &follow->shown,
                         follow->json ? EVENT_VIEW_JSON : EVENT_VIEW_ROWS, NULL);
     progress_bar_show(follow->bar);

@@ -338,6 +338,9 @@ const Command COMMANDS[] = {
      "It prints its address and runs until SIGINT or SIGTERM, which hand running imports back\n"
      "to the queue.",
      command_serve},
+    {"maintenance", "[status | on | off]", "Let nothing begin: imports that would start wait",
+     "What runs goes on to its end. off, or the time of --until, lets go what waits.",
+     command_maintenance},
     {"doctor", "", "Check the machine and the data directory; say what mends it",
      "Exit status: 1 when something fails.", command_doctor},
     {NULL}};

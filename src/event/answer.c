@@ -161,8 +161,24 @@ static json_t *inherited_answer(const Event *event, const KindRow *row, const Ev
     return answer;
 }
 
+/* A normal event asks for nothing, but who waits is told that there is nothing to do. */
+static json_t *advice_of_waiting(const Event *event)
+{
+    json_t *answer = json_object();
+    for (Language language = LANGUAGE_EN; language <= LANGUAGE_ZH; language++) {
+        json_t *steps = json_array();
+        g_auto(GStrv) lines = g_strsplit(event_row(event)->advice[language], "\n", -1);
+        for (char **line = lines; *line; line++)
+            json_array_append_new(steps, json_string(*line));
+        json_object_set_new(answer, language == LANGUAGE_ZH ? "advice_cn" : "advice", steps);
+    }
+    return answer;
+}
+
 json_t *event_answer(const Event *event, const EventPlace *place)
 {
+    if (event->reason == EVENT_SystemUpgrading)
+        return advice_of_waiting(event);
     const KindRow *row = kind_find(event->reason, event->kind);
     if (!row || event_row(event)->type == EVENT_TYPE_NORMAL)
         return NULL;

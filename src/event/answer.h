@@ -5,7 +5,8 @@
 #include "event/kinds.h"
 
 /* {summary, summary_cn, advice: […], advice_cn: […], fix_by, retryable, retry_at}; NULL: the event
- * is a normal one, or there is no row for it. place NULL: it is in no timeline. Where evidence
+ * is a normal one, or there is no row for it. SystemUpgrading, after which an import waits, has its
+ * advice alone. place NULL: it is in no timeline. Where evidence
  * lacks a field that the summary needs, the event's message stands in for it.
  *
  * retry_at (ms since 1970 UTC) is there where waiting helps and the end of it is known: evidence

@@ -63,7 +63,10 @@ bool import_can_begin(Service *service, const Model *model, const char *stage, G
 
 /* Works on an import job, and on the builds that it waits for, until its attempt has ended or
  * service->progress.stop was set (then the job is back in the queue). The attempt's outcome is in
- * the store. False: the store could not be used. */
+ * the store. False: the store could not be used.
+ *
+ * While maintenance is on, nothing is begun: SystemUpgrading says so, once in each window, and the
+ * job stays in the queue (service.h, leaves_held). */
 bool import_work(Service *service, int64_t import, GError **error);
 
 /* Asks for the end of a running attempt; closes it itself when nobody works on it. *running false:

@@ -108,6 +108,11 @@ Image *base_image(Service *service, const char *runtime, char **reference, Event
  * its service, request and config. */
 char *source_image_digest(Import *import, GError **error);
 
+/* Has the import's timeline say that it waits for the end of maintenance, once in each window. */
+bool import_hold(Service *service, int64_t import, GError **error);
+/* Whether it was told so, and has to wait still. */
+bool import_is_held(Service *service, int64_t import, bool *held, GError **error);
+
 /* Records that the attempt's image is this one, with its base layers, while every blob of it is
  * there. */
 bool image_record(Service *service, const Job *job, const Image *image, guint base_layers,

@@ -355,25 +355,46 @@ static bool job_hand_back(Service *service, Job *job, GError **error)
            db_commit(service->db, error);
 }
 
-/* One job: the import, or the build that it waits for. *wait: nothing can be had now. */
-static bool work_once(Service *service, int64_t import, bool *ended, bool *wait, GError **error)
+typedef struct {
+    Service *service;
+    int64_t import;
+    bool begun; /* a job was taken: it goes on, whatever is switched on meanwhile */
+    bool ended;
+    bool wait; /* nothing can be had now */
+    bool held; /* because maintenance is on */
+} Work;
+
+/* The import, or the build that it waits for. NULL with *error unset: it cannot be had now. */
+static Job *work_take(Work *work, const Job *open, GError **error)
 {
-    g_autoptr(Job) open = job_load(service->db, import, error);
+    Service *service = work->service;
+    Job *job =
+        job_claim(service->db, service->data, open->waits_for ? open->waits_for : open->id,
+                  service->worker, work->begun || open->cancelled_by ? NULL : &work->held, error);
+    work->wait = !job;
+    work->begun |= job != NULL;
+    return job;
+}
+
+/* One job, to its end. */
+static bool work_once(Work *work, GError **error)
+{
+    GError *failure = NULL;
+    Service *service = work->service;
+    g_autoptr(Job) open = job_load(service->db, work->import, error);
     if (!open)
         return false;
-    *ended = strcmp(open->state, "done") == 0;
-    if (*ended)
+    work->held = false;
+    work->ended = strcmp(open->state, "done") == 0;
+    if (work->ended)
         return true;
-    GError *failure = NULL;
-    g_autoptr(Job) job =
-        job_claim(service->db, service->data, open->waits_for ? open->waits_for : open->id,
-                  service->worker, &failure);
-    *wait = !job;
-    if (!job) {
-        if (failure)
-            g_propagate_error(error, failure);
-        return !failure;
+    g_autoptr(Job) job = work_take(work, open, &failure);
+    if (failure) {
+        g_propagate_error(error, failure);
+        return false;
     }
+    if (!job)
+        return !work->held || import_hold(service, work->import, error);
     switch (job_run(service, job, error)) {
     case STAGE_ERROR:
         return false;
@@ -386,10 +407,25 @@ static bool work_once(Service *service, int64_t import, bool *ended, bool *wait,
 
 /* Whether the worker was told to stop by somebody else than a cancel, which it still has to record.
  */
-static bool work_is_stopped(Service *service, int64_t import)
+static bool work_is_stopped(const Work *work)
 {
-    g_autofree char *cancelled_by = job_cancelled_by(service->db, import, NULL);
-    return progress_stopped(&service->progress) && !cancelled_by;
+    g_autofree char *cancelled_by = job_cancelled_by(work->service->db, work->import, NULL);
+    return progress_stopped(&work->service->progress) && !cancelled_by;
+}
+
+/* Until maintenance lets it go, or another window begins, in which it is told anew. */
+static bool work_wait_held(const Work *work, TimelineWatch *watch, GError **error)
+{
+    bool held = true;
+    while (held && !work_is_stopped(work)) {
+        work->service->held = true;
+        service_committed(work->service);
+        timeline_watch_wait(watch, WATCH_MS);
+        if (!import_is_held(work->service, work->import, &held, error))
+            return false;
+    }
+    work->service->held = false;
+    return true;
 }
 
 bool import_work(Service *service, int64_t import, GError **error)
@@ -397,11 +433,17 @@ bool import_work(Service *service, int64_t import, GError **error)
     g_auto(CancelWatch) cancel = {.service = service, .import = import};
     cancel_watch_start(&cancel);
     g_autoptr(TimelineWatch) watch = timeline_watch_new(service->data, service->db);
-    for (bool ended = false; !ended && !work_is_stopped(service, import);) {
-        bool wait = false;
-        if (!work_once(service, import, &ended, &wait, error))
+    for (Work work = {.service = service, .import = import};
+         !work.ended && !work_is_stopped(&work);) {
+        work.wait = false;
+        if (!work_once(&work, error))
             return false;
-        if (wait) {
+        if (work.held && service->leaves_held)
+            return true;
+        if (work.held) {
+            if (!work_wait_held(&work, watch, error))
+                return false;
+        } else if (work.wait) {
             timeline_watch_wait(watch, WATCH_MS);
             service_committed(service);
         }

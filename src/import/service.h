@@ -15,6 +15,9 @@ typedef struct {
     char *worker;             /* who works: HOST/PID */
     Progress progress;
     bool serves; /* what it submits is for the server's workers */
+    /* What maintenance holds is left in the queue; else import_work waits for the end of it. */
+    bool leaves_held;
+    bool held; /* import_work waits for it at the moment */
     /* Called after every commit that appended events, in the worker's thread. May be NULL. */
     void (*committed)(gpointer data);
     gpointer committed_data;

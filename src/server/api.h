@@ -46,5 +46,7 @@ HttpReply log_get(HttpRequest *request);
 HttpReply statistics_get(HttpRequest *request);
 HttpReply metrics_get(HttpRequest *request);
 HttpReply events_catalog(HttpRequest *request);
+HttpReply maintenance_get(HttpRequest *request);
+HttpReply maintenance_set(HttpRequest *request);
 HttpReply health_get(HttpRequest *request);
 HttpReply ready_get(HttpRequest *request);

@@ -8,6 +8,8 @@ const HttpRoute API_ROUTES[] = {
     {"GET", "/readyz", ready_get, 0},
     {"GET", "/metrics", metrics_get, 0},
     {"GET", "/v1/event-catalog", events_catalog, 0},
+    {"GET", "/v1/maintenance", maintenance_get, 0},
+    {"POST", "/v1/maintenance", maintenance_set, HTTP_BODY_BYTES},
     {"GET", PROJECT "/statistics", statistics_get, 0},
     {"GET", PROJECT "/models/ai-engine-runtimes", runtimes_get, 0},
     {"POST", PROJECT "/models", models_create, HTTP_BODY_BYTES},

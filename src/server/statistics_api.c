@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "server/api.h"
+#include "store/maintenance.h"
 
 #define DAY_MS    (INT64_C(24) * 3600 * 1000)
 #define MOST_DAYS 366
@@ -191,11 +192,14 @@ HttpReply metrics_get(HttpRequest *request)
     Service *service = api_service(request, &reply);
     if (!service)
         return reply;
+    g_autoptr(Maintenance) maintenance = maintenance_load(service->db, &error);
     GString *text = g_string_new(NULL);
-    if (!metric_store(service->db, text, &error)) {
+    if (!maintenance || !metric_store(service->db, text, &error)) {
         g_string_free(text, TRUE);
         return api_failed(error);
     }
+    metric_head(text, "waybill_maintenance", "gauge", "Whether imports that would start wait.");
+    g_string_append_printf(text, "waybill_maintenance %d\n", maintenance->on);
     workers_count(server->workers, &alive, &busy);
     metric_head(text, "waybill_workers", "gauge", "Workers of this process.");
     g_string_append_printf(text, "waybill_workers{state=\"busy\"} %d\n", busy);

@@ -101,6 +101,7 @@ Workers *workers_start(const char *directory, const Settings *settings, int coun
         worker->service = service_open(directory, true, settings, error);
         if (!worker->service)
             return NULL;
+        worker->service->leaves_held = true;
         worker->service->committed = committed;
         worker->service->committed_data = data;
         int failed = pthread_create(&worker->thread, NULL, worker_run, worker);

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "store/leases.h"
+#include "store/maintenance.h"
 
 static const char *const KINDS[] = {
     [JOB_IMPORT] = "import", [JOB_IMAGE_BUILD] = "image-build", [JOB_ENV_BUILD] = "env-build"};
@@ -37,7 +38,7 @@ void job_free(Job *job)
 
 #define JOB_COLUMNS                                                                       \
     "SELECT id, kind, model_id, attempt, state, coalesce(waits_for, 0), leases, worker, " \
-    "cancelled_by, created_at, served FROM jobs "
+    "cancelled_by, created_at, served, held_in FROM jobs "
 
 static Job *job_of_row(DbRows *rows)
 {
@@ -53,6 +54,7 @@ static Job *job_of_row(DbRows *rows)
     job->cancelled_by = g_strdup(db_text(rows, 8));
     job->created_at = db_int(rows, 9);
     job->served = db_int(rows, 10) != 0;
+    job->held_in = db_int(rows, 11);
     job->lease = -1;
     return job;
 }
@@ -91,14 +93,26 @@ Job *job_of_model(Db *db, const char *model_id, GError **error)
     return rows && db_next(rows, error) ? job_of_row(rows) : NULL;
 }
 
-Job *job_claim(Db *db, DataDirectory *data, int64_t id, const char *worker, GError **error)
+static bool maintenance_is_on(Db *db, bool *on, GError **error)
 {
+    g_autoptr(Maintenance) maintenance = maintenance_load(db, error);
+    *on = maintenance && maintenance->on;
+    return maintenance != NULL;
+}
+
+Job *job_claim(Db *db, DataDirectory *data, int64_t id, const char *worker, bool *held,
+               GError **error)
+{
+    if (held)
+        *held = false;
     g_autoptr(DbTransaction) transaction = db_transaction(db, error);
     g_autoptr(Job) job = transaction ? job_load(db, id, error) : NULL;
     if (!job || (strcmp(job->state, "queued") != 0 && strcmp(job->state, "running") != 0))
         return NULL;
     job->lease = lease_take(data, id, error);
     if (job->lease < 0)
+        return NULL;
+    if (held && !job->cancelled_by && (!maintenance_is_on(db, held, error) || *held))
         return NULL;
     if (strcmp(job->state, "running") != 0)
         g_clear_pointer(&job->worker, g_free);
@@ -121,6 +135,11 @@ bool job_park(Db *db, int64_t id, int64_t waits_for, GError **error)
 bool job_end(Db *db, int64_t id, GError **error)
 {
     return db_exec(db, error, "UPDATE jobs SET state = 'done' WHERE id = $1", "i", id);
+}
+
+bool job_set_held(Db *db, int64_t id, int64_t window, GError **error)
+{
+    return db_exec(db, error, "UPDATE jobs SET held_in = $2 WHERE id = $1", "ii", id, window);
 }
 
 bool job_give_back(Db *db, int64_t id, GError **error)
@@ -159,12 +178,16 @@ bool job_set_served(Db *db, int64_t id, bool served, GError **error)
 
 GArray *jobs_to_serve(Db *db, DataDirectory *data, GError **error)
 {
+    g_autoptr(Maintenance) maintenance = maintenance_load(db, error);
+    if (!maintenance)
+        return NULL;
     g_autoptr(GArray) jobs = g_array_new(FALSE, FALSE, sizeof(int64_t));
     g_autoptr(DbRows) rows =
         db_query(db, error,
                  "SELECT id, coalesce(waits_for, id) FROM jobs WHERE state <> 'done' AND "
-                 "served = 1 AND kind = 'import' ORDER BY id",
-                 "");
+                 "served = 1 AND kind = 'import' AND (held_in <> $1 OR $1 = 0 OR "
+                 "cancelled_by IS NOT NULL) ORDER BY id",
+                 "i", maintenance->on ? maintenance->number : 0);
     GError *failure = NULL;
     while (rows && db_next(rows, &failure)) {
         int64_t id = db_int(rows, 0);

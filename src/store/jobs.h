@@ -25,6 +25,8 @@ typedef struct {
     char *cancelled_by;
     int64_t created_at;
     bool served; /* a server's workers do it, whenever one runs */
+    int64_t
+        held_in; /* the window of maintenance in which its timeline says that it waits; 0: none */
     int lease;   /* file descriptor that holds it; -1: not held by us */
 } Job;
 
@@ -39,8 +41,12 @@ bool job_of_cache_key(Db *db, const char *cache_key, int64_t *id, GError **error
 
 /* Takes the job if it is open, not parked, and nobody works on it. NULL with *error unset: it
  * cannot be had now. job->worker is the former worker when the job was interrupted (state was
- * running), else NULL. */
-Job *job_claim(Db *db, DataDirectory *data, int64_t id, const char *worker, GError **error);
+ * running), else NULL. *held (NULL: it was begun already) is set when it could be had, but
+ * maintenance is on: it must not begin, unless it is to be cancelled. */
+Job *job_claim(Db *db, DataDirectory *data, int64_t id, const char *worker, bool *held,
+               GError **error);
+/* Its timeline says, in the same transaction, that it waits in that window. */
+bool job_set_held(Db *db, int64_t id, int64_t window, GError **error);
 Job *job_load(Db *db, int64_t id, GError **error);
 /* The newest attempt's open import job; NULL with *error unset: none. */
 Job *job_of_model(Db *db, const char *model_id, GError **error);
@@ -56,7 +62,8 @@ GPtrArray *jobs_waiting(Db *db, int64_t build, GError **error);
 /* Whose the job is: a server's, or (false) the process's that asked for it. */
 bool job_set_served(Db *db, int64_t id, bool served, GError **error);
 /* Import jobs that a server's worker could go on with, the oldest first: nobody works on them nor
- * on the build that they wait for. Array of int64_t. */
+ * on the build that they wait for, and they were not told to wait for the end of maintenance. Array
+ * of int64_t. */
 GArray *jobs_to_serve(Db *db, DataDirectory *data, GError **error);
 /* Asks for the end of the attempt's open jobs. The worker sees it within a moment. */
 bool job_ask_cancel(Db *db, const char *model_id, const char *actor, GError **error);

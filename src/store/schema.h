@@ -7,13 +7,15 @@
 #include "store/db.h"
 
 typedef struct {
-    int number; /* 1, 2, … without a gap */
+    int number; /* ascending from 1; a number that was given up stays a gap */
     const char *name;
     const char *sql;
 } Migration;
 
 /* Those of this program; *count of them. */
 const Migration *schema_migrations(int *count);
+/* The number of the last of them. */
+int schema_newest(void);
 
 /* Brings the store to the last of the migrations. `keep` names the copy's path without its number;
  * NULL keeps none. */

@@ -74,8 +74,7 @@ static Backup *source_open(Restoring *restoring, GError **error)
     g_autoptr(Backup) backup = backup_read(restoring->directory, restoring->source, error);
     if (!backup)
         return NULL;
-    int known;
-    schema_migrations(&known);
+    const int known = schema_newest();
     if (backup->schema > known) {
         g_set_error(error, DB_ERROR, DB_ERROR_NEWER,
                     "backup %s has schema %d, written by waybill %s; this is waybill %s, which "

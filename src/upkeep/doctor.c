@@ -9,6 +9,7 @@
 #include "base/io.h"
 #include "import/import.h"
 #include "store/leases.h"
+#include "store/maintenance.h"
 #include "store/schema.h"
 #include "upkeep/doctor_checks.h"
 #include "upkeep/kept.h"
@@ -190,8 +191,8 @@ static void check_store(Doctor *doctor)
 {
     g_autoptr(GError) error = NULL;
     g_autofree char *path = data_path(doctor->data, DATA_STORE);
-    int known, version;
-    schema_migrations(&known);
+    const int known = schema_newest();
+    int version;
     if (!g_file_test(path, G_FILE_TEST_EXISTS)) {
         doctor_add(doctor, "store", DOCTOR_WARN, NULL, "%s",
                    doctor->zh ? "尚不存在:首次导入时创建"
@@ -315,6 +316,21 @@ static void check_imports(Doctor *doctor)
                    doctor->zh ? "没有中断的导入" : "none was interrupted");
 }
 
+static void check_maintenance(Doctor *doctor)
+{
+    g_autoptr(GError) error = NULL;
+    int64_t held = 0;
+    g_autoptr(Maintenance) now = maintenance_load(doctor->db, &error);
+    if (!now || !maintenance_count_held(doctor->db, now, &held, &error))
+        doctor_add(doctor, "maintenance", DOCTOR_FAIL, NULL, "%s", error->message);
+    else if (now->on)
+        doctor_add(doctor, "maintenance", DOCTOR_WARN, g_strdup("waybill maintenance off"),
+                   doctor->zh ? "维护模式由 %s 开启%s%s;%d 个导入在等待"
+                              : "on, by %s%s%s; imports that wait: %d",
+                   now->actor, now->message ? ": " : "", now->message ? now->message : "",
+                   (int)held);
+}
+
 static char *runtime_fault(Doctor *doctor, const Runtime *runtime, Layout *images)
 {
     g_autoptr(GError) error = NULL;
@@ -368,6 +384,7 @@ GPtrArray *doctor_run(const char *directory, const Settings *settings, Language 
     }
     if (doctor.db) {
         check_imports(&doctor);
+        check_maintenance(&doctor);
         check_runtimes(&doctor);
     }
     doctor_machine(&doctor);

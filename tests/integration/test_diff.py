@@ -273,6 +273,10 @@ def test_store_of_an_older_schema_is_compared_by_what_it_kept(ready, package):
         store.execute("DROP INDEX models_by_time")
         store.execute("DROP TABLE idempotency_keys")
         store.execute("ALTER TABLE jobs DROP COLUMN served")
+        store.execute("ALTER TABLE jobs DROP COLUMN held_in")
+        store.execute("DROP TABLE maintenance")
+        store.execute("DROP INDEX models_deleted")
+        store.execute("ALTER TABLE models DROP COLUMN deleted_by")
         store.execute("DELETE FROM migrations WHERE number >= 2")
     store.close()
     [change] = diff(ready, "m")["files"]

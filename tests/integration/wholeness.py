@@ -8,7 +8,7 @@ from pathlib import Path
 
 CLOSING = ("ModelImported", "ImportFailed")
 # Events that an attempt may show more than once. ImageBuildStatus counts by its status.
-REPEATABLE = {"ImportResumed", "ConfigValueInvalid", "ModelFilesCopyFailed", "ModelFileTooLarge"}
+REPEATABLE = {"SystemUpgrading", "ImportResumed", "ConfigValueInvalid", "ModelFilesCopyFailed", "ModelFileTooLarge"}
 DATA_FILES = {"waybill.db", "waybill.db-wal", "waybill.db-shm", "images", "leases", "lock", "reserve"}
 IMAGES_FILES = {"blobs", "index.json", "oci-layout", "tmp", ".index.lock", ".gc.lock"}
 
@@ -39,7 +39,8 @@ def assert_timeline(events):
 
 def assert_attempt(events, shown):
     names = event_names(events)
-    assert names[0] == "ImportStarted", "an attempt begins with %s:\n%s" % (names[0], shown)
+    begun = [name for name in names if name != "SystemUpgrading"]  # which may precede it
+    assert begun[0] == "ImportStarted", "an attempt begins with %s:\n%s" % (names[0], shown)
     assert names[-1] in CLOSING, "an attempt ends with %s:\n%s" % (names[-1], shown)
     assert sum(name in CLOSING for name in names) == 1, "not one closing event:\n" + shown
     doubled = [name for name, count in collections.Counter(names).items()

@@ -122,9 +122,7 @@ static void schema_of_a_newer_program_is_refused_by_name(void **state)
 static void new_store_has_no_copy_of_itself(void **state)
 {
     Scene *scene = *state;
-    int count;
-    schema_migrations(&count);
-    for (int number = 1; number <= count; number++) {
+    for (int number = 1; number <= schema_newest(); number++) {
         g_autofree char *name = g_strdup_printf(DATA_STORE ".before-%d", number);
         g_autofree char *path = data_path(scene->data, name);
         assert_int_not_equal(access(path, F_OK), 0);
@@ -211,12 +209,12 @@ static void job_is_claimed_once_and_again_when_its_worker_was_lost(void **state)
 {
     const Scene *scene = *state;
     int64_t id = submit(scene->db, "m");
-    g_autoptr(Job) first = job_claim(scene->db, scene->data, id, "w1", NULL);
+    g_autoptr(Job) first = job_claim(scene->db, scene->data, id, "w1", NULL, NULL);
     assert_non_null(first);
     assert_null(first->worker);
-    assert_null(job_claim(scene->db, scene->data, id, "w2", NULL));
+    assert_null(job_claim(scene->db, scene->data, id, "w2", NULL, NULL));
     g_clear_pointer(&first, job_free); /* as if its process had died */
-    g_autoptr(Job) second = job_claim(scene->db, scene->data, id, "w2", NULL);
+    g_autoptr(Job) second = job_claim(scene->db, scene->data, id, "w2", NULL, NULL);
     assert_non_null(second);
     assert_string_equal(second->worker, "w1");
     assert_int_equal(second->leases, 2);
@@ -228,11 +226,11 @@ static void build_wakes_the_imports_that_wait_for_it(void **state)
     int64_t import = submit(scene->db, "m"), build;
     assert_true(job_insert(scene->db, JOB_IMAGE_BUILD, "m", 1, NULL, &build, NULL));
     assert_true(job_park(scene->db, import, build, NULL));
-    assert_null(job_claim(scene->db, scene->data, import, "w", NULL));
+    assert_null(job_claim(scene->db, scene->data, import, "w", NULL, NULL));
     g_autoptr(GPtrArray) waiting = jobs_waiting(scene->db, build, NULL);
     assert_int_equal(waiting->len, 1);
     assert_true(job_wake_waiting(scene->db, build, NULL));
-    g_autoptr(Job) job = job_claim(scene->db, scene->data, import, "w", NULL);
+    g_autoptr(Job) job = job_claim(scene->db, scene->data, import, "w", NULL, NULL);
     assert_non_null(job);
     assert_null(job->worker);
 }
