@@ -14,9 +14,9 @@ _waybill_options() {
     check) echo "--name --version --type --runtime --config --child --platform --description
         --dereference --format --json" ;;
     init) echo "--type --force --json" ;;
-    events) echo "--type --after --follow --waterfall --json" ;;
+    events) echo "--type --after --follow --waterfall --deleted --json" ;;
     wait) echo "--timeout" ;;
-    models) echo "--status --name --json" ;;
+    models) echo "--status --name --deleted --json" ;;
     log) echo "--attempt --follow" ;;
     report) echo "--output" ;;
     delete) echo "--all-versions" ;;

@@ -15,6 +15,8 @@ static const SettingRow TABLE[] = {
     {"image.platform", SETTING_PLATFORM, "",
      "os/architecture picked from an image index; the host's when empty"},
     {"store.busy_timeout_ms", SETTING_MS, "5000", "how long a write waits for another process's"},
+    {"store.deleted_days", SETTING_DAYS, "90",
+     "how long gc keeps the timeline of a deleted model; 0: for ever"},
     {"server.listen", SETTING_TEXT, "127.0.0.1:8420", "HOST:PORT that `waybill serve` listens on"},
     {"server.tls_cert", SETTING_TEXT, "",
      "file of the server's certificate, PEM; plain HTTP when empty"},
@@ -128,6 +130,13 @@ static const char *setting_check(SettingType type, const char *value, char **nor
         guint64 number;
         if (!g_ascii_string_to_unsigned(value, 10, 1, 4096, &number, NULL))
             return "a whole number from 1 to 4096";
+        *normal = g_strdup(value);
+        return NULL;
+    }
+    case SETTING_DAYS: {
+        guint64 number;
+        if (!g_ascii_string_to_unsigned(value, 10, 0, 36500, &number, NULL))
+            return "a whole number of days from 0 to 36500";
         *normal = g_strdup(value);
         return NULL;
     }

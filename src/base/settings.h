@@ -21,6 +21,7 @@ typedef enum {
     SETTING_COUNT,   /* a whole number, 1 or more */
     SETTING_MS,      /* a whole number of milliseconds */
     SETTING_BOOL,    /* true or false */
+    SETTING_DAYS,    /* a whole number, 0 or more */
     SETTING_PLATFORM /* os/architecture[/variant], "" is the host's */
 } SettingType;
 

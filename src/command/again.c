@@ -34,7 +34,7 @@ static GPtrArray *models_to_delete(Session *session, const Model *model, bool al
     }
     g_autoptr(GHashTable) items = NULL;
     if (session->remote &&
-        !mirror_list(session->service, session->remote, model->name, &items, error))
+        !mirror_list(session->service, session->remote, model->name, false, &items, error))
         return NULL;
     g_autoptr(GPtrArray) models =
         models_list(session->service->db, model->project, model->name, error);

@@ -53,6 +53,8 @@ char *session_data_directory(const Session *session);
 const char *session_project(const Session *session);
 /* MODEL, or NULL: the reason was printed and *status set. */
 Model *session_model(Session *session, const char *text, int *status);
+/* The same among those that were deleted. */
+Model *session_model_deleted(Session *session, const char *text, int *status);
 
 /* "waybill: MESSAGE" on standard error. */
 void complain(const char *format, ...) G_GNUC_PRINTF(1, 2);

@@ -45,7 +45,7 @@ static bool print_events(Session *session, const char *model_id, TimelineFilter 
 
 int command_events(Session *session, int argc, char **argv)
 {
-    gboolean json = FALSE, follow = FALSE, waterfall = FALSE;
+    gboolean json = FALSE, follow = FALSE, waterfall = FALSE, deleted = FALSE;
     gint64 after = 0;
     g_autofree char *type = NULL;
     const GOptionEntry entries[] = {
@@ -53,6 +53,8 @@ int command_events(Session *session, int argc, char **argv)
         {"type", 0, 0, G_OPTION_ARG_FILENAME, &type, "normal, abnormal, hint, or problems", "TYPE"},
         {"after", 0, 0, G_OPTION_ARG_INT64, &after, "Only events after this number", "SEQ"},
         {"waterfall", 0, 0, G_OPTION_ARG_NONE, &waterfall, "Where the newest attempt's time went",
+         NULL},
+        {"deleted", 0, 0, G_OPTION_ARG_NONE, &deleted, "MODEL was deleted; of several the last one",
          NULL},
         {"json", 0, 0, G_OPTION_ARG_NONE, &json, "One event object a line", NULL},
         {NULL}};
@@ -64,7 +66,8 @@ int command_events(Session *session, int argc, char **argv)
         complain("--type %s: expected normal, abnormal, hint, or problems", type);
         return EXIT_USAGE;
     }
-    g_autoptr(Model) model = session_model(session, argv[1], &status);
+    g_autoptr(Model) model = deleted ? session_model_deleted(session, argv[1], &status)
+                                     : session_model(session, argv[1], &status);
     if (!model)
         return status;
     g_autoptr(GError) error = NULL;

@@ -4,11 +4,11 @@
 
 static json_t *result_json(const GcResult *result, bool dry_run)
 {
-    return json_pack("{s:b, s:i, s:I, s:i, s:I, s:i, s:i, s:I}", "dry_run", dry_run, "blobs",
+    return json_pack("{s:b, s:i, s:I, s:i, s:I, s:i, s:i, s:I, s:i}", "dry_run", dry_run, "blobs",
                      result->blobs, "blob_bytes", (json_int_t)result->blob_bytes, "temporary_files",
                      result->temporary, "temporary_bytes", (json_int_t)result->temporary_bytes,
                      "forgotten_files", result->digests, "kept_blobs", result->kept, "kept_bytes",
-                     (json_int_t)result->kept_bytes);
+                     (json_int_t)result->kept_bytes, "forgotten_models", result->models);
 }
 
 static void result_print(const Terminal *terminal, const GcResult *result, bool dry_run)
@@ -24,6 +24,12 @@ static void result_print(const Terminal *terminal, const GcResult *result, bool 
         fprintf(terminal->out, "%s blobs: %d (%s), left-over files: %d (%s); kept blobs: %d (%s)\n",
                 dry_run ? "would remove" : "removed", result->blobs, blobs, result->temporary,
                 temporary, result->kept, kept);
+    if (result->models && terminal->language == LANGUAGE_ZH)
+        fprintf(terminal->out, "%s %d 个早已删除的模型版本的事件记录\n",
+                dry_run ? "将删除" : "已删除", result->models);
+    else if (result->models)
+        fprintf(terminal->out, "%s timelines of versions deleted long ago: %d\n",
+                dry_run ? "would remove" : "removed", result->models);
 }
 
 int command_gc(Session *session, int argc, char **argv)

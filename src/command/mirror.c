@@ -7,6 +7,7 @@
 #include "model/model.h"
 
 #define PAGE_ITEMS 1000
+#define DELETED    "&deleted=true"
 
 static const char *text_of(const json_t *object, const char *key)
 {
@@ -70,24 +71,24 @@ static bool write_model(Db *db, const json_t *item, GError **error)
                    "s", project) &&
            db_exec(db, error,
                    "INSERT INTO models(id, project, name, version, version_number, type, "
-                   "description, owner, created_at, attempt, last_seq, last_time) VALUES ($1, $2, "
-                   "$3, $4, $5, $6, $7, $8, $9, $10, 0, 0) ON CONFLICT (id) DO UPDATE SET type = "
+                   "description, owner, created_at, attempt, deleted_at, deleted_by, last_seq, "
+                   "last_time) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, nullif($11, 0), "
+                   "$12, 0, 0) ON CONFLICT (id) DO UPDATE SET type = "
                    "excluded.type, description = excluded.description, attempt = excluded.attempt",
-                   "ssssisssii", id, project, text_of(item, "model_name"),
+                   "ssssisssiiis", id, project, text_of(item, "model_name"),
                    text_of(item, "model_version"),
                    model_version_number(text_of(item, "model_version")),
                    json_string_value(json_object_get(item, "model_type")),
                    text_of(item, "description"), text_of(item, "owner"),
-                   number_of(item, "create_at"), number_of(item, "attempt")) &&
+                   number_of(item, "create_at"), number_of(item, "attempt"),
+                   number_of(item, "deleted_at"),
+                   json_string_value(json_object_get(item, "deleted_by"))) &&
            write_attempts(db, item, error);
 }
 
 static bool write_event(Db *db, const char *model_id, const json_t *event, GError **error)
 {
-    g_autofree char *text = NULL;
-    char *json = json_dumps(event, JSON_COMPACT);
-    text = g_strdup(json);
-    free(json);
+    g_autofree char *text = json_dumps(event, JSON_COMPACT);
     const int64_t seq = number_of(event, "seq");
     if (seq < 1)
         return bad_answer(error, "seq");
@@ -123,7 +124,7 @@ static void take_progress(Progress *progress, const json_t *details)
 
 /* Behind the newest one that is there; a page at a time. */
 static bool fetch_events(Service *service, Remote *remote, const char *model_id, int wait_seconds,
-                         GError **error)
+                         bool deleted, GError **error)
 {
     g_autofree char *id = remote_escape(model_id);
     for (size_t count = PAGE_ITEMS; count == PAGE_ITEMS; wait_seconds = 0) {
@@ -132,8 +133,8 @@ static bool fetch_events(Service *service, Remote *remote, const char *model_id,
                           "s", model_id))
             return false;
         g_autofree char *path =
-            remote_path(remote, "/models/%s/events?after=%" PRId64 "&limit=%d&wait=%d", id, last,
-                        PAGE_ITEMS, wait_seconds);
+            remote_path(remote, "/models/%s/events?after=%" PRId64 "&limit=%d&wait=%d%s", id, last,
+                        PAGE_ITEMS, wait_seconds, deleted ? DELETED : "");
         json_auto_t *page = remote_call(remote, "GET", path, NULL, error);
         const json_t *events = json_object_get(page, "events");
         if (!page || (!json_is_array(events) && !bad_answer(error, "events")))
@@ -158,17 +159,17 @@ bool mirror_update(Service *service, Remote *remote, const char *model_id, int w
 {
     g_autofree char *id = remote_escape(model_id);
     g_autofree char *path = remote_path(remote, "/models/%s", id);
-    if (wait_seconds && !fetch_events(service, remote, model_id, wait_seconds, error))
+    if (wait_seconds && !fetch_events(service, remote, model_id, wait_seconds, false, error))
         return false;
     /* The model before its events: none is missed that precedes its end. */
     json_auto_t *details = remote_call(remote, "GET", path, NULL, error);
     take_progress(&service->progress, details);
     return details && take_item(service, details, error) &&
-           fetch_events(service, remote, model_id, 0, error);
+           fetch_events(service, remote, model_id, 0, false, error);
 }
 
 /* The list's first item of that name; NULL with *error unset: none. A new reference. */
-static json_t *find_by_name(Remote *remote, const char *text, GError **error)
+static json_t *find_by_name(Remote *remote, const char *text, bool deleted, GError **error)
 {
     const char *colon = strrchr(text, ':');
     g_autofree char *bare = colon ? g_strndup(text, (gsize)(colon - text)) : g_strdup(text);
@@ -176,8 +177,8 @@ static json_t *find_by_name(Remote *remote, const char *text, GError **error)
     g_autofree char *version = remote_escape(colon ? colon + 1 : "");
     g_autofree char *path =
         remote_path(remote,
-                    "/models?model_name=%s&exact_match=true&sort_by=model_version&limit=1%s%s",
-                    name, colon ? "&model_version=" : "", version);
+                    "/models?model_name=%s&exact_match=true&sort_by=model_version&limit=1%s%s%s",
+                    name, colon ? "&model_version=" : "", version, deleted ? DELETED : "");
     json_auto_t *list = remote_call(remote, "GET", path, NULL, error);
     return json_incref(json_array_get(json_object_get(list, "models"), 0));
 }
@@ -197,7 +198,7 @@ static json_t *find_by_id(Remote *remote, const char *text, GError **error)
 Model *mirror_model(Service *service, Remote *remote, const char *text, GError **error)
 {
     GError *failure = NULL;
-    json_auto_t *item = find_by_name(remote, text, &failure);
+    json_auto_t *item = find_by_name(remote, text, false, &failure);
     if (!item && !failure)
         item = find_by_id(remote, text, &failure);
     if (failure)
@@ -206,6 +207,17 @@ Model *mirror_model(Service *service, Remote *remote, const char *text, GError *
         return NULL;
     const char *id = text_of(item, "model_id");
     return take_item(service, item, error) && mirror_update(service, remote, id, 0, error)
+               ? model_load(service->db, id, error)
+               : NULL;
+}
+
+Model *mirror_model_deleted(Service *service, Remote *remote, const char *text, GError **error)
+{
+    json_auto_t *item = find_by_name(remote, text, true, error);
+    if (!item)
+        return NULL;
+    const char *id = text_of(item, "model_id");
+    return take_item(service, item, error) && fetch_events(service, remote, id, 0, true, error)
                ? model_load(service->db, id, error)
                : NULL;
 }
@@ -249,15 +261,15 @@ static void json_free(gpointer value)
     json_decref(value);
 }
 
-bool mirror_list(Service *service, Remote *remote, const char *name_part, GHashTable **items,
-                 GError **error)
+bool mirror_list(Service *service, Remote *remote, const char *name_part, bool deleted,
+                 GHashTable **items, GError **error)
 {
     g_autofree char *name = remote_escape(name_part ? name_part : "");
     *items = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, json_free);
     for (size_t offset = 0, count = PAGE_ITEMS; count == PAGE_ITEMS; offset += count) {
         g_autofree char *path =
-            remote_path(remote, "/models?model_name=%s&offset=%zu&limit=%d&order=asc", name, offset,
-                        PAGE_ITEMS);
+            remote_path(remote, "/models?model_name=%s&offset=%zu&limit=%d&order=asc%s", name,
+                        offset, PAGE_ITEMS, deleted ? DELETED : "");
         json_auto_t *page = remote_call(remote, "GET", path, NULL, error);
         const json_t *models = json_object_get(page, "models");
         if (!page || (!json_is_array(models) && !bad_answer(error, "models")) ||

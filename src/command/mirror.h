@@ -11,6 +11,9 @@
  * is none. */
 Model *mirror_model(Service *service, Remote *remote, const char *text, GError **error);
 
+/* The same among those that were deleted, by name or name:version. */
+Model *mirror_model_deleted(Service *service, Remote *remote, const char *text, GError **error);
+
 /* Brings the model's row and events up to date; first waits at most so many seconds for a further
  * event. */
 bool mirror_update(Service *service, Remote *remote, const char *model_id, int wait_seconds,
@@ -18,8 +21,8 @@ bool mirror_update(Service *service, Remote *remote, const char *model_id, int w
 
 /* The server's list of models: their rows, each with the event that says most about it. *items:
  * model id -> its JSON as the server sent it. False: *error. */
-bool mirror_list(Service *service, Remote *remote, const char *name_part, GHashTable **items,
-                 GError **error);
+bool mirror_list(Service *service, Remote *remote, const char *name_part, bool deleted,
+                 GHashTable **items, GError **error);
 
 /* The lines of an attempt's build log that are not in the store yet. *offset: of the text, from 0.
  */

@@ -76,6 +76,17 @@ static void column_widths(const Terminal *terminal, const GPtrArray *models, int
         widths[COLUMN_NAME] = MIN(widths[COLUMN_NAME], 24);
 }
 
+/* Of a deleted model, in place of its last event: when and by whom. */
+static char *deletion(const Terminal *terminal, const Model *model)
+{
+    g_autofree char *time = format_time(terminal, model->deleted_at);
+    const bool zh = terminal->language == LANGUAGE_ZH;
+    if (!model->deleted_by)
+        return g_steal_pointer(&time);
+    g_autofree char *who = text_safe(model->deleted_by);
+    return g_strdup_printf(zh ? "%s 由 %s 删除" : "%s by %s", time, who);
+}
+
 static void print_model(Session *session, const Model *model, const int *widths)
 {
     const Terminal *terminal = &session->out;
@@ -87,17 +98,19 @@ static void print_model(Session *session, const Model *model, const int *widths)
         print_cell(terminal, text, widths[column], colors[column]);
         rest -= widths[column] + 2;
     }
-    g_autofree char *message = last_message(session, model);
+    g_autofree char *message =
+        model->deleted_at ? deletion(terminal, model) : last_message(session, model);
     g_autofree char *fitted = terminal->width ? text_fit(message, MAX(rest, 8)) : g_strdup(message);
     fprintf(terminal->out, "%s\n", g_strchomp(fitted));
 }
 
-static void print_heading(const Terminal *terminal, const int *widths)
+static void print_heading(const Terminal *terminal, const int *widths, bool deleted)
 {
+    const char *last = terminal->language == LANGUAGE_ZH ? "删除时间" : "Deleted";
     for (int column = 0; column < COLUMN_COUNT; column++)
         print_cell(terminal, heading(terminal, column), widths[column], COLOR_DIM);
     fprintf(terminal->out, "%s%s%s\n", terminal_color(terminal, COLOR_DIM),
-            heading(terminal, COLUMN_COUNT), terminal_plain(terminal));
+            deleted ? last : heading(terminal, COLUMN_COUNT), terminal_plain(terminal));
 }
 
 /* items: what the server sent, or NULL. */
@@ -107,13 +120,14 @@ static json_t *item_json(Session *session, GHashTable *items, const Model *model
                  : model_item(session->service, model, error);
 }
 
-static int print_models(Session *session, GPtrArray *models, GHashTable *items, bool json)
+static int print_models(Session *session, GPtrArray *models, GHashTable *items, bool deleted,
+                        bool json)
 {
     g_autoptr(GError) error = NULL;
     int widths[COLUMN_COUNT];
     column_widths(&session->out, models, widths);
     if (!json && session->out.is_terminal && models->len > 0)
-        print_heading(&session->out, widths);
+        print_heading(&session->out, widths, deleted);
     for (guint i = 0; i < models->len; i++) {
         if (!json) {
             print_model(session, models->pdata[i], widths);
@@ -124,7 +138,9 @@ static int print_models(Session *session, GPtrArray *models, GHashTable *items, 
             return complain_of(error);
         print_json_line(item);
     }
-    if (models->len == 0 && !json && session->out.is_terminal && !session->quiet)
+    if (models->len == 0 && !json && session->out.is_terminal && !session->quiet && deleted)
+        puts(session->out.language == LANGUAGE_ZH ? "没有已删除的模型" : "no model was deleted");
+    else if (models->len == 0 && !json && session->out.is_terminal && !session->quiet)
         puts(session->out.language == LANGUAGE_ZH
                  ? "没有模型;导入第一个:waybill import 目录"
                  : "no models; import the first one: waybill import DIRECTORY");
@@ -140,12 +156,14 @@ static bool is_status(const char *status)
 
 int command_models(Session *session, int argc, char **argv)
 {
-    gboolean json = FALSE;
+    gboolean json = FALSE, deleted = FALSE;
     g_autofree char *status_wanted = NULL, *name = NULL;
     const GOptionEntry entries[] = {
         {"status", 0, 0, G_OPTION_ARG_FILENAME, &status_wanted,
          "publishing, published, failed, building, building_failed", "STATUS"},
         {"name", 0, 0, G_OPTION_ARG_FILENAME, &name, "Only names that contain this", "TEXT"},
+        {"deleted", 0, 0, G_OPTION_ARG_NONE, &deleted, "Those that were deleted, when and by whom",
+         NULL},
         {"json", 0, 0, G_OPTION_ARG_NONE, &json, "One object a line", NULL},
         {NULL}};
     int status = session_parse(session, command_find("models"), entries, &argc, &argv, 0, 0);
@@ -160,14 +178,16 @@ int command_models(Session *session, int argc, char **argv)
         return EXIT_UNREACHABLE;
     g_autoptr(GError) error = NULL;
     g_autoptr(GHashTable) items = NULL;
-    if (session->remote && !mirror_list(session->service, session->remote, name, &items, &error))
+    if (session->remote &&
+        !mirror_list(session->service, session->remote, name, deleted, &items, &error))
         return complain_of(error);
     g_autoptr(GPtrArray) models =
-        models_list(session->service->db, session_project(session), name, &error);
+        deleted ? models_list_deleted(session->service->db, session_project(session), name, &error)
+                : models_list(session->service->db, session_project(session), name, &error);
     if (!models)
         return complain_of(error);
     for (guint i = models->len; status_wanted && i > 0; i--)
         if (strcmp(model_status(models->pdata[i - 1]), status_wanted) != 0)
             g_ptr_array_remove_index(models, i - 1);
-    return print_models(session, models, items, json);
+    return print_models(session, models, items, deleted, json);
 }

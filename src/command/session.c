@@ -263,6 +263,26 @@ Model *session_model(Session *session, const char *text, int *status)
     return model;
 }
 
+Model *session_model_deleted(Session *session, const char *text, int *status)
+{
+    g_autoptr(GError) error = NULL;
+    *status = EXIT_UNREACHABLE;
+    if (!session->service && !session_open(session, false))
+        return NULL;
+    Model *model =
+        session->remote
+            ? mirror_model_deleted(session->service, session->remote, text, &error)
+            : model_find_deleted(session->service->db, session_project(session), text, &error);
+    if (error) {
+        *status = complain_of(error);
+    } else if (!model) {
+        *status = EXIT_FAILED;
+        complain("there is no deleted model %s; waybill models --deleted lists those there are",
+                 text);
+    }
+    return model;
+}
+
 /* -- main -- */
 
 #define FORMAT_DETAILS                                                                    \

@@ -60,6 +60,10 @@ json_t *model_item(Service *service, const Model *model, GError **error)
         json_object_set_new(item, "failure", failure);
     if (last)
         json_object_set_new(item, "last_event", last);
+    if (model->deleted_at)
+        json_object_update_new(item,
+                               json_pack("{s:I, s:s?}", "deleted_at", (json_int_t)model->deleted_at,
+                                         "deleted_by", model->deleted_by));
     return item;
 }
 

@@ -323,7 +323,7 @@ bool import_delete(Service *service, const Model *model, const char *actor, GErr
     if (!import_cancel(service, model, actor, &running, error))
         return false;
     g_autoptr(DbTransaction) transaction = db_transaction(service->db, error);
-    if (!transaction || !model_mark_deleted(service->db, model->id, error) ||
+    if (!transaction || !model_mark_deleted(service->db, model->id, actor, error) ||
         !db_commit(service->db, error))
         return false;
     return service_write_index(service, error);

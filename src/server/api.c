@@ -76,18 +76,41 @@ bool api_number(const HttpRequest *request, const char *name, int64_t otherwise,
     return good;
 }
 
-Model *api_model(const HttpRequest *request, Service *service, HttpReply *reply)
+bool api_flag(const HttpRequest *request, const char *name, bool *value, HttpReply *reply)
+{
+    const char *text = http_query(request, name);
+    *value = text && strcmp(text, "true") == 0;
+    if (!text || *value || strcmp(text, "false") == 0)
+        return true;
+    *reply = http_error(MHD_HTTP_BAD_REQUEST, API_PARAMETER, "%s is \"%s\"; expected true or false",
+                        name, text);
+    return false;
+}
+
+static Model *model_of(const HttpRequest *request, Service *service, bool deleted, HttpReply *reply)
 {
     g_autoptr(GError) error = NULL;
     const char *id = request->arguments[1];
     g_autoptr(Model) model = model_load(service->db, id, &error);
     if (error)
         *reply = api_failed(error);
-    else if (!model || model->deleted_at || strcmp(model->project, request->arguments[0]) != 0)
-        *reply = http_error(MHD_HTTP_NOT_FOUND, "ModelArts.3001", "there is no model %s", id);
+    else if (!model || (model->deleted_at != 0) != deleted ||
+             strcmp(model->project, request->arguments[0]) != 0)
+        *reply = http_error(MHD_HTTP_NOT_FOUND, "ModelArts.3001", "there is no%s model %s",
+                            deleted ? " deleted" : "", id);
     else
         return g_steal_pointer(&model);
     return NULL;
+}
+
+Model *api_model(const HttpRequest *request, Service *service, HttpReply *reply)
+{
+    return model_of(request, service, false, reply);
+}
+
+Model *api_model_deleted(const HttpRequest *request, Service *service, HttpReply *reply)
+{
+    return model_of(request, service, true, reply);
 }
 
 typedef struct {

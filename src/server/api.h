@@ -18,8 +18,13 @@ json_t *api_body(const HttpRequest *request, HttpReply *reply);
 /* A whole number of the query, `otherwise` when it is not there. False: *reply. */
 bool api_number(const HttpRequest *request, const char *name, int64_t otherwise, int64_t *value,
                 HttpReply *reply);
+/* "true" or "false" of the query, false when it is not there. False: *reply. */
+bool api_flag(const HttpRequest *request, const char *name, bool *value, HttpReply *reply);
 /* The model of {project_id} and {model_id}; NULL: *reply. */
 Model *api_model(const HttpRequest *request, Service *service, HttpReply *reply);
+
+/* The same, of one that was deleted. */
+Model *api_model_deleted(const HttpRequest *request, Service *service, HttpReply *reply);
 
 /* ?wait=SECONDS, at most 60: lets the connection wait until the model has an event after `seen`, or
  * so long since the request began. True: the handler answers *reply, which is HTTP_WAITS (it is

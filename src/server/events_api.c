@@ -86,17 +86,21 @@ HttpReply events_list(HttpRequest *request)
     TimelineFound found = {0};
     TimelineSearch search = {0};
     g_autoptr(Model) model = NULL;
+    bool deleted;
     g_autoptr(GString) rows = g_string_sized_new(16 << 10);
     Service *service = api_service(request, &reply);
+    if (!service || !api_flag(request, "deleted", &deleted, &reply))
+        return reply;
     for (bool go_on = true; go_on;) {
         g_clear_pointer(&model, model_free);
-        model = service ? api_model(request, service, &reply) : NULL;
+        model = deleted ? api_model_deleted(request, service, &reply)
+                        : api_model(request, service, &reply);
         if (!model || !read_search(request, &search, &reply))
             return reply;
         search.model_id = model->id;
         if (!timeline_search(service->db, &search, rows, &found, &error))
             return api_failed(error);
-        go_on = found.count == 0;
+        go_on = found.count == 0 && !deleted;
         if (go_on && api_wait(request, model->id, model->last_seq, &go_on, &reply))
             return reply;
     }

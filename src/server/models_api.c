@@ -50,6 +50,7 @@ static bool read_search(const HttpRequest *request, ModelSearch *search, HttpRep
         return false;
     }
     if (!read_order(request, search, reply) ||
+        !api_flag(request, "deleted", &search->deleted, reply) ||
         !api_number(request, "offset", 0, &search->offset, reply) ||
         !api_number(request, "limit", PAGE_ITEMS, &search->limit, reply))
         return false;
@@ -167,6 +168,8 @@ static Model *diff_other(HttpRequest *request, Service *service, const Model *mo
         other = model_with_attempt(service, model->project, against, &named, &error);
     else
         difference_baseline(service, model, of_attempt, &found, &other, attempt, &error);
+    if (other && strcmp(other->project, model->project) != 0)
+        g_clear_pointer(&other, model_free);
     if (error)
         *reply = api_failed(error);
     else if (!other && against)

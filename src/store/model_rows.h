@@ -11,7 +11,7 @@
     "e.outcome = 'imported'), "                                                                  \
     "(SELECT i.image_digest FROM attempts i WHERE i.model_id = m.id AND i.outcome = 'imported' " \
     "ORDER BY i.attempt DESC LIMIT 1), "                                                         \
-    "coalesce(a.size, -1) "                                                                      \
+    "coalesce(a.size, -1), m.deleted_by "                                                        \
     "FROM models m JOIN attempts a ON a.model_id = m.id AND a.attempt = m.attempt "
 
 Model *model_of_row(DbRows *rows);

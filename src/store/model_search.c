@@ -12,8 +12,8 @@
     "w.outcome = 'imported')"
 
 /* replace() because LIKE folds case in one engine and not in the other, and has wildcards. */
-#define WHERE                                                                          \
-    "WHERE m.project = $1 AND m.deleted_at IS NULL "                                   \
+#define WHERE(there)                                                                   \
+    "WHERE m.project = $1 AND m.deleted_at IS " there " "                              \
     "AND ($2 = '' OR m.name = $2) AND ($3 = '' OR replace(m.name, $3, '') <> m.name) " \
     "AND ($4 = '' OR m.version = $4) AND ($5 = '' OR " STATUS " = $5) "                \
     "AND ($6 = '' OR replace(m.description, $6, '') <> m.description) "                \
@@ -33,25 +33,33 @@ static const char *text(const char *value)
 
 #define PAGE " LIMIT $9 OFFSET $10"
 
+/* Of one order: those that are there and those that were deleted, descending and ascending. */
+#define ORDER(by, id) \
+    MODEL_COLUMNS WHERE("NULL") by id PAGE, MODEL_COLUMNS WHERE("NOT NULL") by id PAGE
+#define ORDERS(by)                                                                    \
+    {                                                                                 \
+        ORDER("ORDER BY " by " DESC", ", m.id DESC"), ORDER("ORDER BY " by, ", m.id") \
+    }
+
 static const char *query_of(const ModelSearch *search)
 {
-    static const char *const QUERIES[][2] = {
-        [MODELS_BY_TIME] = {MODEL_COLUMNS WHERE "ORDER BY m.created_at DESC, m.id DESC" PAGE,
-                            MODEL_COLUMNS WHERE "ORDER BY m.created_at, m.id" PAGE},
-        [MODELS_BY_VERSION] = {MODEL_COLUMNS WHERE "ORDER BY m.version_number DESC, m.id DESC" PAGE,
-                               MODEL_COLUMNS WHERE "ORDER BY m.version_number, m.id" PAGE},
-        [MODELS_BY_SIZE] = {MODEL_COLUMNS WHERE "ORDER BY coalesce(a.size, 0) DESC, m.id DESC" PAGE,
-                            MODEL_COLUMNS WHERE "ORDER BY coalesce(a.size, 0), m.id" PAGE},
+    static const char *const QUERIES[][4] = {
+        [MODELS_BY_TIME] = ORDERS("m.created_at"),
+        [MODELS_BY_VERSION] = ORDERS("m.version_number"),
+        [MODELS_BY_SIZE] = ORDERS("coalesce(a.size, 0)"),
     };
-    return QUERIES[search->order][search->ascending];
+    return QUERIES[search->order][2 * search->ascending + search->deleted];
 }
+
+#define COUNT                                                                 \
+    "SELECT count(*) FROM models m JOIN attempts a ON a.model_id = m.id AND " \
+    "a.attempt = m.attempt "
 
 GPtrArray *models_search(Db *db, const ModelSearch *search, int64_t *total, GError **error)
 {
     if (!db_query_int(db, total, 0, error,
-                      "SELECT count(*) FROM models m JOIN attempts a ON a.model_id = m.id AND "
-                      "a.attempt = m.attempt " WHERE,
-                      TYPES, VALUES(search)))
+                      search->deleted ? COUNT WHERE("NOT NULL") : COUNT WHERE("NULL"), TYPES,
+                      VALUES(search)))
         return NULL;
     g_autoptr(DbRows) rows = db_query(db, error, query_of(search), TYPES "ii", VALUES(search),
                                       search->limit, search->offset);

@@ -10,6 +10,7 @@ typedef struct {
     const char *project;
     /* NULL: not asked for */
     const char *name, *version, *status, *description, *type, *not_type;
+    bool deleted;    /* those that were deleted, and no others */
     bool name_exact; /* else any part of it; "_" and "%" are themselves */
     ModelOrder order;
     bool ascending;        /* ties by id */

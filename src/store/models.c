@@ -16,6 +16,7 @@ void model_free(Model *model)
     g_free(model->type);
     g_free(model->description);
     g_free(model->owner);
+    g_free(model->deleted_by);
     g_free(model->outcome);
     g_free(model->image_digest);
     g_free(model);
@@ -48,6 +49,7 @@ Model *model_of_row(DbRows *rows)
     model->was_imported = db_int(rows, 12) != 0;
     model->image_digest = g_strdup(db_text(rows, 13));
     model->size = db_int(rows, 14);
+    model->deleted_by = g_strdup(db_text(rows, 15));
     return model;
 }
 
@@ -93,7 +95,23 @@ Model *model_find(Db *db, const char *project, const char *text, GError **error)
         model = model_load(db, text, &failure);
     if (failure)
         g_propagate_error(error, failure);
+    if (model && model->deleted_at)
+        g_clear_pointer(&model, model_free);
     return model;
+}
+
+Model *model_find_deleted(Db *db, const char *project, const char *text, GError **error)
+{
+    const char *colon = strrchr(text, ':');
+    g_autofree char *name = colon ? g_strndup(text, (gsize)(colon - text)) : g_strdup(text);
+    g_autoptr(DbRows) rows =
+        db_query(db, error,
+                 MODEL_COLUMNS
+                 "WHERE m.project = $1 AND m.deleted_at IS NOT NULL AND (m.id = $2 OR "
+                 "(m.name = $3 AND ($4 = '' OR m.version = $4))) ORDER BY m.id = $2 DESC, "
+                 "m.version_number DESC, m.deleted_at DESC LIMIT 1",
+                 "ssss", project, text, name, colon ? colon + 1 : "");
+    return model_first(rows, error);
 }
 
 GPtrArray *models_of_rows(DbRows *rows, GError **error)
@@ -120,6 +138,17 @@ GPtrArray *models_list(Db *db, const char *project, const char *name_part, GErro
     return models_of_rows(rows, error);
 }
 
+GPtrArray *models_list_deleted(Db *db, const char *project, const char *name_part, GError **error)
+{
+    g_autoptr(DbRows) rows =
+        db_query(db, error,
+                 MODEL_COLUMNS "WHERE m.project = $1 AND m.deleted_at IS NOT NULL "
+                               "AND ($2 = '' OR replace(m.name, $2, '') <> m.name) "
+                               "ORDER BY m.deleted_at DESC, m.id",
+                 "ss", project, name_part ? name_part : "");
+    return models_of_rows(rows, error);
+}
+
 bool model_insert(Db *db, const char *id, const char *project, const char *name,
                   const char *version, int64_t version_number, const char *type,
                   const char *description, const char *owner, GError **error)
@@ -137,9 +166,47 @@ bool model_set_type(Db *db, const char *id, const char *type, GError **error)
     return db_exec(db, error, "UPDATE models SET type = $2 WHERE id = $1", "ss", id, type);
 }
 
-bool model_mark_deleted(Db *db, const char *id, GError **error)
+bool model_mark_deleted(Db *db, const char *id, const char *actor, GError **error)
 {
     return db_exec(db, error,
-                   "UPDATE models SET deleted_at = $2 WHERE id = $1 AND deleted_at IS NULL", "si",
-                   id, clock_now_ms());
+                   "UPDATE models SET deleted_at = $2, deleted_by = $3 "
+                   "WHERE id = $1 AND deleted_at IS NULL",
+                   "sis", id, clock_now_ms(), actor);
+}
+
+/* A build of one model may be what another one's import waits for. */
+GPtrArray *models_deleted_before(Db *db, int64_t time, GError **error)
+{
+    g_autoptr(GPtrArray) ids = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(DbRows) rows =
+        db_query(db, error,
+                 "SELECT id FROM models m WHERE deleted_at < $1 AND NOT EXISTS (SELECT 1 FROM jobs "
+                 "j WHERE j.model_id = m.id AND (j.state <> 'done' OR EXISTS (SELECT 1 FROM jobs w "
+                 "WHERE w.waits_for = j.id AND w.state <> 'done'))) ORDER BY deleted_at, id",
+                 "i", time);
+    GError *failure = NULL;
+    while (rows && db_next(rows, &failure))
+        g_ptr_array_add(ids, g_strdup(db_text(rows, 0)));
+    if (failure)
+        g_propagate_error(error, failure);
+    return rows && !failure ? g_steal_pointer(&ids) : NULL;
+}
+
+bool model_remove(Db *db, const char *id, GError **error)
+{
+    static const char *const STATEMENTS[] = {
+        "UPDATE jobs SET waits_for = NULL WHERE state = 'done' AND waits_for IN "
+        "(SELECT id FROM jobs WHERE model_id = $1)",
+        "DELETE FROM jobs WHERE model_id = $1",
+        "DELETE FROM build_log WHERE model_id = $1",
+        "DELETE FROM files WHERE model_id = $1",
+        "DELETE FROM layers WHERE model_id = $1",
+        "DELETE FROM stages WHERE model_id = $1",
+        "DELETE FROM events WHERE model_id = $1",
+        "DELETE FROM attempts WHERE model_id = $1",
+        "DELETE FROM models WHERE id = $1 AND deleted_at IS NOT NULL"};
+    for (size_t i = 0; i < G_N_ELEMENTS(STATEMENTS); i++)
+        if (!db_exec(db, error, STATEMENTS[i], "s", id))
+            return false;
+    return true;
 }

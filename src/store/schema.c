@@ -31,6 +31,13 @@ const Migration *schema_migrations(int *count)
     return migrations;
 }
 
+int schema_newest(void)
+{
+    int count;
+    const Migration *migrations = schema_migrations(&count);
+    return migrations[count - 1].number;
+}
+
 bool schema_version(Db *db, int *version, GError **error)
 {
     int64_t found = 0;

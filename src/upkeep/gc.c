@@ -7,9 +7,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/io.h"
+#include "store/models.h"
 #include "upkeep/kept.h"
 
+#define DAY_MS          (INT64_C(24) * 3600 * 1000)
 #define TEMPORARY_AGE_S 60 /* who writes a small file is done, or dead, by then */
 
 typedef struct {
@@ -58,6 +61,22 @@ static bool digests_forget(Gc *gc, GError **error)
                      lost->pdata[i]))
             return false;
     return lost != NULL;
+}
+
+/* A transaction each: whoever imports meanwhile does not wait for all of them. */
+static bool deleted_forget(Gc *gc, GError **error)
+{
+    Db *db = gc->service->db;
+    int64_t days = settings_int(gc->service->settings, "store.deleted_days");
+    g_autoptr(GPtrArray) ids =
+        days ? models_deleted_before(db, clock_now_ms() - days * DAY_MS, error) : g_ptr_array_new();
+    for (guint i = 0; ids && i < ids->len && !gc->dry_run; i++) {
+        g_autoptr(DbTransaction) transaction = service_transaction(gc->service, error);
+        if (!transaction || !model_remove(db, ids->pdata[i], error) || !db_commit(db, error))
+            return false;
+    }
+    gc->result->models = ids ? (int)ids->len : 0;
+    return ids != NULL;
 }
 
 /* One transaction: what is kept is what the store said at one moment, and no row outlives its
@@ -140,7 +159,7 @@ bool gc_run(Service *service, bool dry_run, GcResult *result, GError **error)
                      .garbage = g_ptr_array_new_with_free_func(g_free),
                      .result = result};
     autofd lock = layout_lock(service->images, true, error);
-    if (lock < 0 || !store_look(&gc, error))
+    if (lock < 0 || !deleted_forget(&gc, error) || !store_look(&gc, error))
         return false;
     /* index.json first: it never names a blob that is gone, wherever this ends. */
     if (!dry_run && !service_write_index(service, error))

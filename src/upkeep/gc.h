@@ -1,5 +1,6 @@
 /* Removes what nothing refers to: blobs that no model and no runtime needs (kept.h), left-overs of
- * writers that are gone, and what the store remembers about layers that are gone.
+ * writers that are gone, what the store remembers about layers that are gone, and the rows of
+ * models that were deleted more than store.deleted_days ago.
  *
  * It holds the layout's lock alone, so that it never meets a blob whose row is still to be
  * written. */
@@ -9,6 +10,7 @@
 
 typedef struct {
     int blobs, temporary, kept; /* how many; temporary: left-over files */
+    int models;                 /* deleted long ago, whose timelines go */
     int digests;                /* files whose layer is gone: they will be read again */
     int64_t blob_bytes, temporary_bytes, kept_bytes;
 } GcResult;

@@ -86,7 +86,7 @@ static void add_attempt(const char *id, int attempt, const char *outcome)
 static void delete_model(const char *id)
 {
     Db *db = begin();
-    assert_true(model_mark_deleted(db, id, NULL));
+    assert_true(model_mark_deleted(db, id, "anna", NULL));
     assert_true(db_commit(db, NULL));
 }
 
