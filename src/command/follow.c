@@ -84,8 +84,10 @@ static void follow_closing(Follow *follow, const Model *model, int status)
     if (follow->json || session->quiet || !rows->is_terminal || status != EXIT_DONE)
         return; /* a failed import has ended with its answer */
     g_autofree char *image = image_of(session, model);
-    fprintf(rows->out, zh ? "\n%s:%s 已发布\n镜像  %s\n" : "\n%s:%s is published\nimage  %s\n",
-            model->name, model->version, image);
+    fprintf(rows->out,
+            zh ? "\n%s:%s 已发布\n镜像  %s\n运行  podman run --rm -p 8080:8080 %s\n"
+               : "\n%s:%s is published\nimage  %s\nrun    podman run --rm -p 8080:8080 %s\n",
+            model->name, model->version, image, image);
 }
 
 static int follow_status(Follow *follow, GError **error)

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "event/timeline.h"
+#include "image/reference.h"
 #include "import/pipeline.h"
 
 typedef struct {
@@ -246,24 +247,24 @@ static bool build_log_image(Build *build, const Image *image, GError **error)
                        row->size, what))
             return false;
     }
-    g_autofree char *address = service_image_address(build->service, build->model->project,
-                                                     build->model->name, build->model->version);
+    g_autofree char *name =
+        reference_name(build->model->project, build->model->name, build->model->version);
     return build_log(build, error, "config %s", image->config->digest) &&
            build_log(build, error, "manifest %s, read back and verified",
                      image->manifest->digest) &&
-           build_log(build, error, "stored as %s", address);
+           build_log(build, error, "stored as %s", name);
 }
 
 static bool build_finish(Build *build, const Image *image, GError **error)
 {
     Service *service = build->service;
-    g_autofree char *address = service_image_address(service, build->model->project,
-                                                     build->model->name, build->model->version);
+    g_autofree char *name =
+        reference_name(build->model->project, build->model->name, build->model->version);
     Event *built =
         event_with(event_image_built(), "{s:s, s:I, s:i, s:i}", "digest", image->manifest->digest,
                    "size", (json_int_t)image->size, "layers", (int)image->layers->len,
                    "base_layers", (int)build->base->layers->len);
-    event_with_text(built, "image", address);
+    event_with_text(built, "image", name);
     built->duration_ms = clock_monotonic_ms() - build->began;
     g_autoptr(DbTransaction) transaction = service_transaction(service, error);
     if (!transaction) {

@@ -9,6 +9,7 @@
 #include "base/pause.h"
 #include "config.h"
 #include "event/timeline.h"
+#include "image/reference.h"
 #include "import/pipeline.h"
 
 #define WATCH_MS  200
@@ -117,17 +118,15 @@ bool import_can_begin(Service *service, const Model *model, const char *name, GE
 
 static Event *event_finished(Import *import, const Attempt *attempt)
 {
-    g_autofree char *address = service_image_address(import->service, import->model->project,
-                                                     import->model->name, import->model->version);
-    g_autofree char *run = g_strdup_printf("podman run --rm -p 8080:8080 %s", address);
+    g_autofree char *name =
+        reference_name(import->model->project, import->model->name, import->model->version);
     int64_t took =
         clock_now_ms() - (attempt->started_at ? attempt->started_at : attempt->created_at);
     Event *event =
         event_with(event_model_imported(), "{s:s, s:I, s:I, s:I}", "digest", attempt->image_digest,
                    "size", (json_int_t)attempt->image_size, "total_ms", (json_int_t)MAX(took, 0),
                    "waited_ms", (json_int_t)MAX(attempt->started_at - attempt->created_at, 0));
-    event_with_text(event, "image", address);
-    return event_with_text(event, "run", run);
+    return event_with_text(event, "image", name);
 }
 
 StageResult stage_finish(Import *import, GError **error)

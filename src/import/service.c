@@ -150,5 +150,7 @@ char *service_image_address(const Service *service, const char *project, const c
                             const char *version)
 {
     g_autofree char *reference = reference_name(project, name, version);
+    if (service->serves)
+        return g_steal_pointer(&reference);
     return g_strdup_printf("oci:%s:%s", layout_directory(service->images), reference);
 }

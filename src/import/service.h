@@ -47,6 +47,7 @@ bool service_write_index(Service *service, GError **error);
 /* The same of a layout and a store that are nobody's data directory, such as a backup's. */
 bool images_write_index(Layout *images, Db *db, GError **error);
 bool images_index_is_current(Layout *images, Db *db, bool *current, GError **error);
-/* oci:DIR:PROJECT/REPOSITORY:VERSION. The caller frees it. */
+/* oci:DIR:PROJECT/REPOSITORY:VERSION; of a server, which shows nobody its disk, without oci:DIR.
+ * The caller frees it. */
 char *service_image_address(const Service *service, const char *project, const char *name,
                             const char *version);

@@ -316,8 +316,8 @@ StageResult stage_source(Import *import, GError **error)
         return source_copy_failed(&source, failure, error);
     if (!source_publish(&source, error))
         return STAGE_ERROR;
-    g_autofree char *target = service_image_address(service, import->model->project,
-                                                    import->model->name, import->model->version);
+    g_autofree char *target =
+        reference_name(import->model->project, import->model->name, import->model->version);
     Event *event = event_with(event_source_image_shared(), "{s:s, s:I, s:I, s:I}", "digest",
                               source.image->manifest->digest, "bytes_copied", (json_int_t)copied,
                               "bytes_mounted", (json_int_t)reused, "duration_ms",

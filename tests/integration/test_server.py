@@ -327,7 +327,7 @@ def test_diff_against_another_and_since_it_worked(server, package):
     for found in (server.get(f"/models/{second}/diff"),
                   server.get(f"/models/{second}/diff", against="m:0.0.1")):
         assert [(file["change"], file["path"]) for file in found.json["files"]] == \
-            [("added", "more.txt")], found
+            [("added", "model/more.txt")], found
     assert server.get(f"/models/{second}/diff", against="nobody").status == 404
 
 
