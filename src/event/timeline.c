@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/io.h"
+#include "store/model_changes.h"
 
 #define WATCH_STEP_MS 200
 
@@ -15,11 +16,14 @@
 static bool timeline_next(Db *db, const char *model_id, EventPlace *place, char **model,
                           GError **error)
 {
-    g_autoptr(DbRows) rows = db_query(db, error,
-                                      "UPDATE models SET last_seq = last_seq + 1, last_time = CASE "
-                                      "WHEN last_time > $2 THEN last_time ELSE $2 END "
-                                      "WHERE id = $1 RETURNING last_seq, last_time, name, version",
-                                      "si", model_id, clock_now_ms());
+    if (!model_changes_next(db, error))
+        return false;
+    g_autoptr(DbRows) rows =
+        db_query(db, error,
+                 "UPDATE models SET last_seq = last_seq + 1, last_time = CASE "
+                 "WHEN last_time > $2 THEN last_time ELSE $2 END, " MODEL_CHANGED
+                 " WHERE id = $1 RETURNING last_seq, last_time, name, version",
+                 "si", model_id, clock_now_ms());
     GError *failure = NULL;
     if (!rows || !db_next(rows, &failure)) {
         if (rows && !failure)
@@ -49,10 +53,11 @@ bool timeline_append(Db *db, const char *model_id, int attempt, const char *stag
     const CatalogRow *row = event_row(event);
     bool done = db_exec(
         db, error,
-        "INSERT INTO events(model_id, seq, attempt, occur_time, event_type, reason, stage, event) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-        "siiissss", model_id, place.seq, (int64_t)attempt, place.occur_time,
-        event_type_name(row->type), row->reason, place.stage, json);
+        "INSERT INTO events(model_id, seq, attempt, occur_time, event_type, reason, stage, event, "
+        "kind, project) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, "
+        "(SELECT project FROM models WHERE id = $1))",
+        "siiisssss", model_id, place.seq, (int64_t)attempt, place.occur_time,
+        event_type_name(row->type), row->reason, place.stage, json, event->kind);
     free(json);
     if (done && seq)
         *seq = place.seq;

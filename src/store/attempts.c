@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "store/model_changes.h"
 
 void attempt_free(Attempt *attempt)
 {
@@ -58,8 +59,9 @@ bool attempt_insert(Db *db, const char *model_id, int attempt, const char *reque
                    "INSERT INTO attempts(model_id, attempt, request, outcome, created_at) VALUES "
                    "($1, $2, $3, 'running', $4)",
                    "sisi", model_id, (int64_t)attempt, request, clock_now_ms()) &&
-           db_exec(db, error, "UPDATE models SET attempt = $2 WHERE id = $1", "si", model_id,
-                   (int64_t)attempt);
+           model_changes_next(db, error) &&
+           db_exec(db, error, "UPDATE models SET attempt = $2, " MODEL_CHANGED " WHERE id = $1",
+                   "si", model_id, (int64_t)attempt);
 }
 
 bool attempt_start(Db *db, const char *model_id, int attempt, GError **error)

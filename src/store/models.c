@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "store/model_changes.h"
 #include "store/model_rows.h"
 
 void model_free(Model *model)
@@ -168,9 +169,10 @@ bool model_set_type(Db *db, const char *id, const char *type, GError **error)
 
 bool model_mark_deleted(Db *db, const char *id, const char *actor, GError **error)
 {
-    return db_exec(db, error,
-                   "UPDATE models SET deleted_at = $2, deleted_by = $3 "
-                   "WHERE id = $1 AND deleted_at IS NULL",
+    return model_changes_next(db, error) &&
+           db_exec(db, error,
+                   "UPDATE models SET deleted_at = $2, deleted_by = $3, " MODEL_CHANGED
+                   " WHERE id = $1 AND deleted_at IS NULL",
                    "sis", id, clock_now_ms(), actor);
 }
 

@@ -21,6 +21,7 @@ const Migration *schema_migrations(int *count)
                                      {2, "file-digests", NULL},
                                      {3, "server", NULL},
                                      {7, "maintenance", NULL},
+                                     {9, "progress", NULL},
                                      {11, "idempotency", NULL}};
     for (size_t i = 0; i < G_N_ELEMENTS(migrations); i++) {
         g_autofree char *path = g_strdup_printf("/waybill/store/schema/%04d-%s.sql",

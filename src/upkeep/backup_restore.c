@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "config.h"
+#include "store/model_changes.h"
 #include "store/schema.h"
 #include "upkeep/backup.h"
 #include "upkeep/kept.h"
@@ -114,7 +115,8 @@ static bool store_open(Restoring *restoring, GError **error)
     const Migration *migrations = schema_migrations(&count);
     restoring->db = db_open_sqlite(path, 0, error);
     return restoring->db && db_check(restoring->db, error) &&
-           schema_migrate(restoring->db, migrations, count, NULL, error);
+           schema_migrate(restoring->db, migrations, count, NULL, error) &&
+           model_changes_end_epoch(restoring->db, error);
 }
 
 /* -- the store that is there -- */
