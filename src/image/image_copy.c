@@ -123,6 +123,7 @@ static bool take_blob(const ImageCopy *copy, const Descriptor *descriptor, int64
     if (fd < 0)
         return false;
     BlobSource source = {copy, descriptor, fd, 0};
+    progress_file(copy->progress, descriptor->digest);
     bool present = layout_stores(copy->to, descriptor->digest, descriptor->size);
     if (!(present ? verify_blob(&source, error) : copy_blob(&source, error)))
         return false;

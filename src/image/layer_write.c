@@ -67,6 +67,7 @@ static bool write_content(LayerWrite *write, const PackageFile *file)
     PackageReader *reader = source->open(source, write->package->child, file, write->finding);
     if (!reader)
         return false;
+    progress_file(write->progress, file->path);
     if (write->own_digests)
         blob_pipe_begin_file(write->pipe);
     bool copied = copy_content(write, file, reader);

@@ -1,19 +1,17 @@
 /* The walk through the stage table, and the worker that leases jobs. */
 #include <errno.h>
-#include <pthread.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/io.h"
-#include "base/pause.h"
 #include "config.h"
 #include "event/timeline.h"
 #include "image/reference.h"
+#include "import/attendant.h"
 #include "import/pipeline.h"
 
-#define WATCH_MS  200
-#define CANCEL_MS 50
+#define WATCH_MS 200
 
 typedef struct {
     const char *name;  /* of its row: what a closed stage is known by */
@@ -257,8 +255,10 @@ static StageResult import_stages(Import *import, GError **error)
         if (stage && progress_stopped(&import->service->progress))
             return import_stopped(import, stage->stage, error);
         import->began = clock_monotonic_ms();
-        if (stage)
+        if (stage) {
+            progress_stage(&import->service->progress, stage->stage);
             result = stage->run(import, &failure);
+        }
         /* What the stage did is kept; another process, or this one's next run, goes on with it. */
         bool busy = g_error_matches(failure, DB_ERROR, DB_ERROR_BUSY);
         if (result == STAGE_ERROR && stage && !import->unwritten && !busy)
@@ -291,57 +291,16 @@ static StageResult import_run(Service *service, Job *job, GError **error)
 
 /* -- the worker -- */
 
-/* Looks, in a thread of its own, whether somebody asked for the import's cancel. */
-typedef struct {
-    Service *service;
-    int64_t import;
-    pthread_t thread;
-    bool running;
-    Pause pause;
-} CancelWatch;
-
-static void *cancel_watch_run(void *data)
-{
-    CancelWatch *watch = data;
-    if (pause_wait(&watch->pause, CANCEL_MS)) /* a short import needs no second connection */
-        return NULL;
-    g_autoptr(Db) db = data_open_store(watch->service->data, NULL);
-    for (int64_t version = -1; db && !pause_wait(&watch->pause, CANCEL_MS);) {
-        int64_t now = db_data_version(db);
-        if (now == version)
-            continue;
-        version = now;
-        g_autofree char *cancelled_by = job_cancelled_by(db, watch->import, NULL);
-        if (cancelled_by)
-            watch->service->progress.stop = true;
-    }
-    return NULL;
-}
-
-static void cancel_watch_start(CancelWatch *watch)
-{
-    pause_init(&watch->pause);
-    /* Without the thread a cancel is still seen, at the next stage. */
-    watch->running = pthread_create(&watch->thread, NULL, cancel_watch_run, watch) == 0;
-}
-
-static void cancel_watch_stop(CancelWatch *watch)
-{
-    pause_end(&watch->pause);
-    if (watch->running)
-        pthread_join(watch->thread, NULL);
-    pause_clear(&watch->pause);
-}
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CancelWatch, cancel_watch_stop)
-
 static StageResult job_run(Service *service, Job *job, GError **error)
 {
     switch (job->kind) {
     case JOB_IMPORT:
         return import_run(service, job, error);
     case JOB_IMAGE_BUILD:
+        progress_stage(&service->progress, "build");
         return image_build_run(service, job, error);
     case JOB_ENV_BUILD:
+        progress_stage(&service->progress, "environment");
         return env_build_run(service, job, error);
     }
     g_assert_not_reached();
@@ -429,8 +388,8 @@ static bool work_wait_held(const Work *work, TimelineWatch *watch, GError **erro
 
 bool import_work(Service *service, int64_t import, GError **error)
 {
-    g_auto(CancelWatch) cancel = {.service = service, .import = import};
-    cancel_watch_start(&cancel);
+    g_auto(Attendant) attendant = {.service = service, .import = import};
+    attendant_start(&attendant);
     g_autoptr(TimelineWatch) watch = timeline_watch_new(service->data, service->db);
     for (Work work = {.service = service, .import = import};
          !work.ended && !work_is_stopped(&work);) {

@@ -41,6 +41,7 @@ void service_free(Service *service)
 {
     if (!service)
         return;
+    pulse_end(service->pulse);
     layout_free(service->images);
     db_free(service->db);
     data_free(service->data);

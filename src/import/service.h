@@ -5,7 +5,7 @@
 #include "base/progress.h"
 #include "base/settings.h"
 #include "image/layout.h"
-#include "store/data.h"
+#include "store/heartbeats.h"
 
 typedef struct {
     DataDirectory *data;
@@ -14,10 +14,11 @@ typedef struct {
     const Settings *settings; /* borrowed */
     char *worker;             /* who works: HOST/PID */
     Progress progress;
-    bool serves; /* what it submits is for the server's workers */
     /* What maintenance holds is left in the queue; else import_work waits for the end of it. */
     bool leaves_held;
-    bool held; /* import_work waits for it at the moment */
+    bool held;    /* import_work waits for it at the moment */
+    Pulse *pulse; /* says what it does while it works; NULL: nobody is told */
+    bool serves;  /* what it submits is for the server's workers */
     /* Called after every commit that appended events, in the worker's thread. May be NULL. */
     void (*committed)(gpointer data);
     gpointer committed_data;

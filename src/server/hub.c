@@ -7,8 +7,10 @@
 
 #include "base/clock.h"
 #include "event/timeline.h"
+#include "import/progress_board.h"
 
 #define TICK_MS     250
+#define PROGRESS_MS 1000
 #define KEPT_FRAMES 64 /* of a followed model, for those who are nearly up to date */
 
 struct HubTopic {
@@ -16,6 +18,9 @@ struct HubTopic {
     int64_t seq;   /* the newest event that the hub has seen */
     GQueue frames; /* GBytes: the events up to seq, the newest last */
     GQueue waiting;
+    GBytes *progress; /* after seq; NULL: no import is open */
+    unsigned progress_number;
+    bool progress_late; /* what is being read now may be of before seq */
     int followers;
 };
 
@@ -24,6 +29,7 @@ struct Hub {
     TimelineWatch *watch;
     pthread_t thread;
     bool started;
+    int64_t progress_due; /* monotonic ms; the thread's own */
     pthread_mutex_t lock; /* of all that follows */
     GHashTable *topics;   /* model id -> HubTopic */
     bool closed;
@@ -48,6 +54,7 @@ static HubTopic *topic_new(const char *model_id)
 static void topic_free(HubTopic *topic)
 {
     g_queue_clear_full(&topic->frames, (GDestroyNotify)g_bytes_unref);
+    g_clear_pointer(&topic->progress, g_bytes_unref);
     g_free(topic->model_id);
     g_free(topic);
 }
@@ -143,6 +150,7 @@ static void topic_take(HubTopic *topic, News *news)
     while (topic->frames.length > KEPT_FRAMES)
         g_bytes_unref(g_queue_pop_head(&topic->frames));
     topic->seq = news->last;
+    g_clear_pointer(&topic->progress, g_bytes_unref); /* it was before them */
     topic_wake(topic);
 }
 
@@ -166,6 +174,55 @@ static bool hub_look(Hub *hub)
     return whole;
 }
 
+/* -- progress -- */
+
+static bool progress_is_new(const HubTopic *topic, const HubFollower *follower, int64_t seen)
+{
+    return topic->progress && topic->seq == seen &&
+           topic->progress_number != follower->progress_seen;
+}
+
+/* What stands still is not said again. */
+static void topic_take_progress(HubTopic *topic, json_t *progress)
+{
+    char *data = progress ? json_dumps(progress, JSON_COMPACT) : NULL;
+    json_decref(progress);
+    char *text = data ? g_strdup_printf("event: progress\ndata: %s\n\n", data) : NULL;
+    free(data);
+    g_autoptr(GBytes) frame = text ? g_bytes_new_take(text, strlen(text)) : NULL;
+    if (frame && topic->progress && g_bytes_equal(frame, topic->progress))
+        return;
+    g_clear_pointer(&topic->progress, g_bytes_unref);
+    topic->progress = g_steal_pointer(&frame);
+    topic->progress_number++;
+    for (GList *at = topic->waiting.head, *next; at; at = next) {
+        next = at->next;
+        HubFollower *follower = at->data;
+        if (topic->progress && follower->wants_progress)
+            follower_wake(follower);
+    }
+}
+
+static void hub_look_at_progress(Hub *hub)
+{
+    GHashTableIter topics;
+    gpointer id, topic;
+    if (clock_monotonic_ms() < hub->progress_due || hub_followers(hub) == 0)
+        return;
+    hub->progress_due = clock_monotonic_ms() + PROGRESS_MS;
+    g_autoptr(ProgressBoard) board = progress_board_read(hub->service, NULL);
+    if (!board)
+        return;
+    pthread_mutex_lock(&hub->lock);
+    g_hash_table_iter_init(&topics, hub->topics);
+    while (g_hash_table_iter_next(&topics, &id, &topic)) {
+        if (!((HubTopic *)topic)->progress_late)
+            topic_take_progress(topic, progress_board_json(board, id));
+        ((HubTopic *)topic)->progress_late = false;
+    }
+    pthread_mutex_unlock(&hub->lock);
+}
+
 static void hub_wake_due(Hub *hub)
 {
     int64_t now = clock_monotonic_ms();
@@ -186,6 +243,7 @@ static void *hub_run(void *data)
         if (timeline_watch_wait(hub->watch, TICK_MS) || missed)
             missed = !hub_look(hub);
         hub_wake_due(hub);
+        hub_look_at_progress(hub);
     }
     return NULL;
 }
@@ -299,6 +357,8 @@ static void topic_catch_up(Hub *hub, HubTopic *topic, int64_t seen)
 {
     g_queue_clear_full(&topic->frames, (GDestroyNotify)g_bytes_unref);
     topic->seq = seen;
+    g_clear_pointer(&topic->progress, g_bytes_unref);
+    topic->progress_late = true;
     topic_wake(topic);
     hub_wake(hub);
 }
@@ -310,6 +370,8 @@ bool hub_wait(Hub *hub, HubFollower *follower, int64_t seen, int64_t deadline)
     bool wait = !hub->closed && topic->seq <= seen;
     if (wait && topic->seq < seen)
         topic_catch_up(hub, topic, seen);
+    if (wait && follower->wants_progress)
+        wait = !progress_is_new(topic, follower, seen);
     if (wait)
         follower_suspend(follower, deadline);
     pthread_mutex_unlock(&hub->lock);
@@ -322,6 +384,19 @@ void hub_sleep(Hub *hub, HubFollower *follower, int64_t deadline)
     if (!hub->closed)
         follower_suspend(follower, deadline);
     pthread_mutex_unlock(&hub->lock);
+}
+
+GBytes *hub_progress(Hub *hub, HubFollower *follower, int64_t seen)
+{
+    GBytes *frame = NULL;
+    pthread_mutex_lock(&hub->lock);
+    const HubTopic *topic = follower->topic;
+    if (progress_is_new(topic, follower, seen)) {
+        frame = g_bytes_ref(topic->progress);
+        follower->progress_seen = topic->progress_number;
+    }
+    pthread_mutex_unlock(&hub->lock);
+    return frame;
 }
 
 GBytes *hub_frame(Hub *hub, HubFollower *follower, int64_t seq)

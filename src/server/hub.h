@@ -29,6 +29,8 @@ typedef struct {
     struct MHD_Connection *connection;
     int64_t deadline; /* monotonic ms: woken then, whatever happens */
     bool waiting;
+    bool wants_progress;    /* is woken by that too */
+    unsigned progress_seen; /* the newest that was taken */
     GList link;
 } HubFollower;
 
@@ -40,6 +42,11 @@ void hub_leave(Hub *hub, HubFollower *follower);
  * False: it has one already, or the hub is closed: the connection goes on. Called by the
  * connection's own thread only. */
 bool hub_wait(Hub *hub, HubFollower *follower, int64_t seen, int64_t deadline);
+
+/* The model's progress as a frame without an id, when there is one that this follower has not taken
+ * and it belongs behind the event `seen`; else NULL. Made every second while the import moves, for
+ * all followers. A new reference. */
+GBytes *hub_progress(Hub *hub, HubFollower *follower, int64_t seen);
 
 /* Suspends the connection until the deadline; an event of the model wakes it too. */
 void hub_sleep(Hub *hub, HubFollower *follower, int64_t deadline);

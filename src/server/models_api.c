@@ -71,6 +71,10 @@ HttpReply models_list_items(HttpRequest *request)
     json_t *items = json_array();
     for (guint i = 0; models && !error && i < models->len; i++) {
         json_t *item = model_item(service, models->pdata[i], &error);
+        json_t *progress =
+            item ? progress_of(request->server->progress, service, models->pdata[i]) : NULL;
+        if (progress)
+            json_object_set_new(item, "progress", progress);
         if (item) {
             model_answer_complete(request, item);
             json_array_append_new(items, item);
@@ -86,25 +90,6 @@ HttpReply models_list_items(HttpRequest *request)
 }
 
 /* -- one model -- */
-
-/* What its worker does right now; nothing when it is not at work. */
-static json_t *progress_of(Server *server, Service *service, const Model *model)
-{
-    WorkerProgress now;
-    int64_t ahead = 0;
-    int alive, busy;
-    if (strcmp(model->outcome, "running") != 0)
-        return NULL;
-    workers_count(server->workers, &alive, &busy);
-    if (workers_progress(server->workers, model->id, &now))
-        return json_pack("{s:I, s:I, s:s}", "bytes_done", (json_int_t)now.bytes_done, "bytes_total",
-                         (json_int_t)now.bytes_total, "worker", service->worker);
-    g_autoptr(Job) job = job_of_model(service->db, model->id, NULL);
-    if (!job || !jobs_ahead(service->db, job->id, &ahead, NULL))
-        return NULL;
-    return json_pack("{s:{s:I, s:I, s:i, s:i}}", "queue", "position", (json_int_t)(ahead + 1),
-                     "ahead", (json_int_t)ahead, "workers_alive", alive, "workers_busy", busy);
-}
 
 HttpReply models_get(HttpRequest *request)
 {
@@ -125,7 +110,7 @@ HttpReply models_get(HttpRequest *request)
     if (!details)
         return api_failed(error);
     model_answer_complete(request, details);
-    json_t *progress = progress_of(request->server, service, model);
+    json_t *progress = progress_of(request->server->progress, service, model);
     if (progress)
         json_object_set_new(details, "progress", progress);
     return http_json(MHD_HTTP_OK, details);

@@ -118,6 +118,7 @@ Server *server_start(const ServerOptions *options, GError **error)
     server->service = service_open(options->directory, true, options->settings, error);
     if (!server->service || !take_presence(server, error))
         return NULL;
+    server->progress = progress_cache_new();
     server->hub = hub_new(options->directory, options->settings, error);
     if (!server->hub)
         return NULL;
@@ -151,6 +152,7 @@ void server_stop(Server *server)
     hub_free(server->hub);
     workers_free(server->workers);
     aside_free(server->aside);
+    progress_cache_free(server->progress);
     io_close(&server->presence);
     service_free(server->service);
     g_free(server->directory);

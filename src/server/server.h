@@ -4,6 +4,7 @@
 #include "server/aside.h"
 #include "server/http.h"
 #include "server/hub.h"
+#include "server/progress.h"
 #include "server/request_log.h"
 #include "server/workers.h"
 
@@ -15,6 +16,7 @@ struct Server {
     Hub *hub;
     Workers *workers;
     Aside *aside;
+    ProgressCache *progress;
     HttpServer *http;
     RequestLog requests;
 };

@@ -65,6 +65,9 @@ static GBytes *stream_next(Stream *stream, GError **error)
         stream->seen++;
         return frame;
     }
+    frame = hub_progress(hub, &stream->follower, stream->seen);
+    if (frame)
+        return frame;
     if (hub_is_closed(hub)) {
         stream->said_end = true;
         return comment(": the server stops\n\n");
@@ -135,6 +138,7 @@ HttpReply events_stream(HttpRequest *request)
     stream->beat = clock_monotonic_ms() + BEAT_MS;
     request->is_stream = true;
     hub_follow(stream->server->hub, &stream->follower, request->connection, model->id);
+    stream->follower.wants_progress = true;
     reply = (HttpReply){MHD_HTTP_OK,
                         MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_BYTES,
                                                           stream_read, stream, stream_free)};

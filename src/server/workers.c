@@ -3,6 +3,8 @@
 #include <gio/gio.h>
 #include <pthread.h>
 
+#include "import/attendant.h"
+
 #define LOOK_MS 1000 /* how often the queue is looked at when nobody wakes */
 
 typedef struct {
@@ -10,12 +12,11 @@ typedef struct {
     Service *service;
     pthread_t thread;
     bool started;
-    int64_t job;    /* 0: none */
-    char *model_id; /* of the job */
+    int64_t job; /* 0: none */
 } Worker;
 
 struct Workers {
-    pthread_mutex_t lock; /* of everything below, and of each worker's job and model_id */
+    pthread_mutex_t lock; /* of everything below, and of each worker's job */
     pthread_cond_t woken;
     bool wake, stopping;
     int count;
@@ -41,7 +42,8 @@ static bool worker_pick(Worker *worker)
         if (!job)
             continue;
         worker->job = id;
-        worker->model_id = g_steal_pointer(&job->model_id);
+        progress_stage(&service->progress, NULL);
+        attendant_say(service, id, job->model_id, job->attempt, NULL);
         return true;
     }
     return false;
@@ -65,13 +67,21 @@ static void worker_work(Worker *worker)
         g_warning("job %" G_GINT64_FORMAT ": %s", worker->job, error->message);
 }
 
+static void worker_is_idle(Worker *worker)
+{
+    progress_stage(&worker->service->progress, NULL);
+    attendant_say(worker->service, 0, NULL, 0, NULL);
+}
+
 static void *worker_run(void *data)
 {
     Worker *worker = data;
     Workers *workers = worker->workers;
     pthread_mutex_lock(&workers->lock);
+    worker_is_idle(worker);
     while (!workers->stopping) {
         if (!worker_pick(worker)) {
+            attendant_say(worker->service, 0, NULL, 0, NULL);
             worker_sleep(workers);
             continue;
         }
@@ -81,7 +91,7 @@ static void *worker_run(void *data)
         worker_work(worker);
         pthread_mutex_lock(&workers->lock);
         worker->job = 0;
-        g_clear_pointer(&worker->model_id, g_free);
+        worker_is_idle(worker);
     }
     pthread_mutex_unlock(&workers->lock);
     return NULL;
@@ -102,6 +112,9 @@ Workers *workers_start(const char *directory, const Settings *settings, int coun
         if (!worker->service)
             return NULL;
         worker->service->leaves_held = true;
+        worker->service->pulse = pulse_begin(worker->service->data, true, error);
+        if (!worker->service->pulse)
+            return NULL;
         worker->service->committed = committed;
         worker->service->committed_data = data;
         int failed = pthread_create(&worker->thread, NULL, worker_run, worker);
@@ -150,21 +163,6 @@ void workers_free(Workers *workers)
     pthread_cond_destroy(&workers->woken);
     pthread_mutex_destroy(&workers->lock);
     g_free(workers);
-}
-
-bool workers_progress(Workers *workers, const char *model_id, WorkerProgress *progress)
-{
-    bool found = false;
-    pthread_mutex_lock(&workers->lock);
-    for (int i = 0; i < workers->count && !found; i++) {
-        Worker *worker = &workers->all[i];
-        found = worker->job && g_strcmp0(worker->model_id, model_id) == 0;
-        if (found)
-            *progress = (WorkerProgress){worker->service->progress.bytes_done,
-                                         worker->service->progress.bytes_total};
-    }
-    pthread_mutex_unlock(&workers->lock);
-    return found;
 }
 
 void workers_count(Workers *workers, int *alive, int *busy)

@@ -15,9 +15,4 @@ void workers_stop(Workers *workers);
 void workers_free(Workers *workers);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Workers, workers_free)
 
-typedef struct {
-    int64_t bytes_done, bytes_total; /* total 0: nothing that is counted is under way */
-} WorkerProgress;
-/* What this process's worker on that model is doing. False: none works on it. */
-bool workers_progress(Workers *workers, const char *model_id, WorkerProgress *progress);
 void workers_count(Workers *workers, int *alive, int *busy);

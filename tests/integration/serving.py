@@ -100,7 +100,7 @@ def read_stream(connection, path, after=None):
         if line.startswith(":"):
             continue
         if not line:
-            if "data" in fields:
+            if "data" in fields and "id" in fields:  # progress has none
                 yield int(fields["id"]), fields["event"], json.loads(fields["data"])
             fields = {}
             continue

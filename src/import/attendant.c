@@ -1,0 +1,102 @@
+#include "import/attendant.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "store/jobs.h"
+
+#define LOOK_MS 50
+#define BEAT_MS 1000
+
+void attendant_say(Service *service, int64_t job, const char *model_id, int attempt,
+                   ProgressRate *rate)
+{
+    char file[PROGRESS_FILE_BYTES] = "";
+    Progress *progress = &service->progress;
+    int64_t now = clock_monotonic_ms();
+    if (!service->pulse)
+        return;
+    if (job)
+        progress_read_file(progress, file);
+    g_autofree char *name = g_utf8_make_valid(file, -1);
+    int64_t total = job ? progress->bytes_total : 0;
+    Heartbeat heartbeat = {.worker = service->worker,
+                           .job = job,
+                           .model_id = (char *)model_id,
+                           .attempt = attempt,
+                           .stage = job ? (char *)progress->stage : NULL,
+                           .since = clock_now_ms() - (now - progress->stage_began),
+                           .bytes_done = MIN(progress->bytes_done, total),
+                           .bytes_total = total,
+                           .rate = rate && total ? progress_rate(rate, progress, now) : -1,
+                           .file = *name ? name : NULL};
+    pulse_beat(service->pulse, &heartbeat);
+}
+
+typedef struct {
+    Db *db;
+    Job *job;
+    ProgressRate rate;
+    int64_t version;          /* of the store, when the cancel was looked for */
+    int64_t said, said_stage; /* monotonic ms: the last beat, and the stage that it named */
+} Watch;
+
+static void watch_cancel(Watch *watch, const Attendant *attendant)
+{
+    int64_t now = db_data_version(watch->db);
+    if (now == watch->version)
+        return;
+    watch->version = now;
+    g_autofree char *cancelled_by = job_cancelled_by(watch->db, attendant->import, NULL);
+    if (cancelled_by)
+        attendant->service->progress.stop = true;
+}
+
+/* Every second, and at once when a stage begins. */
+static void watch_say(Watch *watch, Service *service)
+{
+    int64_t now = clock_monotonic_ms(), stage = service->progress.stage_began;
+    if (now - watch->said < BEAT_MS && stage == watch->said_stage)
+        return;
+    watch->said = now;
+    watch->said_stage = stage;
+    attendant_say(service, watch->job->id, watch->job->model_id, watch->job->attempt, &watch->rate);
+}
+
+static void *attendant_run(void *data)
+{
+    Attendant *attendant = data;
+    Service *service = attendant->service;
+    /* A short import needs no second connection, and nobody sees it run. */
+    if (pause_wait(&attendant->pause, LOOK_MS))
+        return NULL;
+    g_autoptr(Db) db = data_open_store(service->data, NULL);
+    g_autoptr(Job) job = db ? job_load(db, attendant->import, NULL) : NULL;
+    if (!job)
+        return NULL;
+    g_autoptr(Pulse) own = service->pulse ? NULL : pulse_begin(service->data, false, NULL);
+    if (own)
+        service->pulse = own;
+    Watch watch = {.db = db, .job = job, .version = -1};
+    do {
+        watch_cancel(&watch, attendant);
+        watch_say(&watch, service);
+    } while (!pause_wait(&attendant->pause, LOOK_MS));
+    if (own)
+        service->pulse = NULL;
+    return NULL;
+}
+
+void attendant_start(Attendant *attendant)
+{
+    pause_init(&attendant->pause);
+    attendant->running = pthread_create(&attendant->thread, NULL, attendant_run, attendant) == 0;
+}
+
+void attendant_stop(Attendant *attendant)
+{
+    pause_end(&attendant->pause);
+    if (attendant->running)
+        pthread_join(attendant->thread, NULL);
+    pause_clear(&attendant->pause);
+}
