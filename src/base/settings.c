@@ -26,6 +26,8 @@ static const SettingRow TABLE[] = {
      "directories, separated by colons, that a request may import from"},
     {"compat.terraform_reason", SETTING_BOOL, "false",
      "a failed model's status says why, to Terraform's provider only"},
+    {"server.public_url", SETTING_TEXT, "",
+     "address that people reach the server at, such as https://waybill.example"},
     {"support.contact", SETTING_TEXT, "",
      "whom to ask: text or a URL, shown with what you cannot mend"},
     {"support.contact_zh", SETTING_TEXT, "", "the same in Chinese; support.contact when empty"},

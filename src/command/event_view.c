@@ -7,6 +7,7 @@
 #define INDENT       4 /* of what stands beneath a row */
 #define COLUMN_TYPE  8
 #define COLUMN_STAGE 11 /* environment */
+#define COLUMN_PLACE 18 /* NAME:VERSION#SEQ */
 
 static const char *text_of(const json_t *event, const char *key)
 {
@@ -140,6 +141,25 @@ static void print_row(const Terminal *terminal, const json_t *event)
     int column = terminal_wrap_open(terminal, message, indent);
     fputs(problem ? terminal_plain(terminal) : "", terminal->out);
     print_note(terminal, note, column, indent);
+}
+
+void event_view_print_of(const Terminal *terminal, const json_t *event, const char *model)
+{
+    const char *type = text_of(event, "event_type");
+    g_autofree char *clock =
+        format_clock(terminal, json_integer_value(json_object_get(event, "occur_time")));
+    g_autofree char *place =
+        g_strdup_printf("%s#%d", model, (int)json_integer_value(json_object_get(event, "seq")));
+    g_autofree char *time = text_fit(clock, time_width(terminal));
+    g_autofree char *type_column = text_fit(type_word(terminal, type), COLUMN_TYPE);
+    g_autofree char *place_column = text_fit(place, MAX(COLUMN_PLACE, text_width(place)));
+    fprintf(terminal->out, "%s %s%s%s %s ", time,
+            terminal_color(terminal, type_color(type, text_of(event, "reason"))), type_column,
+            terminal_plain(terminal), place_column);
+    terminal_wrap(terminal,
+                  text_of(event,
+                          terminal->language == LANGUAGE_ZH ? "event_info_cn" : "event_info"),
+                  time_width(terminal) + 1 + COLUMN_TYPE + 1 + COLUMN_PLACE + 1);
 }
 
 static bool is_reason(const json_t *event, EventReason reason)

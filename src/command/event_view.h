@@ -7,6 +7,9 @@
 
 /* One event object: a row; a problem is followed by its answer. */
 void event_view_print(const Terminal *terminal, const json_t *event);
+/* A row of an event among those of other models: the model's NAME:VERSION is in it, its seq is not
+ * told apart. */
+void event_view_print_of(const Terminal *terminal, const json_t *event, const char *model);
 /* A heading above the rows. */
 void event_view_heading(const Terminal *terminal);
 

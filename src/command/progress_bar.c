@@ -14,8 +14,8 @@ struct ProgressBar {
     pthread_mutex_t lock; /* of the terminal's line */
     pthread_t thread;
     bool running, drawn;
-    Pause pause;   /* between two drawings */
-    int64_t began; /* of the copy that is drawn; 0: none is under way */
+    Pause pause; /* between two drawings */
+    ProgressRate rate;
 };
 
 static void bar_clear(ProgressBar *bar)
@@ -27,15 +27,15 @@ static void bar_clear(ProgressBar *bar)
 }
 
 /* "1.2 GiB / 4.0 GiB  340 MiB/s  0:09 left" */
-static char *bar_text(const ProgressBar *bar, int64_t done, int64_t total, int64_t elapsed_ms)
+static char *bar_text(const ProgressBar *bar, int64_t done, int64_t total, int64_t rate)
 {
     g_autofree char *have = format_bytes(done), *all = format_bytes(total);
-    int64_t rate = elapsed_ms > 0 ? done * 1000 / elapsed_ms : 0;
-    g_autofree char *speed = format_bytes(rate);
+    int64_t left = progress_time_left(done, total, rate);
     bool zh = bar->terminal->language == LANGUAGE_ZH;
-    if (elapsed_ms < 1000 || rate == 0)
+    if (left < 0)
         return g_strdup_printf("%s / %s", have, all);
-    int64_t seconds = (total - done) / rate;
+    g_autofree char *speed = format_bytes(rate);
+    int64_t seconds = left / 1000;
     return g_strdup_printf(zh ? "%s / %s  %s/s  约剩 %d:%02d" : "%s / %s  %s/s  %d:%02d left", have,
                            all, speed, (int)(seconds / 60), (int)(seconds % 60));
 }
@@ -43,15 +43,12 @@ static char *bar_text(const ProgressBar *bar, int64_t done, int64_t total, int64
 static void bar_draw(ProgressBar *bar)
 {
     int64_t total = bar->progress->bytes_total, done = MIN(bar->progress->bytes_done, total);
-    int64_t now = clock_monotonic_ms();
+    int64_t rate = progress_rate(&bar->rate, bar->progress, clock_monotonic_ms());
     if (total <= 0) {
-        bar->began = 0;
         bar_clear(bar);
         return;
     }
-    if (!bar->began)
-        bar->began = now;
-    g_autofree char *text = bar_text(bar, done, total, now - bar->began);
+    g_autofree char *text = bar_text(bar, done, total, rate);
     int cells = CLAMP(bar->terminal->width - text_width(text) - 12, 0, MOST_CELL);
     int filled = (int)(cells * done / total);
     g_autofree char *full = g_strnfill((gsize)filled, '#');

@@ -305,7 +305,7 @@ const Command COMMANDS[] = {
      command_init},
     {"check", "SOURCE", "Every check of an import that needs no build; nothing is stored",
      "Exit status: 1 when an import would fail.\n" FORMAT_DETAILS, command_check},
-    {"events", "MODEL", "The timeline of a model",
+    {"events", "MODEL | --all", "The timeline of a model, or what happened to all of them",
      "MODEL is a name (its newest version), name:version, or an id.", command_events, true},
     {"wait", "MODEL", "Wait until the import has ended",
      "Exit status: as import's; 1 as well when the time was over first, which standard error says.",

@@ -76,13 +76,15 @@ static void print_details(Session *session, const Model *model, const json_t *de
     print_row(terminal, zh ? "镜像摘要" : "digest", text_of(details, "image_digest"));
     print_size(terminal, zh ? "镜像大小" : "image size", json_object_get(details, "image_size"));
     print_layers(terminal, json_object_get(details, "layers"), zh);
-    const json_t *last = json_object_get(details, "last_event");
-    if (json_is_object(last)) {
+    g_autofree char *text = timeline_last(session->service->db, model->id, NULL);
+    json_t *last = text ? json_loads(text, 0, NULL) : NULL;
+    if (last) {
         print_row(terminal, zh ? "最近事件" : "last event",
                   text_of(last, zh ? "event_info_cn" : "event_info"));
         print_row(terminal, zh ? "解决方案" : "solution",
                   text_of(last, zh ? "solution_cn" : "solution"));
     }
+    json_decref(last);
 }
 
 static json_t *session_details(Session *session, const Model *model, GError **error)

@@ -5,10 +5,42 @@
 #include "event/evidence.h"
 #include "event/timeline.h"
 
-static json_t *last_event(Service *service, const char *model_id, GError **error)
+static void copy_members(json_t *to, const json_t *from, const char *const *keys)
 {
-    g_autofree char *text = timeline_last(service->db, model_id, error);
-    return text ? json_loads(text, 0, NULL) : json_null();
+    for (; *keys; keys++)
+        if (json_object_get(from, *keys))
+            json_object_set(to, *keys, json_object_get(from, *keys));
+}
+
+static json_t *essentials_of(const json_t *event)
+{
+    static const char *const KEYS[] = {"seq",        "occur_time",    "event_type", "reason",
+                                       "event_info", "event_info_cn", NULL};
+    json_t *essentials = json_object();
+    copy_members(essentials, event, KEYS);
+    return essentials;
+}
+
+json_t *event_essentials(const char *event)
+{
+    json_t *object = json_loads(event, 0, NULL);
+    json_t *essentials = object ? essentials_of(object) : json_null();
+    json_decref(object);
+    return essentials;
+}
+
+/* Where a person reads about it: the console's page of the event, where the house says its address.
+ */
+static void set_url(json_t *failure, const Service *service, const Model *model, int64_t seq)
+{
+    const char *base = settings_text(service->settings, "server.public_url");
+    if (!*base)
+        return;
+    g_autofree char *project = g_uri_escape_string(model->project, NULL, false);
+    g_autofree char *url =
+        g_strdup_printf("%s%s#/%s/models/%s/events/%" G_GINT64_FORMAT, base,
+                        g_str_has_suffix(base, "/") ? "" : "/", project, model->id, (gint64)seq);
+    json_object_set_new(failure, "url", json_string(url));
 }
 
 /* Of a failed model: the event that ImportFailed names as its cause. */
@@ -21,14 +53,12 @@ static json_t *failure_of(Service *service, const Model *model, const json_t *la
     if (!text)
         return NULL;
     json_t *event = json_loads(text, 0, NULL);
-    static const char *const KEYS[] = {"reason",     "kind",          "summary", "summary_cn",
-                                       "event_info", "event_info_cn", "fix_by",  "retryable"};
+    static const char *const KEYS[] = {"reason",     "kind",       "summary",
+                                       "summary_cn", "event_info", "event_info_cn",
+                                       "fix_by",     "retryable",  NULL};
     json_t *failure = json_pack("{s:I}", "seq", (json_int_t)cause);
-    for (size_t i = 0; i < G_N_ELEMENTS(KEYS); i++) {
-        json_t *value = json_object_get(event, KEYS[i]);
-        if (value)
-            json_object_set(failure, KEYS[i], value);
-    }
+    copy_members(failure, event, KEYS);
+    set_url(failure, service, model, cause);
     g_autofree char *place = evidence_place(json_object_get(event, "evidence"), true);
     if (*place)
         json_object_set_new(failure, "place", json_string(place));
@@ -54,12 +84,13 @@ json_t *model_item(Service *service, const Model *model, GError **error)
                   "install_type", "real-time", "workspace_id", "0", "market_flag", 0, "tunable", 0,
                   "publishable_flag", 0, "source_copy", "true", "specification", "attempt",
                   model->attempt);
-    json_t *last = last_event(service, model->id, error);
+    g_autofree char *text = timeline_last(service->db, model->id, error);
+    json_t *last = text ? json_loads(text, 0, NULL) : NULL;
     json_t *failure = last ? failure_of(service, model, last, error) : NULL;
     if (failure)
         json_object_set_new(item, "failure", failure);
-    if (last)
-        json_object_set_new(item, "last_event", last);
+    json_object_set_new(item, "last_event", last ? essentials_of(last) : json_null());
+    json_decref(last);
     if (model->deleted_at)
         json_object_update_new(item,
                                json_pack("{s:I, s:s?}", "deleted_at", (json_int_t)model->deleted_at,

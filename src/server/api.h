@@ -35,6 +35,13 @@ bool api_wait(HttpRequest *request, const char *model_id, int64_t seen, bool *go
 /* The body of POST /models as an import. NULL: *reply names every fault. to_check: only what a
  * check needs must be there. */
 ImportRequest *models_request(HttpRequest *request, json_t *body, bool to_check, HttpReply *reply);
+/* An answer of server-sent events, whose connection follows the hub; takes the stream over. */
+HttpReply stream_reply(HttpRequest *request, MHD_ContentReaderCallback read, void *stream,
+                       MHD_ContentReaderFreeCallback free_stream);
+
+/* ?event_type=, of which a list is allowed: "abnormal,hint". False: *reply. */
+bool api_event_types(const HttpRequest *request, bool *normal, bool *abnormal, bool *hint,
+                     HttpReply *reply);
 
 HttpReply models_create(HttpRequest *request);
 HttpReply models_check(HttpRequest *request);
@@ -47,6 +54,9 @@ HttpReply models_diff(HttpRequest *request);
 HttpReply runtimes_get(HttpRequest *request);
 HttpReply events_list(HttpRequest *request);
 HttpReply events_stream(HttpRequest *request);
+HttpReply project_stream(HttpRequest *request);
+HttpReply project_events(HttpRequest *request);
+HttpReply workers_list(HttpRequest *request);
 HttpReply log_get(HttpRequest *request);
 HttpReply statistics_get(HttpRequest *request);
 HttpReply metrics_get(HttpRequest *request);

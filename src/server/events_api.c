@@ -7,18 +7,18 @@
 
 #define PAGE_ITEMS 1000
 
-/* A list is allowed: "abnormal,hint". */
-static bool read_types(const HttpRequest *request, TimelineSearch *search, HttpReply *reply)
+bool api_event_types(const HttpRequest *request, bool *normal, bool *abnormal, bool *hint,
+                     HttpReply *reply)
 {
     const char *text = http_query(request, "event_type");
     g_auto(GStrv) types = g_strsplit(text ? text : "", ",", -1);
     for (char **type = types; *type; type++) {
         if (strcmp(*type, "normal") == 0)
-            search->normal = true;
+            *normal = true;
         else if (strcmp(*type, "abnormal") == 0)
-            search->abnormal = true;
+            *abnormal = true;
         else if (strcmp(*type, "hint") == 0)
-            search->hint = true;
+            *hint = true;
         else {
             *reply = http_error(MHD_HTTP_BAD_REQUEST, API_PARAMETER,
                                 "event_type is \"%s\"; expected normal, abnormal or hint", text);
@@ -48,7 +48,7 @@ static bool read_search(const HttpRequest *request, TimelineSearch *search, Http
     search->info = http_query(request, "event_info");
     search->reason = http_query(request, "reason");
     search->stage = http_query(request, "stage");
-    if (!read_types(request, search, reply) ||
+    if (!api_event_types(request, &search->normal, &search->abnormal, &search->hint, reply) ||
         !api_number(request, "attempt", 0, &attempt, reply) ||
         !api_number(request, "after", 0, &search->after, reply) ||
         !api_number(request, "start_time", 0, &search->start_time, reply) ||

@@ -11,7 +11,8 @@
 
 #define TICK_MS     250
 #define PROGRESS_MS 1000
-#define KEPT_FRAMES 64 /* of a followed model, for those who are nearly up to date */
+#define PROJECT_KEY "project/" /* no model's id begins so */
+#define KEPT_FRAMES 64         /* of a followed model, for those who are nearly up to date */
 
 struct HubTopic {
     char *model_id;
@@ -124,9 +125,25 @@ static GPtrArray *hub_questions(Hub *hub)
     return questions;
 }
 
+/* A project's topic has no frames: that there is something new is enough. */
+static bool news_read_project(Db *db, News *news, GError **error)
+{
+    int64_t newest;
+    if (!db_query_int(db, &newest, 0, error, "SELECT max(changed) FROM models WHERE project = $1",
+                      "s", news->model_id + strlen(PROJECT_KEY)))
+        return false;
+    news->last = MAX(news->last, newest);
+    return true;
+}
+
 static bool news_read(Db *db, News *news)
 {
     g_autoptr(GError) error = NULL;
+    if (g_str_has_prefix(news->model_id, PROJECT_KEY)) {
+        if (!news_read_project(db, news, &error))
+            g_warning("news of %s could not be read: %s", news->model_id, error->message);
+        return !error;
+    }
     g_autoptr(DbRows) rows = db_query(db, &error,
                                       "SELECT seq, event_type, event FROM events "
                                       "WHERE model_id = $1 AND seq > $2 ORDER BY seq",
@@ -336,6 +353,13 @@ void hub_follow(Hub *hub, HubFollower *follower, struct MHD_Connection *connecti
     /* What was committed before there was a topic for it was not looked at. */
     if (is_new)
         hub_wake(hub);
+}
+
+void hub_follow_project(Hub *hub, HubFollower *follower, struct MHD_Connection *connection,
+                        const char *project)
+{
+    g_autofree char *key = g_strconcat(PROJECT_KEY, project, NULL);
+    hub_follow(hub, follower, connection, key);
 }
 
 void hub_leave(Hub *hub, HubFollower *follower)

@@ -36,6 +36,10 @@ typedef struct {
 
 void hub_follow(Hub *hub, HubFollower *follower, struct MHD_Connection *connection,
                 const char *model_id);
+/* Follows all models of a project: what it has seen is the number of a change
+ * (store/model_changes.h), which is not dense; hub_frame has none of them. */
+void hub_follow_project(Hub *hub, HubFollower *follower, struct MHD_Connection *connection,
+                        const char *project);
 void hub_leave(Hub *hub, HubFollower *follower);
 
 /* Suspends the connection until the model has an event after `seen` or the deadline has come.

@@ -46,8 +46,10 @@ void model_answer_complete(const HttpRequest *request, json_t *model)
     json_t *failure = json_object_get(model, "failure");
     if (!failure)
         return;
-    g_autofree char *url = url_of(request, model);
-    json_object_set_new(failure, "url", json_string(url));
+    if (!json_object_get(failure, "url")) {
+        g_autofree char *url = url_of(request, model);
+        json_object_set_new(failure, "url", json_string(url));
+    }
     if (strcmp(text_of(model, "model_status"), "failed") != 0 || !is_provider(request))
         return;
     g_autofree char *status = status_with_reason(request, failure);

@@ -119,6 +119,7 @@ Server *server_start(const ServerOptions *options, GError **error)
     if (!server->service || !take_presence(server, error))
         return NULL;
     server->progress = progress_cache_new();
+    server->model_frames = model_frames_new();
     server->hub = hub_new(options->directory, options->settings, error);
     if (!server->hub)
         return NULL;
@@ -153,6 +154,7 @@ void server_stop(Server *server)
     workers_free(server->workers);
     aside_free(server->aside);
     progress_cache_free(server->progress);
+    model_frames_free(server->model_frames);
     io_close(&server->presence);
     service_free(server->service);
     g_free(server->directory);

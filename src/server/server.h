@@ -4,6 +4,7 @@
 #include "server/aside.h"
 #include "server/http.h"
 #include "server/hub.h"
+#include "server/model_frames.h"
 #include "server/progress.h"
 #include "server/request_log.h"
 #include "server/workers.h"
@@ -17,6 +18,7 @@ struct Server {
     Workers *workers;
     Aside *aside;
     ProgressCache *progress;
+    ModelFrames *model_frames;
     HttpServer *http;
     RequestLog requests;
 };

@@ -123,6 +123,18 @@ static bool stream_begin(const HttpRequest *request, int64_t *after, HttpReply *
     return true;
 }
 
+HttpReply stream_reply(HttpRequest *request, MHD_ContentReaderCallback read, void *stream,
+                       MHD_ContentReaderFreeCallback free_stream)
+{
+    HttpReply reply = {MHD_HTTP_OK, MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_BYTES,
+                                                                      read, stream, free_stream)};
+    request->is_stream = true;
+    http_set_header(&reply, MHD_HTTP_HEADER_CONTENT_TYPE, "text/event-stream; charset=utf-8");
+    http_set_header(&reply, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+    http_set_header(&reply, "X-Accel-Buffering", "no");
+    return reply;
+}
+
 HttpReply events_stream(HttpRequest *request)
 {
     HttpReply reply;
@@ -136,14 +148,7 @@ HttpReply events_stream(HttpRequest *request)
     stream->model_id = g_strdup(model->id);
     stream->seen = MIN(after, model->last_seq);
     stream->beat = clock_monotonic_ms() + BEAT_MS;
-    request->is_stream = true;
     hub_follow(stream->server->hub, &stream->follower, request->connection, model->id);
     stream->follower.wants_progress = true;
-    reply = (HttpReply){MHD_HTTP_OK,
-                        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_BYTES,
-                                                          stream_read, stream, stream_free)};
-    http_set_header(&reply, MHD_HTTP_HEADER_CONTENT_TYPE, "text/event-stream; charset=utf-8");
-    http_set_header(&reply, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-    http_set_header(&reply, "X-Accel-Buffering", "no");
-    return reply;
+    return stream_reply(request, stream_read, stream, stream_free);
 }

@@ -83,7 +83,7 @@ static ModelChange *change_of_row(DbRows *rows)
     return change;
 }
 
-GPtrArray *model_changes_after(Db *db, const char *project, int64_t after, bool deleted, int most,
+GPtrArray *model_changes_after(Db *db, const char *project, int64_t after, int64_t known, int most,
                                GError **error)
 {
     g_autoptr(GPtrArray) changes =
@@ -95,9 +95,9 @@ GPtrArray *model_changes_after(Db *db, const char *project, int64_t after, bool 
         "e.attempt < m.attempt AND e.outcome = 'imported'), m.deleted_at, m.last_seq, v.event "
         "FROM models m JOIN attempts a ON a.model_id = m.id AND a.attempt = m.attempt "
         "LEFT JOIN events v ON v.model_id = m.id AND v.seq = m.last_seq "
-        "WHERE m.project = $1 AND m.changed > $2 AND ($3 = 1 OR m.deleted_at IS NULL) "
+        "WHERE m.project = $1 AND m.changed > $2 AND (m.changed > $3 OR m.deleted_at IS NULL) "
         "ORDER BY m.changed LIMIT $4",
-        "siii", project, after, (int64_t)deleted, (int64_t)most);
+        "siii", project, after, known, (int64_t)most);
     GError *failure = NULL;
     while (rows && db_next(rows, &failure))
         g_ptr_array_add(changes, change_of_row(rows));

@@ -47,7 +47,9 @@ COMMANDS = [["models"], ["models", "--json"], ["models", "--name", "ba", "--stat
             ["diff", "m:0.0.1", "m"], ["diff", "m"], ["diff", "m", "m:0.0.1@1", "--json"],
             ["diff", "bad"], ["diff", "m@7"], ["show", "nothing"], ["events", "m:9.9.9"],
             ["cancel", "m"], ["retry", "m"], ["models", "--deleted"], ["events", "gone", "--deleted"],
-            ["events", "m", "--deleted"]]
+            ["events", "m", "--deleted"],
+            ["events", "--all"], ["events", "--all", "--type", "problems", "--limit", "1"],
+            ["events", "--all", "--reason", "ImportFailed", "--since", "1h", "--json"]]
 
 
 def alike(text):

@@ -1,0 +1,98 @@
+#include "event/timeline_all.h"
+
+#include <string.h>
+
+enum { NORMAL = 1, ABNORMAL = 2, HINT = 4 };
+
+/* The first condition of each picks the index (schema, events_by_reason and so on). */
+#define FROM                                                                                   \
+    "FROM events e JOIN models m ON m.id = e.model_id AND m.deleted_at IS NULL "               \
+    "WHERE e.project = $1 AND e.occur_time >= $2 AND e.occur_time <= $3 "                      \
+    "AND ($5 = '' OR e.kind = $5) AND ($6 = 7 OR CASE e.event_type WHEN 'normal' THEN $6 & 1 " \
+    "WHEN 'abnormal' THEN $6 & 2 ELSE $6 & 4 END <> 0) "
+#define OF_REASON   "AND e.reason = $4 "
+#define OF_PROBLEMS "AND $4 = '' AND e.event_type <> 'normal' "
+#define OF_ALL      "AND $4 = '' "
+
+#define COUNT "SELECT count(*), count(DISTINCT e.model_id) " FROM
+#define PAGE                                                                   \
+    "SELECT e.model_id, m.name, m.version, e.occur_time, e.seq, e.event " FROM \
+    "AND (e.occur_time, e.model_id, e.seq) < ($7, $8, $9) "
+#define ORDER "ORDER BY e.occur_time DESC, e.model_id DESC, e.seq DESC LIMIT $10"
+
+#define TYPES "siissi"
+
+typedef struct {
+    const char *count, *page;
+} Queries;
+
+static int64_t types_of(const TimelineAll *search)
+{
+    int64_t types = (search->normal ? NORMAL : 0) | (search->abnormal ? ABNORMAL : 0) |
+                    (search->hint ? HINT : 0);
+    return types ? types : NORMAL | ABNORMAL | HINT;
+}
+
+static const Queries *queries_of(const TimelineAll *search)
+{
+    static const Queries REASON = {COUNT OF_REASON, PAGE OF_REASON ORDER},
+                         PROBLEMS = {COUNT OF_PROBLEMS, PAGE OF_PROBLEMS ORDER},
+                         ALL = {COUNT OF_ALL, PAGE OF_ALL ORDER};
+    if (search->reason)
+        return &REASON;
+    return types_of(search) & NORMAL ? &ALL : &PROBLEMS;
+}
+
+static const char *text(const char *value)
+{
+    return value ? value : "";
+}
+
+#define VALUES(search)                                                                  \
+    (search)->project, (search)->since, (search)->until ? (search)->until : G_MAXINT64, \
+        text((search)->reason), text((search)->kind), types_of(search)
+
+bool timeline_all_count(Db *db, const TimelineAll *search, int64_t *events, int64_t *models,
+                        GError **error)
+{
+    g_autoptr(DbRows) rows = db_query(db, error, queries_of(search)->count, TYPES, VALUES(search));
+    if (!rows || !db_next(rows, error))
+        return false;
+    *events = db_int(rows, 0);
+    *models = db_int(rows, 1);
+    return true;
+}
+
+bool timeline_all_each(Db *db, const TimelineAll *search, TimelineAllFunc call, gpointer data,
+                       bool *more, GError **error)
+{
+    GError *failure = NULL;
+    const bool first = !search->behind_model;
+    g_autoptr(DbRows) rows =
+        db_query(db, error, queries_of(search)->page, TYPES "isii", VALUES(search),
+                 first ? G_MAXINT64 : search->behind_time, text(search->behind_model),
+                 search->behind_seq, search->limit + 1);
+    *more = false;
+    for (int64_t count = 0; rows && db_next(rows, &failure); count++) {
+        *more = count == search->limit;
+        if (*more)
+            break;
+        const TimelineAllRow row = {db_text(rows, 0), db_text(rows, 1), db_text(rows, 2),
+                                    db_int(rows, 3),  db_int(rows, 4),  db_text(rows, 5)};
+        call(&row, data);
+    }
+    if (failure)
+        g_propagate_error(error, failure);
+    return rows && !failure;
+}
+
+char *timeline_all_json(const TimelineAllRow *row)
+{
+    json_t *model = json_pack("{s:s, s:s, s:s}", "model_id", row->model_id, "model_name", row->name,
+                              "model_version", row->version);
+    char *head = json_dumps(model, JSON_COMPACT);
+    json_decref(model);
+    char *whole = g_strdup_printf("%.*s,%s", (int)strlen(head) - 1, head, row->json + 1);
+    free(head);
+    return whole;
+}
