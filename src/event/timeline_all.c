@@ -4,21 +4,27 @@
 
 enum { NORMAL = 1, ABNORMAL = 2, HINT = 4 };
 
-/* The first condition of each picks the index (schema, events_by_reason and so on). */
-#define FROM                                                                                   \
-    "FROM events e JOIN models m ON m.id = e.model_id AND m.deleted_at IS NULL "               \
-    "WHERE e.project = $1 AND e.occur_time >= $2 AND e.occur_time <= $3 "                      \
-    "AND ($5 = '' OR e.kind = $5) AND ($6 = 7 OR CASE e.event_type WHEN 'normal' THEN $6 & 1 " \
+#define FROM                                                                     \
+    "FROM events e JOIN models m ON m.id = e.model_id AND m.deleted_at IS NULL " \
+    "WHERE e.project = $1 AND ($5 = '' OR e.kind = $5) "                         \
+    "AND ($6 = 7 OR CASE e.event_type WHEN 'normal' THEN $6 & 1 "                \
     "WHEN 'abnormal' THEN $6 & 2 ELSE $6 & 4 END <> 0) "
-#define OF_REASON   "AND e.reason = $4 "
-#define OF_PROBLEMS "AND $4 = '' AND e.event_type <> 'normal' "
-#define OF_ALL      "AND $4 = '' "
+
+/* How the times are put picks the index: events_by_reason, where both ends name the reason, which
+ * so is that one; events_of_problems; events_by_time. */
+#define OF_REASON \
+    "AND (e.reason, e.occur_time) >= ($4, $2) AND (e.reason, e.occur_time) <= ($4, $3) "
+#define OF_TIME     "AND $4 = '' AND e.occur_time >= $2 AND e.occur_time <= $3 "
+#define OF_PROBLEMS OF_TIME "AND e.event_type <> 'normal' "
 
 #define COUNT "SELECT count(*), count(DISTINCT e.model_id) " FROM
-#define PAGE                                                                   \
-    "SELECT e.model_id, m.name, m.version, e.occur_time, e.seq, e.event " FROM \
-    "AND (e.occur_time, e.model_id, e.seq) < ($7, $8, $9) "
-#define ORDER "ORDER BY e.occur_time DESC, e.model_id DESC, e.seq DESC LIMIT $10"
+#define PAGE  "SELECT e.model_id, m.name, m.version, e.occur_time, e.seq, e.event " FROM
+#define BEHIND                                              \
+    "AND (e.occur_time, e.model_id, e.seq) < ($7, $8, $9) " \
+    "ORDER BY e.occur_time DESC, e.model_id DESC, e.seq DESC LIMIT $10"
+#define BEHIND_OF_REASON                                                  \
+    "AND (e.reason, e.occur_time, e.model_id, e.seq) < ($4, $7, $8, $9) " \
+    "ORDER BY e.reason DESC, e.occur_time DESC, e.model_id DESC, e.seq DESC LIMIT $10"
 
 #define TYPES "siissi"
 
@@ -35,9 +41,9 @@ static int64_t types_of(const TimelineAll *search)
 
 static const Queries *queries_of(const TimelineAll *search)
 {
-    static const Queries REASON = {COUNT OF_REASON, PAGE OF_REASON ORDER},
-                         PROBLEMS = {COUNT OF_PROBLEMS, PAGE OF_PROBLEMS ORDER},
-                         ALL = {COUNT OF_ALL, PAGE OF_ALL ORDER};
+    static const Queries REASON = {COUNT OF_REASON, PAGE OF_REASON BEHIND_OF_REASON},
+                         PROBLEMS = {COUNT OF_PROBLEMS, PAGE OF_PROBLEMS BEHIND},
+                         ALL = {COUNT OF_TIME, PAGE OF_TIME BEHIND};
     if (search->reason)
         return &REASON;
     return types_of(search) & NORMAL ? &ALL : &PROBLEMS;
@@ -51,6 +57,11 @@ static const char *text(const char *value)
 #define VALUES(search)                                                                  \
     (search)->project, (search)->since, (search)->until ? (search)->until : G_MAXINT64, \
         text((search)->reason), text((search)->kind), types_of(search)
+
+const char *timeline_all_page_sql(const TimelineAll *search)
+{
+    return queries_of(search)->page;
+}
 
 bool timeline_all_count(Db *db, const TimelineAll *search, int64_t *events, int64_t *models,
                         GError **error)

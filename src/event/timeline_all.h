@@ -29,6 +29,9 @@ bool timeline_all_each(Db *db, const TimelineAll *search, TimelineAllFunc call, 
 bool timeline_all_count(Db *db, const TimelineAll *search, int64_t *events, int64_t *models,
                         GError **error);
 
+/* The statement of a page, for a test that asks which index it takes. */
+const char *timeline_all_page_sql(const TimelineAll *search);
+
 /* The event's object with its model: {model_id, model_name, model_version, …}. The caller frees
  * it. */
 char *timeline_all_json(const TimelineAllRow *row);

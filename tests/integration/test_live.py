@@ -4,7 +4,6 @@ import os
 import random
 import shutil
 import signal
-import sqlite3
 import threading
 import time
 
@@ -372,3 +371,102 @@ def test_a_model_at_rest_sends_no_progress(server, package):
             kinds.append(frame[1])
     connection.close()
     assert len(kinds) == 10 and "progress" not in kinds
+
+
+# -- the events of all models --
+
+@pytest.fixture
+def mixed(server, package):
+    """The server, with two models that are sound and three that failed the same way."""
+    bad = package({"model/config.json": "{"}, name="bad")
+    for number in (1, 2):
+        server.settled(server.create(package(), f"good{number}").json["model_id"])
+    server.failed = [server.settled(server.create(bad, f"bad{number}").json["model_id"])
+                     for number in (1, 2, 3)]
+    return server
+
+
+def test_events_of_all_models_newest_first_in_pages(mixed):
+    whole = mixed.get("/events").json
+    assert whole["total_count"] == whole["count"] == len(whole["events"]) == 2 * 10 + 3 * 3
+    assert whole["model_count"] == 5 and "next" not in whole
+    times = [event["occur_time"] for event in whole["events"]]
+    assert times == sorted(times, reverse=True)
+    pages, cursor = [], {}
+    for _ in range(10):
+        page = mixed.get("/events", limit=4, **cursor).json
+        assert page["total_count"] == whole["total_count"]
+        pages += page["events"]
+        if "next" not in page:
+            break
+        cursor = {"cursor": page["next"]}
+    assert pages == whole["events"], "pages neither lose nor double"
+
+
+def test_how_many_failed_this_way_in_the_last_hour(mixed):
+    failure = mixed.failed[0]["failure"]
+    same = mixed.get("/events", reason=failure["reason"], kind=failure["kind"], since="1h").json
+    assert (same["total_count"], same["model_count"]) == (3, 3)
+    assert {event["model_name"] for event in same["events"]} == {"bad1", "bad2", "bad3"}
+    assert mixed.get("/events", reason=failure["reason"], kind="other").json["total_count"] == 0
+    problems = mixed.get("/events", event_type="abnormal").json
+    assert {event["reason"] for event in problems["events"]} == {failure["reason"], "ImportFailed"}
+    now = int(time.time() * 1000)
+    assert mixed.get("/events", since=now + 60000).json["total_count"] == 0
+    assert mixed.get("/events", until=now + 60000).json["total_count"] == 29
+    assert mixed.ask("GET", "/v1/other/events").json["total_count"] == 0
+    mixed.ask("DELETE", f"{PROJECT}/models/{mixed.failed[0]['model_id']}")
+    assert mixed.get("/events", reason=failure["reason"]).json["model_count"] == 2
+
+
+@pytest.mark.parametrize("query", [{"since": "yesterday"}, {"until": "x"}, {"cursor": "AAAA"},
+                                   {"cursor": "%%"}, {"event_type": "bad"}, {"limit": "-1"}])
+def test_bad_questions_for_events_are_told(server, query):
+    answer = server.get("/events", **query)
+    assert (answer.status, answer.json["error_code"]) == (400, "ModelArts.0104")
+    assert next(iter(query)) in answer.json["error_msg"]
+
+
+def test_the_command_line_lists_the_events_of_all(mixed, ready):
+    reason = mixed.failed[0]["failure"]["reason"]
+    rows = ready.run("events", "--all", "--reason", reason, "--since", "1h", check=True).stdout
+    assert rows.endswith("3 events of 3 models\n"), rows
+    assert rows.index("bad3:0.0.1#2") < rows.index("bad1:0.0.1#2"), "the newest first"
+    events = ready.run("events", "--all", "--type", "problems", "--json", "--limit", "4",
+                       check=True).events
+    assert len(events) == 4 and events[0]["model_name"] == "bad3"
+    cut = ready.run("events", "--all", "--limit", "1", "--lang", "zh", check=True).stdout
+    assert "29 个事件" in cut and "--limit" in cut
+    for wrong in (["events"], ["events", "m", "--all"], ["events", "m", "--since", "1h"],
+                  ["events", "--all", "--since", "soon"], ["events", "--all", "--follow"],
+                  ["events", "--all", "--limit", "0"]):
+        assert ready.run(*wrong).returncode == 2, wrong
+
+
+# -- details --
+
+def test_failure_has_a_link_and_last_event_is_small(ready, package, tmp_path):
+    server = Server(ready, tmp_path, "--set", "server.public_url=https://waybill.example/")
+    try:
+        source = package({"model/config.json": "{"})
+        details = server.settled(server.create(source).json["model_id"])
+        failure = details["failure"]
+        assert failure["url"] == ("https://waybill.example/#/default/models/"
+                                  f"{details['model_id']}/events/{failure['seq']}")
+        assert {"seq", "reason", "kind", "summary", "summary_cn", "fix_by",
+                "retryable"} <= set(failure)
+        assert set(details["last_event"]) == {"seq", "occur_time", "event_type", "reason",
+                                              "event_info", "event_info_cn"}
+        item = server.get("/models").json["models"][0]
+        assert item["failure"] == failure and item["last_event"] == details["last_event"]
+        assert "progress" not in item
+    finally:
+        assert server.stop() == 0
+
+
+def test_workers_at_rest_are_alive_and_idle(server):
+    answer = until(lambda: (lambda said: said if said["workers_alive"] == 2 else None)(
+        server.ask("GET", "/v1/workers").json), "both workers say so")
+    assert answer["count"] == 2 and answer["workers_busy"] == 0 and answer["queue"] == {"queued": 0}
+    for worker in answer["workers"]:
+        assert not worker["busy"] and worker["serves"] and worker["heartbeat_age_ms"] < 20000
