@@ -14,7 +14,7 @@ _waybill_options() {
     check) echo "--name --version --type --runtime --config --child --platform --description
         --dereference --format --json" ;;
     init) echo "--type --force --json" ;;
-    events) echo "--type --after --follow --waterfall --deleted --json" ;;
+    events) echo "--type --after --follow --all --reason --kind --since --limit --waterfall --deleted --json" ;;
     wait) echo "--timeout" ;;
     models) echo "--status --name --deleted --json" ;;
     log) echo "--attempt --follow" ;;

@@ -69,6 +69,7 @@ static int events_usage(int argc, bool all, bool of_one, bool of_all, gint64 lim
         complain("--limit %" G_GINT64_FORMAT ": expected a number from 1 to 100000", limit);
     else
         return -1;
+    fputs("usage: waybill events MODEL | --all [OPTION…]; more: waybill events --help\n", stderr);
     return EXIT_USAGE;
 }
 

@@ -3,6 +3,7 @@
  *   waybill.db (-wal, -shm)   the store
  *   images/                   an OCI image layout
  *   leases                    byte N is locked while job N is worked on (leases.h)
+ *   run/                      what each worker does now (heartbeats.h)
  *   lock                      held while the store is opened and migrated; exclusively by `restore`
  *   reserve                   1 MiB, given up when the disk is full, so that the store can be
  *                             opened and the event that says so be written
