@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mask.h"
+
 G_DEFINE_QUARK(waybill - settings, settings_error)
 
 static const SettingRow TABLE[] = {
@@ -28,6 +30,9 @@ static const SettingRow TABLE[] = {
      "a failed model's status says why, to Terraform's provider only"},
     {"server.public_url", SETTING_TEXT, "",
      "address that people reach the server at, such as https://waybill.example"},
+    {"security.secret_key", SETTING_TEXT, "",
+     "key that secrets are sealed with: 64 hex digits, base64, or a file; DATA/secret.key when "
+     "empty"},
     {"support.contact", SETTING_TEXT, "",
      "whom to ask: text or a URL, shown with what you cannot mend"},
     {"support.contact_zh", SETTING_TEXT, "", "the same in Chinese; support.contact when empty"},
@@ -199,8 +204,8 @@ static bool setting_put(Settings *settings, const char *key, const char *value, 
     char *normal;
     const char *expected = setting_check(TABLE[at].type, value, &normal);
     if (expected) {
-        g_set_error(error, SETTINGS_ERROR, 0, "%s: %s is \"%s\"; expected %s", origin, key, value,
-                    expected);
+        g_set_error(error, SETTINGS_ERROR, 0, "%s: %s is \"%s\"; expected %s", origin, key,
+                    mask_is_secret_name(key) ? MASK : value, expected);
         return false;
     }
     g_free(settings->values[at]);

@@ -42,6 +42,7 @@ void service_free(Service *service)
     if (!service)
         return;
     pulse_end(service->pulse);
+    seal_key_free(service->key);
     layout_free(service->images);
     db_free(service->db);
     data_free(service->data);
@@ -53,6 +54,15 @@ void service_committed(Service *service)
 {
     if (service->committed)
         service->committed(service->committed_data);
+}
+
+const SealKey *service_key(Service *service, bool create, GError **error)
+{
+    if (!service->key)
+        service->key =
+            seal_key_open(service->data->fd, service->data->path,
+                          settings_text(service->settings, "security.secret_key"), create, error);
+    return service->key;
 }
 
 DbTransaction *service_transaction(Service *service, GError **error)

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/progress.h"
+#include "base/seal.h"
 #include "base/settings.h"
 #include "image/layout.h"
 #include "store/heartbeats.h"
@@ -19,6 +20,7 @@ typedef struct {
     bool held;    /* import_work waits for it at the moment */
     Pulse *pulse; /* says what it does while it works; NULL: nobody is told */
     bool serves;  /* what it submits is for the server's workers */
+    SealKey *key; /* service_key's, once it was asked for */
     /* Called after every commit that appended events, in the worker's thread. May be NULL. */
     void (*committed)(gpointer data);
     gpointer committed_data;
@@ -32,6 +34,9 @@ void service_free(Service *service);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Service, service_free)
 
 void service_committed(Service *service);
+
+/* The key that secrets are sealed with; the service's. `create`: something is to be sealed. */
+const SealKey *service_key(Service *service, bool create, GError **error);
 
 /* A transaction of the pipeline, whose work is done and only to be recorded. A store that others
  * keep busy is waited for, several times store.busy_timeout_ms, until progress.stop; then

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/io.h"
+#include "base/mask.h"
 #include "upkeep/doctor_checks.h"
 
 #define SPEED_BYTES ((size_t)64 << 20)
@@ -23,9 +24,12 @@ static void check_settings(Doctor *doctor)
     g_autoptr(GString) set = g_string_new(NULL);
     for (const SettingRow *row = settings_table(); row->key; row++) {
         const char *origin = settings_origin(doctor->settings, row->key);
+        const char *value = settings_text(doctor->settings, row->key);
+        if (*value && mask_is_secret_name(row->key))
+            value = MASK;
         if (g_strcmp0(origin, "default") != 0)
-            g_string_append_printf(set, "%s%s = %s (%s)", set->len ? ", " : "", row->key,
-                                   settings_text(doctor->settings, row->key), origin);
+            g_string_append_printf(set, "%s%s = %s (%s)", set->len ? ", " : "", row->key, value,
+                                   origin);
     }
     const GPtrArray *advice = settings_advice(doctor->settings);
     for (guint i = 0; i < advice->len; i++) {

@@ -93,7 +93,7 @@ static void deleted_model_is_told_to_who_had_it_only(void **state)
     model_make(db, "a");
     assert_true(model_changes_last(db, &before, NULL));
     assert_true(db_begin(db, NULL));
-    assert_true(model_mark_deleted(db, "a", NULL));
+    assert_true(model_mark_deleted(db, "a", "somebody", NULL));
     assert_true(db_commit(db, NULL));
     assert_true(model_changes_last(db, &after, NULL));
     g_autoptr(GPtrArray) told = model_changes_after(db, PROJECT_DEFAULT, before, before, 10, NULL);
