@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "server/api.h"
+#include "server/signed.h"
 
 /* A name that only this machine can mean: what a web page elsewhere resolves to loopback is none.
  */
@@ -22,9 +23,23 @@ static bool is_own_origin(const char *origin, const char *host)
     return authority && g_ascii_strcasecmp(authority + 3, host) == 0;
 }
 
+/* What is signed cannot come from a web page: its host and origin do not matter. */
+static HttpReply admit_signed(HttpRequest *request)
+{
+    g_autofree char *address = http_client_address(request);
+    HttpReply refusal = signed_admit(request, address);
+    bool of_project = g_str_has_prefix(request->route->path, "/v1/{project_id}");
+    if (refusal.response || !of_project || caller_may_see(request->caller, request->arguments[0]))
+        return refusal;
+    return http_error(MHD_HTTP_FORBIDDEN, "ModelArts.0108", "access key %s is not for project %s",
+                      request->caller->credential, request->arguments[0]);
+}
+
 /* In open mode too, web pages can reach loopback: Host must be a loopback name, Origin our own. */
 HttpReply access_admit(HttpRequest *request)
 {
+    if (signed_is_meant(request))
+        return admit_signed(request);
     const char *host = http_header(request, MHD_HTTP_HEADER_HOST);
     const char *origin = http_header(request, MHD_HTTP_HEADER_ORIGIN);
     if (!host || !is_loopback_name(host))

@@ -14,6 +14,7 @@
 #include "base/io.h"
 #include "base/pause.h"
 #include "server/connections.h"
+#include "server/signed.h"
 
 #define POOL_BYTES     (5 << 10) /* of a connection: request line, headers, output */
 #define SILENT_SECONDS 60
@@ -72,6 +73,7 @@ static void request_free(void *data, struct MHD_Connection *connection, void **c
         g_byte_array_unref(request->body);
     target_free(request->target);
     caller_free(request->caller);
+    signed_request_free(request->signing);
     g_free(request);
     *context = NULL;
 }
@@ -199,13 +201,14 @@ static enum MHD_Result on_request(void *data, struct MHD_Connection *connection,
     if (!request->begun)
         return request_begin(http, request, method);
     if (*upload_size) {
+        signed_body_update(request, upload, *upload_size);
         request_take_body(request, upload, *upload_size);
         *upload_size = 0;
         return MHD_YES;
     }
     connections_set(connection, CONNECTION_ANSWER);
-    return reply_send(request,
-                      request->body_too_large ? too_large(request) : request->route->run(request));
+    HttpReply reply = request->body_too_large ? too_large(request) : signed_body_end(request);
+    return reply_send(request, reply.response ? reply : request->route->run(request));
 }
 
 /* -- listening -- */

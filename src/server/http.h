@@ -20,6 +20,7 @@
 
 typedef struct Server Server;
 typedef struct HttpRequest HttpRequest;
+typedef struct SignedRequest SignedRequest;
 
 typedef struct {
     unsigned status;
@@ -46,12 +47,13 @@ struct HttpRequest {
     const char *arguments[HTTP_MAX_ARGUMENTS]; /* the braced segments, in order */
     GByteArray *body;                          /* or NULL */
     bool body_too_large;
-    Caller *caller;    /* who asks, once it was admitted; its own */
-    const char *actor; /* caller->user: stands on events and jobs */
-    char id[37];       /* X-Request-Id */
-    int64_t began;     /* monotonic ms */
-    unsigned status;   /* once it was answered */
-    gpointer state;    /* a waiting handler's own */
+    Caller *caller;         /* who asks, once it was admitted; its own */
+    const char *actor;      /* caller->user: stands on events and jobs */
+    SignedRequest *signing; /* until its body was verified (signed.h); NULL: it is not signed */
+    char id[37];            /* X-Request-Id */
+    int64_t began;          /* monotonic ms */
+    unsigned status;        /* once it was answered */
+    gpointer state;         /* a waiting handler's own */
     GDestroyNotify state_free;
     bool begun;
     bool is_stream; /* its answer has no end of its own */
@@ -59,6 +61,8 @@ struct HttpRequest {
 
 const char *http_header(const HttpRequest *request, const char *name);
 const char *http_query(const HttpRequest *request, const char *name);
+/* The address that the connection comes from, as text. The caller frees it. */
+char *http_client_address(const HttpRequest *request);
 /* Whether texts are wanted in Chinese: X-Language, else Accept-Language. */
 bool http_wants_chinese(const HttpRequest *request);
 

@@ -1,6 +1,8 @@
 /* What handlers read of a request and answer it with. */
+#include <netdb.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "server/http.h"
 
@@ -12,6 +14,19 @@ const char *http_header(const HttpRequest *request, const char *name)
 const char *http_query(const HttpRequest *request, const char *name)
 {
     return target_query(request->target, name);
+}
+
+char *http_client_address(const HttpRequest *request)
+{
+    char host[NI_MAXHOST];
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const struct sockaddr *address = info ? info->client_addr : NULL;
+    socklen_t length = address && address->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+                                                                 : sizeof(struct sockaddr_in);
+    if (!address || getnameinfo(address, length, host, sizeof host, NULL, 0, NI_NUMERICHOST) != 0)
+        return g_strdup("unknown");
+    return g_strdup(host);
 }
 
 bool http_wants_chinese(const HttpRequest *request)

@@ -114,6 +114,7 @@ Server *server_start(const ServerOptions *options, GError **error)
     server->settings = options->settings;
     server->directory = g_strdup(options->directory);
     server->presence = -1;
+    server->logins = login_limit_new();
     server->requests.json = options->log_json;
     server->service = service_open(options->directory, true, options->settings, error);
     if (!server->service || !take_presence(server, error))
@@ -151,6 +152,7 @@ void server_stop(Server *server)
         g_usleep(10000);
     http_stop(server->http);
     hub_free(server->hub);
+    login_limit_free(server->logins);
     workers_free(server->workers);
     aside_free(server->aside);
     progress_cache_free(server->progress);

@@ -6,6 +6,7 @@
 #include "server/hub.h"
 #include "server/model_frames.h"
 #include "server/progress.h"
+#include "server/login_limit.h"
 #include "server/request_log.h"
 #include "server/workers.h"
 
@@ -21,6 +22,7 @@ struct Server {
     ModelFrames *model_frames;
     HttpServer *http;
     RequestLog requests;
+    LoginLimit *logins;
 };
 
 typedef struct {
