@@ -2,7 +2,7 @@
 # A test holds the options against `waybill COMMAND --help`.
 
 _waybill_commands="import init check events wait models show log diff report explain retry cancel delete runtime gc verify
-    backup restore serve maintenance doctor"
+    backup restore serve maintenance access-key credential doctor"
 _waybill_common="--data --project --server --config-file --set --lang --color --utc --quiet --help"
 _waybill_types="TensorFlow PyTorch MindSpore MXNet Caffe XGBoost Scikit_Learn Spark_MLlib ONNX LLM
     Custom Image"
@@ -21,6 +21,8 @@ _waybill_options() {
     report) echo "--output" ;;
     delete) echo "--all-versions" ;;
     runtime) echo "--image --engine --json" ;;
+    access-key) echo "--user --role --expires --json" ;;
+    credential) echo "--for --host --user --secret-stdin --json" ;;
     serve) echo "--listen --workers --log-format" ;;
     maintenance) echo "--message --until --json" ;;
     gc) echo "--dry-run --json" ;;
@@ -72,7 +74,8 @@ _waybill_look() {
         --data | --project | --server | --config-file | --set | --lang | --color) ((i++)) ;;
         --name | --version | --runtime | --config | --child | --platform | --description | \
             --type | --status | --image | --engine | --after | --attempt | --timeout | \
-            --from | --if-exists | --retries | --output | --message | --until | --listen | --workers | --log-format | --format) ((i++)) ;;
+            --from | --if-exists | --retries | --output | --message | --until | --listen | --workers | --log-format | --format | \
+            --user | --role | --expires | --for | --host) ((i++)) ;;
         -* | : | =) ;;
         *)
             if [[ -z $command ]]; then
@@ -94,6 +97,8 @@ _waybill_value() {
     --format) _waybill_words "github gitlab sarif junit markdown plain" "$2" ;;
     --from) _waybill_words "check copy environment build size source" "$2" ;;
     --log-format) _waybill_words "text json" "$2" ;;
+    --role) _waybill_words "reader writer admin" "$2" ;;
+    --for) _waybill_words "registry s3" "$2" ;;
     --if-exists) _waybill_words "same fail retry" "$2" ;;
     --lang) _waybill_words "en zh" "$2" ;;
     --color) _waybill_words "auto always never" "$2" ;;
@@ -110,7 +115,8 @@ _waybill_value() {
         fi
         ;;
     --project | --server | --set | --name | --version | --platform | --description | --image | --after | \
-        --attempt | --timeout | --retries | --message | --until) ;;
+        --attempt | --timeout | --retries | --message | --until | \
+        --user | --expires | --host) ;;
     *) return 1 ;;
     esac
 }
@@ -130,6 +136,8 @@ _waybill_argument() {
         _waybill_words "$(_waybill_reasons; _waybill_models)" "$1"
         ;;
     maintenance) [[ $arguments != 0 ]] || _waybill_words "status on off" "$1" ;;
+    access-key) [[ $arguments != 0 ]] || _waybill_words "create list revoke" "$1" ;;
+    credential) [[ $arguments != 0 ]] || _waybill_words "add list remove" "$1" ;;
     runtime)
         if [[ $arguments == 0 ]]; then
             _waybill_words "add list remove" "$1"

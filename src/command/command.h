@@ -88,4 +88,6 @@ int command_verify(Session *session, int argc, char **argv);
 int command_backup(Session *session, int argc, char **argv);
 int command_restore(Session *session, int argc, char **argv);
 int command_serve(Session *session, int argc, char **argv);
+int command_access_key(Session *session, int argc, char **argv);
+int command_credential(Session *session, int argc, char **argv);
 int command_doctor(Session *session, int argc, char **argv);

@@ -361,6 +361,16 @@ const Command COMMANDS[] = {
     {"maintenance", "[status | on | off]", "Let nothing begin: imports that would start wait",
      "What runs goes on to its end. off, or the time of --until, lets go what waits.",
      command_maintenance},
+    {"access-key", "create | list | revoke ID",
+     "AK/SK pairs that requests to the server are signed with",
+     "The secret key is shown once, by create. list: of --project, else of all.\n"
+     "waybill access-key create --project vision --user ci --role writer --expires 90d",
+     command_access_key},
+    {"credential", "add | list | remove", "A project's logins at registries and object stores",
+     "One for each kind and host; add replaces it. A secret is never shown again.\n"
+     "waybill credential add --project vision --for registry --host registry.example.com \\\n"
+     "    --user robot --secret-stdin < token.txt",
+     command_credential},
     {"doctor", "", "Check the machine and the data directory; say what mends it",
      "Exit status: 1 when something fails.", command_doctor},
     {NULL}};

@@ -65,5 +65,8 @@ HttpReply metrics_get(HttpRequest *request);
 HttpReply events_catalog(HttpRequest *request);
 HttpReply maintenance_get(HttpRequest *request);
 HttpReply maintenance_set(HttpRequest *request);
+HttpReply credentials_get(HttpRequest *request);
+HttpReply credentials_post(HttpRequest *request);
+HttpReply credentials_delete(HttpRequest *request);
 HttpReply health_get(HttpRequest *request);
 HttpReply ready_get(HttpRequest *request);

@@ -13,7 +13,7 @@ MANUAL = ROOT / "docs/waybill.1"
 
 
 def commands(waybill):
-    return re.findall(r"^  ([a-z]+) ", waybill.run("help", check=True).stdout, re.M)
+    return re.findall(r"^  ([a-z-]+) ", waybill.run("help", check=True).stdout, re.M)
 
 
 def options(waybill, command):
@@ -38,6 +38,8 @@ def test_bash_completes_commands_and_their_options(waybill):
     for name in names:
         assert complete(waybill, name, "--") == options(waybill, name), name
     assert complete(waybill, "runtime", "") == {"add", "list", "remove"}
+    assert complete(waybill, "access-key", "") == {"create", "list", "revoke"}
+    assert complete(waybill, "credential", "") == {"add", "list", "remove"}
     assert complete(waybill, "events", "m", "--type", "") == {"normal", "abnormal", "hint",
                                                               "problems"}
     assert complete(waybill, "retry", "m", "--from", "c") == {"check", "copy"}
@@ -60,7 +62,7 @@ def test_bash_completes_models_and_runtimes_of_the_data_directory(ready, package
 
 def test_zsh_knows_every_command_and_option(waybill):
     text = ZSH.read_text()
-    described = set(re.findall(r"^        '([a-z]+):", text, re.M))
+    described = set(re.findall(r"^        '([a-z-]+):", text, re.M))
     names = commands(waybill)
     assert described == set(names)
     wanted = set().union(*(options(waybill, name) for name in names))
@@ -70,7 +72,7 @@ def test_zsh_knows_every_command_and_option(waybill):
 def test_manual_names_every_command_and_option(waybill):
     text = MANUAL.read_text()
     names = commands(waybill)
-    assert set(names) == set(re.findall(r"^\.It Cm ([a-z]+)", text, re.M))
+    assert set(names) == set(re.findall(r"^\.It Cm ([a-z-]+)", text, re.M))
     wanted = set().union(*(options(waybill, name) for name in names))
     given = {"-" + option for option in re.findall(r"(-[a-z]+(?:-[a-z]+)*)", text)}
     assert wanted <= given

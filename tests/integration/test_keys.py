@@ -1,0 +1,301 @@
+"""AK/SK pairs, signed requests, credentials, and where a served import may read."""
+import hashlib
+import http.client
+import json
+import sqlite3
+import stat
+import subprocess
+import time
+
+import pytest
+
+import sdk_signer
+from serving import Answer, Server
+from test_server import error_code
+
+KIB = 1 << 10
+MODELS = "/v1/default/models"
+
+
+def make_key(waybill, *options, project="default", role="writer"):
+    made = waybill.run("access-key", "create", "--project", project, "--user", "ann", "--role", role,
+                       "--json", *options, check=True)
+    return json.loads(made.stdout)
+
+
+@pytest.fixture
+def server(ready, tmp_path):
+    server = Server(ready, tmp_path)
+    yield server
+    assert server.stop() == 0
+
+
+class Signer:
+    """Asks a server with signed requests; keyword arguments are sdk_signer.signed's."""
+
+    def __init__(self, server, pair):
+        self.server, self.access, self.secret = server, pair["access_key"], pair["secret_key"]
+
+    def ask(self, method, target, body=b"", send=None, send_target=None, change=None, chunked=False,
+            **options):
+        """send, send_target: other than what was signed; change: of the signed headers."""
+        if not isinstance(body, bytes):
+            body = json.dumps(body).encode()
+        headers = sdk_signer.signed(self.access, self.secret, method, target, self.server.netloc,
+                                    body, **options)
+        headers |= change or {}
+        if body:
+            headers["Content-Type"] = "application/json"
+        send = body if send is None else send
+        connection = self.server.connection()
+        try:
+            connection.request(method, send_target or target,
+                               iter([send[:7], send[7:]]) if chunked else send or None,
+                               headers, encode_chunked=chunked)
+            return Answer(connection.getresponse())
+        finally:
+            connection.close()
+
+
+@pytest.fixture
+def signer(server, ready):
+    return Signer(server, make_key(ready))
+
+
+# -- access keys --
+
+def test_a_key_is_made_listed_and_revoked_and_its_secret_is_shown_once(ready):
+    made = ready.run("access-key", "create", "--project", "vision", "--user", "ci", "--role",
+                     "reader", "--expires", "90d", check=True)
+    access, secret = (line.split()[-1] for line in made.stdout.splitlines())
+    assert len(access) == 20 and len(secret) == 40
+    assert "cannot be shown again" in made.stderr
+    row = json.loads(ready.run("access-key", "list", "--json", check=True).stdout)
+    assert (row["access_key"], row["project"], row["user"], row["role"]) == (
+        access, "vision", "ci", "reader")
+    assert abs(row["expires_at"] - row["created_at"] - 90 * 86400000) < 5000
+    listed = ready.run("access-key", "list", check=True).stdout
+    assert access in listed and secret not in listed and "until 2" in listed
+    assert ready.run("access-key", "list", "--project", "other", check=True).stdout == ""
+    ready.run("access-key", "revoke", access, check=True)
+    assert "revoked" in ready.run("access-key", "list", check=True).stdout
+    assert ready.run("access-key", "revoke", access).returncode == 1
+    zh = ready.run("access-key", "list", "--lang", "zh", check=True).stdout
+    assert "已吊销" in zh
+    for file in ready.data.glob("waybill.db*"):
+        assert secret.encode() not in file.read_bytes()
+
+
+@pytest.mark.parametrize("arguments, words", [
+    (["create"], "--user NAME is missing"),
+    (["create", "--user", "a b", "--role", "reader"], "without blanks"),
+    (["create", "--user", "a"], "--role ROLE is missing"),
+    (["create", "--user", "a", "--role", "root"], "reader, writer or admin"),
+    (["create", "--user", "a", "--role", "reader", "--expires", "soon"], "90d"),
+    (["create", "--user", "a", "--role", "reader", "--expires", "0d"], "90d"),
+    (["create", "--user", "a", "--role", "reader", "--project", "a/b"], "--project a/b"),
+    (["revoke"], "expected create | list | revoke ID"),
+    (["mend"], "expected create | list | revoke ID"),
+])
+def test_wrong_usage_of_access_key_says_what_was_expected(waybill, arguments, words):
+    result = waybill.run("access-key", *arguments)
+    assert result.returncode == 2 and words in result.stderr, str(result)
+    assert not waybill.data.exists()
+
+
+def test_the_key_of_secrets_is_for_nobody_else_and_its_loss_is_said(ready, package):
+    make_key(ready)
+    key = ready.data / "secret.key"
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600 and key.stat().st_size == 32
+    key.chmod(0o640)
+    refused = ready.run("access-key", "create", "--user", "a", "--role", "reader")
+    assert refused.returncode == 3 and "read by others" in refused.stderr
+
+
+# -- signed requests --
+
+def test_signed_requests_create_poll_and_say_who_asked(signer, package):
+    created = signer.ask("POST", MODELS, {
+        "model_name": "m", "model_version": "0.0.1", "model_type": "Custom",
+        "source_location": f"file://{package()}"})
+    assert created.status == 200, created
+    model = f"{MODELS}/{created.json['model_id']}"
+    end = time.monotonic() + 60
+    while signer.ask("GET", model).json["model_status"] == "publishing":
+        assert time.monotonic() < end
+    events = signer.ask("GET", f"{model}/events?limit=5&event_type=normal").json["events"]
+    assert events[0]["actor"] == "ann"
+
+
+@pytest.mark.parametrize("target", [
+    f"{MODELS}?model_name=a%20b&model_name=", f"{MODELS}?model_name=%E6%A8%A1&limit=2&offset=0",
+    f"{MODELS}?description=a+b%2B", f"{MODELS}?model_name", f"{MODELS}/?x=1",
+    f"{MODELS}?x=2&x=10&x=1", f"{MODELS}?", "/v1/%64efault/models"])
+def test_odd_targets_verify(signer, target):
+    answer = signer.ask("GET", target)
+    assert answer.status == 200, answer
+
+
+def test_repeated_unsigned_and_further_headers_are_taken_as_they_are(signer):
+    assert signer.ask("GET", MODELS, extra=[("X-Project-Id", " p  ")]).status == 200
+    assert signer.ask("GET", MODELS, names=["x-sdk-date"]).status == 200
+    assert signer.ask("GET", MODELS, change={"X-Later": "added by a proxy"}).status == 200
+    assert signer.ask("GET", MODELS, extra=[("X-A", "1")], change={"X-A": "2"}).status == 401
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("payload", [None, "hash", "UNSIGNED-PAYLOAD"])
+def test_a_changed_body_is_refused_before_it_is_acted_on(signer, package, payload, chunked):
+    body = json.dumps({"model_name": "m", "model_version": "0.0.1", "model_type": "Custom",
+                       "source_location": f"file://{package()}"}).encode()
+    if payload == "hash":
+        payload = hashlib.sha256(body).hexdigest()
+    evil = body.replace(b'"m"', b'"e"')
+    answer = signer.ask("POST", MODELS, body, send=evil, payload=payload, chunked=chunked)
+    if payload == "UNSIGNED-PAYLOAD":
+        assert answer.status == 200
+        return
+    assert error_code(answer) == (401, "APIGW.0301")
+    assert signer.ask("GET", MODELS).json["count"] == 0
+    assert signer.ask("POST", MODELS, body, payload=payload, chunked=chunked).status == 200
+
+
+def test_a_body_where_none_was_signed_is_refused(signer):
+    answer = signer.ask("DELETE", f"{MODELS}/none", b"", send=b"{}", payload=hashlib.sha256(
+        b"").hexdigest())
+    assert error_code(answer) == (401, "APIGW.0301")
+
+
+def test_what_was_not_signed_so_is_refused(signer):
+    refused = [
+        signer.ask("GET", f"{MODELS}?limit=1", send_target=f"{MODELS}?limit=2"),
+        signer.ask("GET", MODELS, send_target="/v1/default/statistics"),
+        signer.ask("GET", MODELS, change={"Authorization": "SDK-HMAC-SHA256"}),
+        signer.ask("GET", MODELS, names=["host"]),
+        signer.ask("GET", MODELS, payload="nothing"),
+    ]
+    for answer in refused:
+        assert error_code(answer) == (401, "APIGW.0301"), answer
+    other = Signer(signer.server, {"access_key": signer.access, "secret_key": "x" * 40})
+    assert error_code(other.ask("GET", MODELS)) == (401, "APIGW.0301")
+    unknown = Signer(signer.server, {"access_key": "A" * 20, "secret_key": signer.secret})
+    answer = unknown.ask("GET", MODELS)
+    assert error_code(answer) == (401, "APIGW.0301")
+    assert signer.secret not in str(answer)
+
+
+@pytest.mark.parametrize("seconds, status", [(-890, 200), (890, 200), (-910, 401), (910, 401)])
+def test_a_date_is_good_for_fifteen_minutes(signer, seconds, status):
+    answer = signer.ask("GET", MODELS, date=sdk_signer.date_of(time.time() + seconds))
+    assert answer.status == status, answer
+    if status == 401:
+        assert answer.json["error_code"] == "APIGW.0303"
+
+
+def test_a_key_is_for_its_own_project_and_time(server, ready):
+    other = Signer(server, make_key(ready, project="vision"))
+    assert error_code(other.ask("GET", MODELS)) == (403, "ModelArts.0108")
+    assert other.ask("GET", "/v1/vision/models").status == 200
+    everywhere = Signer(server, make_key(ready, project="*"))
+    assert everywhere.ask("GET", MODELS).status == 200
+    ready.run("access-key", "revoke", everywhere.access, check=True)
+    answer = everywhere.ask("GET", MODELS)
+    assert error_code(answer) == (401, "APIGW.0301") and "revoked" in answer.json["error_msg"]
+    brief = Signer(server, make_key(ready, "--expires", "1s"))
+    end = time.monotonic() + 10
+    while (answer := brief.ask("GET", MODELS)).status == 200:
+        assert time.monotonic() < end
+    assert "expired" in answer.json["error_msg"]
+
+
+def test_failed_logins_are_limited_and_who_is_known_goes_on(signer):
+    assert signer.ask("GET", MODELS).status == 200
+    guesser = Signer(signer.server, {"access_key": "B" * 20, "secret_key": "x" * 40})
+    statuses = [guesser.ask("GET", MODELS).status for _ in range(12)]
+    assert statuses == [401] * 10 + [429] * 2
+    answer = guesser.ask("GET", MODELS)
+    assert error_code(answer) == (429, "ModelArts.0203")
+    assert 0 < int(answer.headers["retry-after"]) <= 60
+    assert signer.ask("GET", MODELS).status == 200
+
+
+def test_a_lost_key_of_secrets_is_no_login(signer, ready):
+    (ready.data / "secret.key").rename(ready.data / "elsewhere")
+    signer.server.stop()
+    signer.server.start()
+    answer = signer.ask("GET", MODELS)
+    assert error_code(answer) == (500, "ModelArts.0010")
+    assert "secret.key" not in answer.json["error_msg"]
+    (ready.data / "elsewhere").rename(ready.data / "secret.key")
+    assert signer.ask("GET", MODELS).status == 200
+
+
+def test_the_use_of_a_key_is_noted(signer, ready):
+    before = json.loads(ready.run("access-key", "list", "--json").stdout)["used_at"]
+    signer.ask("GET", MODELS)
+    after = json.loads(ready.run("access-key", "list", "--json").stdout)["used_at"]
+    assert before is None and abs(after / 1000 - time.time()) < 60
+
+
+# -- credentials --
+
+def add_credential(waybill, secret, *arguments):
+    return subprocess.run([waybill.program, "credential", "add", "--secret-stdin", *arguments],
+                          env=waybill.environment, input=secret, capture_output=True, text=True,
+                          timeout=60)
+
+
+def test_credentials_are_kept_for_a_project_and_never_shown(ready):
+    added = add_credential(ready, "hunter2hunter2\n", "--project", "vision", "--for", "registry",
+                           "--host", "Registry.example.com:5000", "--user", "robot")
+    assert added.returncode == 0 and "hunter2" not in added.stdout + added.stderr, added
+    row = json.loads(ready.run("credential", "list", "--project", "vision", "--json").stdout)
+    assert (row["for"], row["host"], row["user"]) == ("registry", "registry.example.com:5000",
+                                                      "robot")
+    assert "hunter2" not in json.dumps(row)
+    assert ready.run("credential", "list", check=True).stdout == ""
+    for file in ready.data.glob("waybill.db*"):
+        assert b"hunter2" not in file.read_bytes()
+    gone = ["credential", "remove", "--project", "vision", "--for", "registry", "--host",
+            "registry.example.com:5000"]
+    ready.run(*gone, check=True)
+    assert ready.run(*gone).returncode == 1
+
+
+@pytest.mark.parametrize("arguments, secret, words", [
+    (["--host", "h"], "s", "--for KIND is missing"),
+    (["--for", "registry"], "s", "--host HOST is missing"),
+    (["--for", "ftp", "--host", "h"], "s", "expected registry or s3"),
+    (["--for", "registry", "--host", "https://h"], "s", "without a scheme"),
+    (["--for", "s3", "--host", "h"], "s", "access key"),
+    (["--for", "registry", "--host", "h"], "", "the secret is no line"),
+    (["--for", "registry", "--host", "h"], "a\nb\n", "the secret is no line"),
+    (["--for", "registry", "--host", "h"], "x" * 9 * KIB, "the secret is no line"),
+])
+def test_wrong_credentials_say_what_was_expected(waybill, arguments, secret, words):
+    result = add_credential(waybill, secret, *arguments)
+    assert result.returncode == 2 and words in result.stderr, result
+    assert not waybill.data.exists()
+
+
+def test_admins_manage_credentials_over_http(server, ready, tmp_path):
+    path = "/v1/vision/credentials"
+    admin = Signer(server, make_key(ready, project="vision", role="admin"))
+    writer = Signer(server, make_key(ready, project="vision"))
+    credential = {"for": "s3", "host": "S3.example.com", "user": "AKID", "secret": "hunter2hunter2"}
+    added = admin.ask("POST", path, credential)
+    assert added.status == 200 and "hunter2" not in str(added)
+    listed = admin.ask("GET", path)
+    assert listed.json["count"] == 1 and "hunter2" not in str(listed)
+    assert listed.json["credentials"][0]["host"] == "s3.example.com"
+    for method, target, body in (("GET", path, b""), ("POST", path, credential),
+                                 ("DELETE", path + "?for=s3&host=s3.example.com", b"")):
+        assert error_code(writer.ask(method, target, body)) == (403, "ModelArts.0108")
+    for wrong in ({"for": "s3"}, credential | {"more": "x"}, credential | {"secret": 1},
+                  credential | {"for": "ftp"}):
+        answer = admin.ask("POST", path, wrong)
+        assert error_code(answer) == (400, "ModelArts.0104") and "hunter2" not in str(answer)
+    gone = path + "?for=s3&host=S3.example.com"
+    assert admin.ask("DELETE", path).status == 400
+    assert admin.ask("DELETE", gone).status == 200
+    assert admin.ask("DELETE", gone).status == 404
