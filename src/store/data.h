@@ -7,6 +7,7 @@
  *   lock                      held while the store is opened and migrated; exclusively by `restore`
  *   reserve                   1 MiB, given up when the disk is full, so that the store can be
  *                             opened and the event that says so be written
+ *   secret.key                what secrets in the store are sealed with (base/seal.h), 0600
  *   waybill.db.restoring      the store that `restore` is about to put in place
  *   waybill.db.before-restore the one that it replaced
  *

@@ -2,6 +2,7 @@
  *
  *   DEST/waybill.db    a consistent copy of the store
  *   DEST/images/       an OCI image layout: every blob that this copy refers to
+ *   DEST/secret.key    what the store's secrets are sealed with, where the data directory has it
  *   DEST/backup.json   what it is; it comes last, so a directory without it is no backup
  *
  * A backup is made in DEST.partial, which becomes DEST by a rename once all of it is durable. */
@@ -49,6 +50,11 @@ Backup *backup_make(Service *service, const char *destination, GError **error);
  * the backup lacks (BACKUP_ERROR_REFUSED). The backup is only read, all of it. */
 Backup *backup_restore(const char *source, const char *data_directory, const Settings *settings,
                        Progress *progress, GError **error);
+
+/* secret.key to a backup, and from one; none is none. The key that it replaces stays as
+ * secret.key.before-restore. */
+bool backup_key_save(const DataDirectory *data, int directory, GError **error);
+bool backup_key_bring(int directory, const char *source, const DataDirectory *data, GError **error);
 
 /* SHA-256 of a file's bytes, which are also written to `copy` unless that is -1. NULL on failure;
  * G_IO_ERROR_CANCELLED: stopped. */

@@ -246,7 +246,9 @@ static bool making_copy(Making *making, GError **error)
 {
     /* Until the last blob is copied gc keeps what the copy of the store refers to. */
     autofd lock = layout_lock(making->service->images, false, error);
-    return lock >= 0 && store_copy(making, error) && blobs_copy(making, error);
+    return lock >= 0 && store_copy(making, error) &&
+           backup_key_save(making->service->data, making->directory, error) &&
+           blobs_copy(making, error);
 }
 
 Backup *backup_make(Service *service, const char *destination, GError **error)

@@ -254,8 +254,9 @@ Backup *backup_restore(const char *source, const char *data_directory, const Set
                                      (int)settings_int(settings, "store.busy_timeout_ms"), error);
     if (!restoring.data || !store_bring(&restoring, backup, error) ||
         !store_open(&restoring, error) || !present_may_go(&restoring, error) ||
-        !blobs_bring(&restoring, error) || !store_put(&restoring, error) ||
-        !index_write(&restoring, error))
+        !blobs_bring(&restoring, error) ||
+        !backup_key_bring(restoring.directory, source, restoring.data, error) ||
+        !store_put(&restoring, error) || !index_write(&restoring, error))
         return NULL;
     return g_steal_pointer(&backup);
 }

@@ -112,6 +112,39 @@ def test_the_key_of_secrets_is_for_nobody_else_and_its_loss_is_said(ready, packa
     assert refused.returncode == 3 and "read by others" in refused.stderr
 
 
+def test_a_backup_brings_the_key_of_secrets_along(ready, waybill_at, tmp_path):
+    pair = make_key(ready)
+    ready.run("backup", tmp_path / "backup", check=True)
+    saved = tmp_path / "backup/secret.key"
+    assert stat.S_IMODE(saved.stat().st_mode) == 0o600
+    other = waybill_at("other")
+    make_key(other)
+    former = (other.data / "secret.key").read_bytes()
+    other.run("restore", tmp_path / "backup", check=True)
+    assert (other.data / "secret.key").read_bytes() == saved.read_bytes()
+    assert (other.data / "secret.key.before-restore").read_bytes() == former
+    server = Server(other, tmp_path)
+    assert Signer(server, pair).ask("GET", MODELS).status == 200
+    assert server.stop() == 0
+    saved.write_bytes(b"short")
+    damaged = waybill_at("third").run("restore", tmp_path / "backup")
+    assert damaged.returncode == 1 and "not 32 bytes" in damaged.stderr
+
+
+def test_a_key_of_the_settings_leaves_none_beside_the_store(ready, tmp_path):
+    (tmp_path / "key").write_text("5a" * 32 + "\n")
+    (tmp_path / "key").chmod(0o600)
+    setting = ("--set", f"security.secret_key={tmp_path}/key")
+    pair = json.loads(ready.run("access-key", "create", "--user", "a", "--role", "reader", "--json",
+                                *setting, check=True).stdout)
+    assert not (ready.data / "secret.key").exists()
+    server = Server(ready, tmp_path, *setting)
+    assert Signer(server, pair).ask("GET", MODELS).status == 200
+    assert server.stop() == 0
+    shown = ready.run("doctor", "--set", "security.secret_key=" + "5a" * 32).stdout
+    assert "security.secret_key = ***" in shown and "5a5a" not in shown
+
+
 # -- signed requests --
 
 def test_signed_requests_create_poll_and_say_who_asked(signer, package):
