@@ -30,6 +30,9 @@ static const SettingRow TABLE[] = {
      "a failed model's status says why, to Terraform's provider only"},
     {"server.public_url", SETTING_TEXT, "",
      "address that people reach the server at, such as https://waybill.example"},
+    {"sources.allow", SETTING_TEXT, "",
+     "prefixes that a request may import from, blanks between them: PREFIX, with {project} in it, "
+     "or PROJECT=PREFIX"},
     {"security.secret_key", SETTING_TEXT, "",
      "key that secrets are sealed with: 64 hex digits, base64, or a file; DATA/secret.key when "
      "empty"},

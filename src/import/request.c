@@ -33,6 +33,7 @@ static const struct {
     {"config_file", offsetof(ImportRequest, config_file)},
     {"attributes", offsetof(ImportRequest, attributes)},
     {"actor", offsetof(ImportRequest, actor)},
+    {"asked_over", offsetof(ImportRequest, asked_over)},
     {"from", offsetof(ImportRequest, from)},
 };
 
@@ -81,6 +82,13 @@ ImportRequest *import_request_from_json(const char *text, GError **error)
     request->dereference = json_is_true(json_object_get(object, "dereference"));
     json_decref(object);
     return request;
+}
+
+char *import_request_directory(const ImportRequest *request, const char *directory)
+{
+    if (g_path_is_absolute(directory) || import_request_is_reference(request))
+        return g_strdup(directory);
+    return g_build_filename(request->source_path, directory, NULL);
 }
 
 bool import_request_is_reference(const ImportRequest *request)

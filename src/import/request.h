@@ -22,6 +22,8 @@ typedef struct {
     char *config_file; /* its name */
     char *attributes;  /* JSON: what a program sent along and is given back as it was; or NULL */
     char *actor;
+    char *asked_over; /* HTTP, on a loopback address or a network: then sources.h bounds what it and
+                         its package name; NULL: this machine's own command line */
     char *from; /* a stage: what earlier attempts did in it and the later ones does not count; of
                    this attempt only, a further retry forgets it */
     bool dereference; /* links that leave the package are followed: asked for on this machine's own
@@ -46,5 +48,8 @@ GPtrArray *import_request_check(ImportRequest *request);
 char *import_request_to_json(const ImportRequest *request);
 ImportRequest *import_request_from_json(const char *text, GError **error);
 
+/* Where a layout lies that the request names, or its package: there a relative path is the
+ * package's. The caller frees it. */
+char *import_request_directory(const ImportRequest *request, const char *directory);
 /* An image reference instead of a package. */
 bool import_request_is_reference(const ImportRequest *request);

@@ -21,6 +21,9 @@ typedef struct {
     Pulse *pulse; /* says what it does while it works; NULL: nobody is told */
     bool serves;  /* what it submits is for the server's workers */
     SealKey *key; /* service_key's, once it was asked for */
+    bool held;              /* import_work waits for it at the moment */
+    SealKey *key;           /* service_key's, once it was asked for */
+    const char *asked_over; /* ImportRequest's, of what it submits; static */
     /* Called after every commit that appended events, in the worker's thread. May be NULL. */
     void (*committed)(gpointer data);
     gpointer committed_data;

@@ -10,6 +10,7 @@
 #include "event/timeline.h"
 #include "image/reference.h"
 #include "import/pipeline.h"
+#include "import/sources.h"
 #include "object/folder.h"
 #include "store/runtimes.h"
 
@@ -218,6 +219,13 @@ static void look_at_runtime(Look *look, const char *type)
     findings_add(look->findings, event_with_json(event, "listing", runtimes_listing(look)));
 }
 
+/* Nobody learns whether there is a layout that may not be read. */
+static bool image_location_is_allowed(const Look *look, const Reference *reference)
+{
+    g_autofree char *directory = import_request_directory(look->request, reference->directory);
+    return sources_allow_layout(look->settings, look->request, directory);
+}
+
 /* swr_location of a package of type Image: a reference that this version can read. */
 static void look_at_image_location(Look *look)
 {
@@ -232,6 +240,10 @@ static void look_at_image_location(Look *look)
         findings_add(look->findings,
                      finding_of_member(look->config, "swr_location", "value",
                                        "oci:DIR:TAG (registries are not in this version)"));
+    else if (!image_location_is_allowed(look, reference))
+        findings_add(look->findings,
+                     finding_of_member(look->config, "swr_location", "value",
+                                       "oci:DIR:TAG that this project may import from"));
 }
 
 static void look_at_engine(Look *look)

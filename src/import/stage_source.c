@@ -11,6 +11,7 @@
 #include "event/timeline.h"
 #include "image/reference.h"
 #include "import/pipeline.h"
+#include "import/sources.h"
 
 typedef struct {
     Import *import;
@@ -43,14 +44,6 @@ static const char *source_text(const Import *import)
 {
     return import_request_is_reference(import->request) ? import->request->source
                                                         : import->config->swr_location;
-}
-
-/* A layout that a package names relatively lies relative to the package. */
-static char *source_directory(const Import *import, const char *directory)
-{
-    if (g_path_is_absolute(directory) || import_request_is_reference(import->request))
-        return g_strdup(directory);
-    return g_build_filename(import->request->source_path, directory, NULL);
 }
 
 static json_t *names_json(char *const *names, guint most)
@@ -162,7 +155,14 @@ static bool source_read(Source *source, GError **error)
     source->reference = reference_parse(source_text(import), error);
     if (!source->reference)
         return false;
-    g_autofree char *directory = source_directory(import, source->reference->directory);
+    g_autofree char *directory =
+        import_request_directory(import->request, source->reference->directory);
+    /* Asked again: links may lead elsewhere than when the request was admitted. */
+    if (!sources_allow_layout(import->service->settings, import->request, directory)) {
+        g_set_error(error, IMAGE_ERROR, IMAGE_ERROR_NO_LAYOUT,
+                    "%s is nothing that this project may import from", source_text(import));
+        return false;
+    }
     source->layout = layout_open(directory, error);
     json_t *descriptor = source->layout ? source_resolve(source, error) : NULL;
     if (descriptor)

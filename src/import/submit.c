@@ -233,6 +233,8 @@ bool import_submit(Service *service, ImportRequest *request, IfExists if_exists,
     g_autoptr(DbTransaction) transaction = db_transaction(service->db, error);
     g_autoptr(Model) model = NULL;
     g_autofree char *version = NULL;
+    g_free(request->asked_over);
+    request->asked_over = g_strdup(service->asked_over);
     if (!transaction || !runtime_is_known(service, request, error) ||
         !version_pick(service, request, &model, &version, error))
         return false;
@@ -259,6 +261,8 @@ static bool retry_failed(Service *service, const Model *model, const char *actor
     g_clear_pointer(&request->from, g_free);
     g_free(request->actor);
     request->actor = g_strdup(actor);
+    g_free(request->asked_over); /* the last one who asks counts */
+    request->asked_over = g_strdup(service->asked_over);
     return submit_attempt(service, model->id, model->attempt + 1, request, submission, error);
 }
 

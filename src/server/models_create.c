@@ -1,9 +1,9 @@
 /* POST /v1/{project_id}/models: the request as ModelArts' clients send it, made into an import. The
  * check before an import (models_check.c) reads the same body. */
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "import/sources.h"
 #include "model/config.h"
 #include "server/api.h"
 #include "server/idempotency.h"
@@ -95,37 +95,15 @@ static void check_words(const json_t *body, GPtrArray *faults)
         fault_add(faults, "load_mode is \"%s\"; expected \"packed\"", load);
 }
 
-/* Whether the directory lies beneath one of server.import_roots, links resolved. */
-static bool is_allowed(const Settings *settings, const char *directory)
-{
-    g_auto(GStrv) roots = g_strsplit(settings_text(settings, "server.import_roots"), ":", -1);
-    char real[PATH_MAX], root[PATH_MAX];
-    if (!realpath(directory, real))
-        return false;
-    for (char **at = roots; *at; at++) {
-        gsize length = **at && realpath(*at, root) ? strlen(root) : 0;
-        if (length && strncmp(real, root, length) == 0 &&
-            (real[length] == '/' || real[length] == '\0' || root[length - 1] == '/'))
-            return true;
-    }
-    return false;
-}
-
 /* file:///DIR -> /DIR, oci:DIR:TAG as it is; NULL: refused. Nobody learns whether a directory is
  * there that may not be imported from. */
-static char *source_of(const Settings *settings, const char *location)
+static char *source_of(const Server *server, const char *project, const char *location)
 {
-    if (g_str_has_prefix(location, "file:///")) {
-        const char *directory = location + strlen("file://");
-        return is_allowed(settings, directory) ? g_strdup(directory) : NULL;
-    }
-    if (g_str_has_prefix(location, "oci:")) {
-        const char *colon = strrchr(location + 4, ':');
-        g_autofree char *directory =
-            colon ? g_strndup(location + 4, (gsize)(colon - location - 4)) : NULL;
-        return directory && is_allowed(settings, directory) ? g_strdup(location) : NULL;
-    }
-    return NULL;
+    bool is_file = g_str_has_prefix(location, "file:///");
+    if ((!is_file && !g_str_has_prefix(location, "oci:")) ||
+        !sources_allow(server->settings, server->loopback, project, location))
+        return NULL;
+    return g_strdup(is_file ? location + strlen("file://") : location);
 }
 
 static char *text_of(const json_t *body, const char *field)
@@ -164,10 +142,11 @@ static const char *field_of_fault(const RequestFault *fault)
 
 static ImportRequest *request_of(HttpRequest *http, json_t *body, GPtrArray *faults)
 {
-    const Settings *settings = http->server->settings;
     g_autoptr(ImportRequest) request = import_request_new();
     request->project = g_strdup(http->arguments[0]);
     request->actor = g_strdup(http->actor);
+    request->asked_over =
+        g_strdup(http->server->loopback ? ASKED_OVER_LOOPBACK : ASKED_OVER_NETWORK);
     request->name = text_of(body, "model_name");
     request->version = text_of(body, "model_version");
     request->type = text_of(body, "model_type");
@@ -176,8 +155,8 @@ static ImportRequest *request_of(HttpRequest *http, json_t *body, GPtrArray *fau
     request->config_text = text_of(body, "initial_config");
     request->config_file = g_strdup(request->config_text ? "initial_config" : NULL);
     request->attributes = echoed_of(body);
-    request->source =
-        source_of(settings, json_string_value(json_object_get(body, "source_location")));
+    request->source = source_of(http->server, request->project,
+                                json_string_value(json_object_get(body, "source_location")));
     if (!request->source)
         return NULL;
     g_autoptr(GPtrArray) wrong = import_request_check(request);
@@ -212,7 +191,8 @@ ImportRequest *models_request(HttpRequest *request, json_t *body, bool to_check,
     if (!import)
         *reply = http_error(MHD_HTTP_BAD_REQUEST, "ModelArts.3017",
                             "source_location may not be imported from; expected file:///DIR or "
-                            "oci:DIR:TAG beneath one of server.import_roots");
+                            "oci:DIR:TAG beneath one of server.import_roots, and what "
+                            "sources.allow lists for the project where it is set");
     else if (faults->len)
         *reply = faults_reply("ModelArts.3037", faults);
     else

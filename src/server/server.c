@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "import/sources.h"
 #include "server/api.h"
 #include "store/leases.h"
 
@@ -41,6 +42,7 @@ Service *server_service(Server *server, GError **error)
     if (!service)
         return NULL;
     service->serves = true;
+    service->asked_over = server->loopback ? ASKED_OVER_LOOPBACK : ASKED_OVER_NETWORK;
     service->committed = (void (*)(gpointer))hub_wake;
     service->committed_data = server->hub;
     pthread_setspecific(own_service, service);
@@ -104,6 +106,7 @@ static bool start_http(Server *server, const char *listen, GError **error)
                                  .routes = API_ROUTES,
                                  .admit = access_admit,
                                  .ended = request_ended};
+    server->loopback = options.loopback_only; /* read by the threads that this starts */
     server->http = http_start(server, &options, error);
     return server->http != NULL;
 }
@@ -116,6 +119,14 @@ Server *server_start(const ServerOptions *options, GError **error)
     server->presence = -1;
     server->logins = login_limit_new();
     server->requests.json = options->log_json;
+    g_autofree char *fault = sources_fault(options->settings);
+    if (fault) {
+        g_set_error(error, SETTINGS_ERROR, 0,
+                    "sources.allow has \"%s\"; expected a prefix such as file:///DIR, oci:/DIR or "
+                    "s3://BUCKET, or PROJECT=PREFIX",
+                    fault);
+        return NULL;
+    }
     server->service = service_open(options->directory, true, options->settings, error);
     if (!server->service || !take_presence(server, error))
         return NULL;

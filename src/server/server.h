@@ -23,6 +23,7 @@ struct Server {
     HttpServer *http;
     RequestLog requests;
     LoginLimit *logins;
+    bool loopback; /* nobody but this machine reaches it */
 };
 
 typedef struct {

@@ -1,6 +1,5 @@
 """AK/SK pairs, signed requests, credentials, and where a served import may read."""
 import hashlib
-import http.client
 import json
 import sqlite3
 import stat
@@ -10,6 +9,7 @@ import time
 import pytest
 
 import sdk_signer
+from oci_layout import make_base
 from serving import Answer, Server
 from test_server import error_code
 
@@ -332,3 +332,107 @@ def test_admins_manage_credentials_over_http(server, ready, tmp_path):
     assert admin.ask("DELETE", path).status == 400
     assert admin.ask("DELETE", gone).status == 200
     assert admin.ask("DELETE", gone).status == 404
+
+
+# -- sources --
+
+def image_package(package, location, name="package"):
+    return package({"model/config.json": {"model_type": "Image", "model_algorithm": "a",
+                                          "swr_location": location},
+                    "model/weights.bin": None}, name=name)
+
+
+@pytest.fixture
+def layouts(ready, tmp_path):
+    """A server whose root is roots/, which has an image; outside/ has another one."""
+    make_base(tmp_path / "roots/images")
+    make_base(tmp_path / "outside")
+    (tmp_path / "roots/link").symlink_to(tmp_path / "outside")
+    server = Server(ready, tmp_path / "roots")
+    yield server
+    assert server.stop() == 0
+
+
+@pytest.mark.parametrize("location", ["oci:{0}/outside:latest", "oci:../../outside:latest",
+                                      "oci:../link:latest", "oci:{0}/roots/link:latest",
+                                      "oci:{0}/roots/../outside:latest", "oci:{0}/nowhere:latest"])
+def test_an_image_outside_the_roots_is_never_read_whatever_a_package_names(
+        layouts, ready, package, tmp_path, location):
+    source = image_package(package, location.format(tmp_path), name="roots/package")
+    for path in (tmp_path / "outside/index.json", tmp_path / "outside/oci-layout"):
+        path.unlink()  # who reads it would say so
+    details = layouts.settled(layouts.create(source, model_type="Image").json["model_id"])
+    assert details["model_status"] == "failed"
+    events = layouts.get(f"/models/{details['model_id']}/events", event_type="abnormal").json
+    said = [(event["reason"], event["evidence"].get("pointer")) for event in events["events"]]
+    assert said == [("ConfigValueInvalid", "/swr_location"), ("ImportFailed", None)]
+    answer = events["events"][0]
+    assert answer["evidence"]["expected"] == "oci:DIR:TAG that this project may import from"
+    assert "本项目可以导入" in json.dumps(answer, ensure_ascii=False)
+    again = layouts.ask("POST", f"/v1/default/models/{details['model_id']}/retry", {})
+    assert again.json["attempt"] == 2
+    assert layouts.settled(details["model_id"])["model_status"] == "failed"
+
+
+def test_an_image_beneath_the_roots_is_imported_as_a_package_names_it(layouts, package, tmp_path):
+    for number, location in enumerate((f"oci:{tmp_path}/roots/images:latest",
+                                       "oci:../images:latest")):
+        source = image_package(package, location, name=f"roots/package{number}")
+        made = layouts.create(source, name=f"m{number}", model_type="Image")
+        details = layouts.settled(made.json["model_id"])
+        assert details["model_status"] == "published", details
+
+
+def test_the_command_line_of_the_machine_is_not_bounded(ready, package, tmp_path):
+    make_base(tmp_path / "outside")
+    source = image_package(package, f"oci:{tmp_path}/outside:latest")
+    ready.run("import", source, "--name", "m", check=True)
+
+
+def test_a_link_that_leads_elsewhere_once_the_request_was_admitted_is_not_followed(
+        ready, tmp_path):
+    """The image waits in the queue while the link that names it is turned."""
+    make_base(tmp_path / "roots/images")
+    make_base(tmp_path / "outside")
+    link = tmp_path / "roots/link"
+    link.symlink_to("images")
+    server = Server(ready, tmp_path / "roots")
+    try:
+        made = server.ask("POST", "/v1/default/models", {
+            "model_name": "m", "model_version": "0.0.1", "model_type": "Image",
+            "source_location": f"oci:{link}:latest"})
+        assert made.status == 200, made
+        model = made.json["model_id"]
+        assert server.settled(model)["model_status"] == "published"
+        link.unlink()
+        link.symlink_to(tmp_path / "outside")
+        with sqlite3.connect(ready.data / "waybill.db") as store:  # as if it had failed then
+            store.execute("UPDATE attempts SET outcome = 'failed'")
+        server.ask("POST", f"/v1/default/models/{model}/retry", {})
+        details = server.settled(model)
+        assert details["failure"]["reason"] == "SourceImageNotFound", details
+        assert str(tmp_path) not in json.dumps(details["failure"]).replace(str(link), "")
+    finally:
+        server.stop()
+
+
+def test_sources_allow_narrows_what_a_project_may_import_from(ready, package, tmp_path):
+    own, other = package(name="roots/default/p"), package(name="roots/vision/p")
+    make_base(tmp_path / "roots/vision/images")
+    server = Server(ready, tmp_path / "roots", "--set",
+                    f"sources.allow=file://{tmp_path}/roots/{{project}}")
+    try:
+        assert server.settled(server.create(own).json["model_id"])["model_status"] == "published"
+        answer = server.create(other, version="0.0.2")
+        assert error_code(answer) == (400, "ModelArts.3017")
+        assert "sources.allow" in answer.json["error_msg"]
+        image = image_package(package, f"oci:{tmp_path}/roots/vision/images:latest",
+                              name="roots/default/image")
+        made = server.create(image, version="0.0.3", model_type="Image")
+        details = server.settled(made.json["model_id"])
+        assert details["failure"]["reason"] == "ConfigValueInvalid", details
+    finally:
+        server.stop()
+    wrong = ready.run("serve", "--set", "server.listen=127.0.0.1:0", "--set",
+                      "sources.allow=/srv/models")
+    assert wrong.returncode == 3 and 'sources.allow has "/srv/models"' in wrong.stderr

@@ -1,0 +1,33 @@
+/* What may be imported from when somebody asks over HTTP.
+ *
+ * server.import_roots bounds the server's own disk: file: and oci: lie beneath one of its
+ * directories, links resolved, also where a package names an image itself. sources.allow narrows
+ * that for each project: prefixes with blanks between them, in which {project} stands for the
+ * project's id, so that one line serves any number of projects; PROJECT=PREFIX is for one alone.
+ *
+ *   sources.allow = file:///srv/models/{project} s3://shared-models vision=oci:/srv/images
+ *
+ * Without sources.allow a server on a loopback address lets every project import from all of
+ * server.import_roots, any other server from uploads only. Uploads are a project's own and always
+ * allowed. The command line of this machine is not bounded. */
+#pragma once
+
+#include "base/settings.h"
+#include "import/request.h"
+
+/* ImportRequest.asked_over */
+#define ASKED_OVER_LOOPBACK "loopback"
+#define ASKED_OVER_NETWORK  "network"
+
+/* NULL, or the entry of sources.allow that is none. The caller frees it. */
+char *sources_fault(const Settings *settings);
+
+/* Whether the directory is there and lies beneath one of server.import_roots. */
+bool sources_beneath_roots(const Settings *settings, const char *directory);
+/* Whether the project may import from a location: file:///DIR, oci:DIR:TAG, upload://ID, or what
+ * lies elsewhere. For the first two both rules count. */
+bool sources_allow(const Settings *settings, bool loopback, const char *project,
+                   const char *location);
+/* The same of an OCI layout that a request or its package names, by its directory. */
+bool sources_allow_layout(const Settings *settings, const ImportRequest *request,
+                          const char *directory);
