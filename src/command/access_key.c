@@ -193,7 +193,7 @@ int command_access_key(Session *session, int argc, char **argv)
         {"user", 0, 0, G_OPTION_ARG_FILENAME, &user, "create: who asks with it", "NAME"},
         {"role", 0, 0, G_OPTION_ARG_FILENAME, &role, "create: reader, writer or admin", "ROLE"},
         {"expires", 0, 0, G_OPTION_ARG_FILENAME, &expires,
-         "create: it ends after so long, such as 90d or 12h (never)", "DURATION"},
+         "create: it ends after so long: 90d, 12h (never)", "DURATION"},
         {"json", 0, 0, G_OPTION_ARG_NONE, &json, "create, list: one object a line", NULL},
         {NULL}};
     const Command *command = command_find("access-key");

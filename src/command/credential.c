@@ -169,16 +169,17 @@ int command_credential(Session *session, int argc, char **argv)
 {
     gboolean json = FALSE;
     Wanted wanted = {0};
-    const GOptionEntry entries[] = {
-        {"for", 0, 0, G_OPTION_ARG_FILENAME, &wanted.kind, "add, remove: registry or s3", "KIND"},
-        {"host", 0, 0, G_OPTION_ARG_FILENAME, &wanted.host, "add, remove: where it logs in",
-         "HOST[:PORT]"},
-        {"user", 0, 0, G_OPTION_ARG_FILENAME, &wanted.user, "add: its user; of s3 the access key",
-         "NAME"},
-        {"secret-stdin", 0, 0, G_OPTION_ARG_NONE, &wanted.secret_stdin,
-         "add: read the password, token or secret key from standard input", NULL},
-        {"json", 0, 0, G_OPTION_ARG_NONE, &json, "list: one object a line", NULL},
-        {NULL}};
+    const GOptionEntry entries[] = {{"for", 0, 0, G_OPTION_ARG_FILENAME, &wanted.kind,
+                                     "add, remove: registry or s3", "KIND"},
+                                    {"host", 0, 0, G_OPTION_ARG_FILENAME, &wanted.host,
+                                     "add, remove: where it logs in", "HOST[:PORT]"},
+                                    {"user", 0, 0, G_OPTION_ARG_FILENAME, &wanted.user,
+                                     "add: its user; of s3 the access key", "NAME"},
+                                    {"secret-stdin", 0, 0, G_OPTION_ARG_NONE, &wanted.secret_stdin,
+                                     "add: read the secret from standard input", NULL},
+                                    {"json", 0, 0, G_OPTION_ARG_NONE, &json,
+                                     "list: one object a line", NULL},
+                                    {NULL}};
     int status = session_parse(session, command_find("credential"), entries, &argc, &argv, 1, 1);
     if (status < 0)
         status = credential_run(session, argv[1], &wanted, json);

@@ -368,7 +368,7 @@ const Command COMMANDS[] = {
      command_access_key},
     {"credential", "add | list | remove", "A project's logins at registries and object stores",
      "One for each kind and host; add replaces it. A secret is never shown again.\n"
-     "waybill credential add --project vision --for registry --host registry.example.com \\\n"
+     "waybill credential add --project vision --for registry --host r.example.com \\\n"
      "    --user robot --secret-stdin < token.txt",
      command_credential},
     {"doctor", "", "Check the machine and the data directory; say what mends it",

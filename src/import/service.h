@@ -17,11 +17,9 @@ typedef struct {
     Progress progress;
     /* What maintenance holds is left in the queue; else import_work waits for the end of it. */
     bool leaves_held;
-    bool held;    /* import_work waits for it at the moment */
-    Pulse *pulse; /* says what it does while it works; NULL: nobody is told */
-    bool serves;  /* what it submits is for the server's workers */
-    SealKey *key; /* service_key's, once it was asked for */
     bool held;              /* import_work waits for it at the moment */
+    Pulse *pulse;           /* says what it does while it works; NULL: nobody is told */
+    bool serves;            /* what it submits is for the server's workers */
     SealKey *key;           /* service_key's, once it was asked for */
     const char *asked_over; /* ImportRequest's, of what it submits; static */
     /* Called after every commit that appended events, in the worker's thread. May be NULL. */
