@@ -30,6 +30,7 @@ static const char *const PATTERNS[] = {
     "(\\bbasic\\s+)[A-Za-z0-9+/]{8,}={1,2}",
     /* by their form */
     "((?<![A-Za-z0-9]))(?:(?-i:A(?:KI|SI|RO|ID|GP|NP|NV)A[A-Z0-9]{12,})|gh[pousr]_[A-Za-z0-9]{20,}|"
+    "wb[asl]?_[\\w\\-]{20,}|"
     "github_pat_\\w{20,}|glpat-[\\w\\-]{15,}|hf_[A-Za-z0-9]{20,}|sk-[\\w\\-]{20,}|"
     "xox[abeprs]-[\\w\\-]{10,}|pypi-[\\w\\-]{20,}|(?-i:eyJ)[\\w\\-]{8,}\\.[\\w\\-]{8,}\\.[\\w\\-]*"
     ")",

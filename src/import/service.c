@@ -6,6 +6,7 @@
 
 #include "base/io.h"
 #include "image/reference.h"
+#include "store/audit.h"
 #include "store/schema.h"
 
 #define BUSY_TRIES 6
@@ -47,6 +48,8 @@ void service_free(Service *service)
     db_free(service->db);
     data_free(service->data);
     g_free(service->worker);
+    g_free(service->credential);
+    g_free(service->request_id);
     g_free(service);
 }
 
@@ -63,6 +66,19 @@ const SealKey *service_key(Service *service, bool create, GError **error)
             seal_key_open(service->data->fd, service->data->path,
                           settings_text(service->settings, "security.secret_key"), create, error);
     return service->key;
+}
+
+bool service_audit(Service *service, const char *actor, const char *project, const char *action,
+                   const char *object, GError **error)
+{
+    const AuditRow row = {.actor = actor ? actor : "",
+                          .credential = service->credential,
+                          .project = project,
+                          .action = action,
+                          .object = object,
+                          .outcome = AUDIT_DONE,
+                          .request_id = service->request_id};
+    return audit_add(service->db, &row, error);
 }
 
 DbTransaction *service_transaction(Service *service, GError **error)

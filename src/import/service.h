@@ -25,6 +25,8 @@ typedef struct {
     /* Called after every commit that appended events, in the worker's thread. May be NULL. */
     void (*committed)(gpointer data);
     gpointer committed_data;
+    /* What stands in the audit list beside who asks; NULL: the command line asks. */
+    char *credential, *request_id;
 } Service;
 
 Service *service_open(const char *directory, bool create, const Settings *settings, GError **error);
@@ -38,6 +40,10 @@ void service_committed(Service *service);
 
 /* The key that secrets are sealed with; the service's. `create`: something is to be sealed. */
 const SealKey *service_key(Service *service, bool create, GError **error);
+/* A row of the audit list, that it was done: within the transaction that does it, where one is
+ * open. project and object may be NULL (store/audit.h). */
+bool service_audit(Service *service, const char *actor, const char *project, const char *action,
+                   const char *object, GError **error);
 
 /* A transaction of the pipeline, whose work is done and only to be recorded. A store that others
  * keep busy is waited for, several times store.busy_timeout_ms, until progress.stop; then

@@ -6,6 +6,7 @@
 #include "import/pipeline.h"
 #include "model/model.h"
 #include "store/leases.h"
+#include "store/projects.h"
 #include "store/runtimes.h"
 
 G_DEFINE_QUARK(waybill - import, import_error)
@@ -236,6 +237,7 @@ bool import_submit(Service *service, ImportRequest *request, IfExists if_exists,
     g_free(request->asked_over);
     request->asked_over = g_strdup(service->asked_over);
     if (!transaction || !runtime_is_known(service, request, error) ||
+        !project_make(service->db, request->project, error) ||
         !version_pick(service, request, &model, &version, error))
         return false;
     if (model && !version_is_free(service, model, if_exists, submission, error))
@@ -245,7 +247,9 @@ bool import_submit(Service *service, ImportRequest *request, IfExists if_exists,
     if (model ? !submit_again(service, model, request, submission, error)
               : !submit_new(service, request, version, submission, error))
         return false;
-    return submission_commit(service, submission, error);
+    return service_audit(service, request->actor, request->project, "model.create",
+                         submission->model_id, error) &&
+           submission_commit(service, submission, error);
 }
 
 /* -- retry, cancel, delete -- */
@@ -288,7 +292,8 @@ bool import_retry(Service *service, const Model *model, const char *actor, Submi
     }
     bool done = model_is(now, "running") ? submit_resumed(service, now, submission, error)
                                          : retry_failed(service, now, actor, submission, error);
-    return done && submission_commit(service, submission, error);
+    return done && service_audit(service, actor, now->project, "model.retry", now->id, error) &&
+           submission_commit(service, submission, error);
 }
 
 /* *import: the job that was asked to end; 0: the model is not being imported. */
@@ -305,7 +310,9 @@ static bool cancel_ask(Service *service, const Model *model, const char *actor, 
         return false;
     }
     *import = job ? job->id : 0;
-    return (!job || job_ask_cancel(service->db, model->id, actor, error)) &&
+    return (!job ||
+            (job_ask_cancel(service->db, model->id, actor, error) &&
+             service_audit(service, actor, model->project, "model.cancel", model->id, error))) &&
            db_commit(service->db, error);
 }
 
@@ -328,6 +335,7 @@ bool import_delete(Service *service, const Model *model, const char *actor, GErr
         return false;
     g_autoptr(DbTransaction) transaction = db_transaction(service->db, error);
     if (!transaction || !model_mark_deleted(service->db, model->id, actor, error) ||
+        !service_audit(service, actor, model->project, "model.delete", model->id, error) ||
         !db_commit(service->db, error))
         return false;
     return service_write_index(service, error);

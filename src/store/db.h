@@ -36,6 +36,8 @@ bool db_begin(Db *db, GError **error);
 bool db_commit(Db *db, GError **error);
 /* Does nothing outside of a transaction. */
 void db_rollback(Db *db);
+/* Whether a transaction is open. */
+bool db_is_writing(const Db *db);
 
 /* A transaction that rolls back when it leaves its scope before the commit. */
 typedef Db DbTransaction;

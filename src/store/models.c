@@ -94,6 +94,9 @@ Model *model_find(Db *db, const char *project, const char *text, GError **error)
     }
     if (!model && !failure)
         model = model_load(db, text, &failure);
+    if (model && strcmp(model->project, project) != 0)
+        g_clear_pointer(&model,
+                        model_free); /* an id of another project's: projects are kept apart */
     if (failure)
         g_propagate_error(error, failure);
     if (model && model->deleted_at)

@@ -20,6 +20,7 @@ const Migration *schema_migrations(int *count)
     static Migration migrations[] = {{1, "spine", NULL},
                                      {2, "file-digests", NULL},
                                      {3, "server", NULL},
+                                     {4, "access", NULL},
                                      {5, "keys", NULL},
                                      {7, "maintenance", NULL},
                                      {9, "progress", NULL},

@@ -140,6 +140,11 @@ void db_rollback(Db *db)
     db->in_transaction = false;
 }
 
+bool db_is_writing(const Db *db)
+{
+    return db->in_transaction;
+}
+
 DbTransaction *db_transaction(Db *db, GError **error)
 {
     return db_begin(db, error) ? db : NULL;

@@ -85,6 +85,8 @@ static void what_is_known_by_its_form_is_masked(void **state)
 {
     assert_masked("model-AKIAIOSFODNN7EXAMPLE.bin", "model-***.bin");
     assert_masked("x_ASIAIOSFODNN7EXAMPLE", "x_***");
+    assert_masked("sent wb_Abc-efghijklmnopqrstuvwxyz0123456789_ABCDEFG.", "sent ***.");
+    assert_masked("?code=wbl_AbcdefghijklmnopqrstuA", "?code=***");
     assert_masked("hf_abcdefghijklmnopqrstuvwxyz", "***");
     assert_masked("ghp_abcdefghijklmnopqrstuvwxyz0123456789", "***");
     assert_masked("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl!", "***!");

@@ -10,13 +10,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "event/timeline.h"
 #include "store/attempts.h"
+#include "store/audit.h"
 #include "store/data.h"
 #include "store/jobs.h"
 #include "store/leases.h"
 #include "store/models.h"
+#include "store/projects.h"
 #include "store/schema.h"
+#include "store/tokens.h"
 
 typedef struct {
     char *path;
@@ -307,6 +311,119 @@ static void reserve_is_there_and_can_be_given_up(void **state)
     assert_true(g_file_test(path, G_FILE_TEST_EXISTS));
 }
 
+/* -- who asks -- */
+
+/* The secret; *id is the token's. */
+static char *make_token(Db *db, TokenKind kind, const char *parent, int64_t expires_at, char **id)
+{
+    g_autoptr(Token) token = g_new0(Token, 1);
+    token->kind = kind;
+    token->user = g_strdup("alice");
+    token->project = g_strdup("vision");
+    token->role = ROLE_WRITER;
+    token->parent = g_strdup(parent);
+    token->expires_at = expires_at;
+    assert_true(db_begin(db, NULL));
+    char *secret = token_insert(db, token, NULL);
+    assert_true(db_commit(db, NULL));
+    if (id)
+        *id = g_strdup(token->id);
+    return secret;
+}
+
+static TokenState state_of(Db *db, const char *secret, int64_t now)
+{
+    TokenState state;
+    g_autoptr(Token) token = token_of_secret(db, secret, now, &state, NULL);
+    assert_int_equal(token != NULL, state != TOKEN_UNKNOWN);
+    return state;
+}
+
+static void token_is_found_by_its_secret_which_is_not_stored(void **state)
+{
+    const Scene *scene = *state;
+    int64_t now = clock_now_ms(), stored;
+    g_autofree char *id = NULL;
+    g_autofree char *secret = make_token(scene->db, TOKEN_USER, NULL, now + 1000, &id);
+    g_autofree char *other = make_token(scene->db, TOKEN_USER, NULL, 0, NULL);
+    assert_string_not_equal(secret, other);
+    assert_int_equal(strlen(secret), strlen("wb_") + 43);
+    assert_int_equal(state_of(scene->db, secret, now), TOKEN_GOOD);
+    assert_int_equal(state_of(scene->db, secret, now + 1000), TOKEN_EXPIRED);
+    assert_int_equal(state_of(scene->db, other, INT64_MAX), TOKEN_GOOD);
+    assert_int_equal(state_of(scene->db, id, now), TOKEN_UNKNOWN);
+    assert_int_equal(state_of(scene->db, "", now), TOKEN_UNKNOWN);
+    assert_true(db_query_int(scene->db, &stored, -1, NULL,
+                             "SELECT count(*) FROM tokens WHERE instr(hash, $1) > 0", "s",
+                             secret + 3));
+    assert_int_equal(stored, 0);
+}
+
+static void what_was_got_with_a_token_ends_with_it(void **state)
+{
+    const Scene *scene = *state;
+    int64_t now = clock_now_ms();
+    g_autofree char *id = NULL;
+    g_autofree char *secret = make_token(scene->db, TOKEN_USER, NULL, now + 1000, &id);
+    g_autofree char *session = make_token(scene->db, TOKEN_SESSION, id, now + 5000, NULL);
+    assert_int_equal(state_of(scene->db, session, now), TOKEN_GOOD);
+    assert_int_equal(state_of(scene->db, session, now + 2000), TOKEN_EXPIRED);
+    assert_true(db_begin(scene->db, NULL));
+    assert_true(token_revoke(scene->db, id, NULL));
+    assert_true(db_commit(scene->db, NULL));
+    assert_int_equal(state_of(scene->db, secret, now), TOKEN_REVOKED);
+    assert_int_equal(state_of(scene->db, session, now), TOKEN_REVOKED);
+    g_autoptr(GPtrArray) listed = tokens_list(scene->db, "vision", NULL);
+    assert_int_equal(listed->len, 1);
+}
+
+static void only_a_token_that_was_made_by_hand_is_one(void **state)
+{
+    const Scene *scene = *state;
+    bool begun, exist;
+    assert_true(tokens_begun(scene->db, &begun, NULL));
+    assert_false(begun);
+    g_free(make_token(scene->db, TOKEN_LINK, NULL, 1, NULL));
+    g_free(make_token(scene->db, TOKEN_SESSION, NULL, 1, NULL));
+    assert_true(tokens_begun(scene->db, &begun, NULL));
+    assert_true(tokens_exist(scene->db, &exist, NULL));
+    assert_true(begun && !exist);
+    g_free(make_token(scene->db, TOKEN_USER, NULL, 1, NULL));
+    assert_true(db_begin(scene->db, NULL));
+    assert_true(tokens_forget(scene->db, INT64_MAX, NULL));
+    assert_true(db_commit(scene->db, NULL));
+    assert_true(tokens_exist(scene->db, &exist, NULL));
+    assert_true(exist);
+    g_autoptr(GPtrArray) projects = projects_list(scene->db, NULL);
+    assert_int_equal(projects->len, 2);
+    assert_string_equal(projects->pdata[1], "vision");
+}
+
+static void count_row(int64_t id, int64_t time, const AuditRow *row, const char *model,
+                      gpointer data)
+{
+    GString *seen = data;
+    g_string_append_printf(seen, "%s/%s ", row->action, model ? model : "-");
+}
+
+static void audit_row_goes_with_the_transaction_that_it_tells_of(void **state)
+{
+    const Scene *scene = *state;
+    const AuditRow undone = {.actor = "a", .action = "undone", .outcome = AUDIT_DONE};
+    AuditRow done = {.actor = "a", .action = "done", .object = "m", .outcome = AUDIT_DONE};
+    const AuditSearch search = {.limit = 10};
+    g_autoptr(GString) seen = g_string_new(NULL);
+    assert_true(db_begin(scene->db, NULL));
+    assert_true(audit_add(scene->db, &undone, NULL));
+    db_rollback(scene->db);
+    submit(scene->db, "m");
+    assert_true(audit_add(scene->db, &done, NULL));
+    done.object = NULL;
+    assert_true(audit_add(scene->db, &done, NULL));
+    assert_true(audit_search(scene->db, &search, count_row, seen, NULL));
+    assert_string_equal(seen->str, "done/- done/m:0.0.1 ");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -333,6 +450,14 @@ int main(void)
         cmocka_unit_test_setup_teardown(timeline_is_dense_and_its_time_never_falls, scene_up,
                                         scene_down),
         cmocka_unit_test_setup_teardown(watch_sees_another_connection_commit, scene_up, scene_down),
+        cmocka_unit_test_setup_teardown(token_is_found_by_its_secret_which_is_not_stored, scene_up,
+                                        scene_down),
+        cmocka_unit_test_setup_teardown(what_was_got_with_a_token_ends_with_it, scene_up,
+                                        scene_down),
+        cmocka_unit_test_setup_teardown(only_a_token_that_was_made_by_hand_is_one, scene_up,
+                                        scene_down),
+        cmocka_unit_test_setup_teardown(audit_row_goes_with_the_transaction_that_it_tells_of,
+                                        scene_up, scene_down),
         cmocka_unit_test_setup_teardown(reserve_is_there_and_can_be_given_up, scene_up, scene_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
