@@ -2,7 +2,7 @@
 # A test holds the options against `waybill COMMAND --help`.
 
 _waybill_commands="import init check events wait models show log diff report explain retry cancel delete runtime gc verify
-    backup restore serve maintenance access-key credential doctor"
+    backup restore token audit serve maintenance access-key credential doctor"
 _waybill_common="--data --project --server --config-file --set --lang --color --utc --quiet --help"
 _waybill_types="TensorFlow PyTorch MindSpore MXNet Caffe XGBoost Scikit_Learn Spark_MLlib ONNX LLM
     Custom Image"
@@ -21,6 +21,8 @@ _waybill_options() {
     report) echo "--output" ;;
     delete) echo "--all-versions" ;;
     runtime) echo "--image --engine --json" ;;
+    token) echo "--user --role --expires --url --json" ;;
+    audit) echo "--limit --json" ;;
     access-key) echo "--user --role --expires --json" ;;
     credential) echo "--for --host --user --secret-stdin --json" ;;
     serve) echo "--listen --workers --log-format" ;;
@@ -51,6 +53,10 @@ _waybill_runtimes() {
     _waybill_ask runtime list --color never | awk '{ print $1 }'
 }
 
+_waybill_tokens() {
+    _waybill_ask token list --color never | awk '{ print $1 }'
+}
+
 _waybill_reasons() {
     _waybill_ask explain --json | grep -o '"reason": *"[A-Za-z]*"' | cut -d'"' -f4
 }
@@ -75,7 +81,7 @@ _waybill_look() {
         --name | --version | --runtime | --config | --child | --platform | --description | \
             --type | --status | --image | --engine | --after | --attempt | --timeout | \
             --from | --if-exists | --retries | --output | --message | --until | --listen | --workers | --log-format | --format | \
-            --user | --role | --expires | --for | --host) ((i++)) ;;
+            --user | --role | --expires | --for | --host | --url | --limit) ((i++)) ;;
         -* | : | =) ;;
         *)
             if [[ -z $command ]]; then
@@ -99,6 +105,7 @@ _waybill_value() {
     --log-format) _waybill_words "text json" "$2" ;;
     --role) _waybill_words "reader writer admin" "$2" ;;
     --for) _waybill_words "registry s3" "$2" ;;
+    --role) _waybill_words "reader writer admin" "$2" ;;
     --if-exists) _waybill_words "same fail retry" "$2" ;;
     --lang) _waybill_words "en zh" "$2" ;;
     --color) _waybill_words "auto always never" "$2" ;;
@@ -116,7 +123,7 @@ _waybill_value() {
         ;;
     --project | --server | --set | --name | --version | --platform | --description | --image | --after | \
         --attempt | --timeout | --retries | --message | --until | \
-        --user | --expires | --host) ;;
+        --user | --expires | --host | --url | --limit) ;;
     *) return 1 ;;
     esac
 }
@@ -134,6 +141,13 @@ _waybill_argument() {
     import | init | check | backup | restore) _waybill_files -d "$1" ;;
     explain)
         _waybill_words "$(_waybill_reasons; _waybill_models)" "$1"
+        ;;
+    token)
+        if [[ $arguments == 0 ]]; then
+            _waybill_words "create list revoke link" "$1"
+        elif [[ $arguments == 1 && $verb == revoke ]]; then
+            _waybill_words "$(_waybill_tokens)" "$1"
+        fi
         ;;
     maintenance) [[ $arguments != 0 ]] || _waybill_words "status on off" "$1" ;;
     access-key) [[ $arguments != 0 ]] || _waybill_words "create list revoke" "$1" ;;

@@ -87,6 +87,8 @@ int command_maintenance(Session *session, int argc, char **argv);
 int command_verify(Session *session, int argc, char **argv);
 int command_backup(Session *session, int argc, char **argv);
 int command_restore(Session *session, int argc, char **argv);
+int command_token(Session *session, int argc, char **argv);
+int command_audit(Session *session, int argc, char **argv);
 int command_serve(Session *session, int argc, char **argv);
 int command_access_key(Session *session, int argc, char **argv);
 int command_credential(Session *session, int argc, char **argv);

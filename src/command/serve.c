@@ -1,3 +1,4 @@
+#include <gio/gio.h>
 #include <signal.h>
 #include <stddef.h>
 #include <string.h>
@@ -32,6 +33,50 @@ static void wait_for_end(const sigset_t *ends)
     int signal_number;
     while (sigwait(ends, &signal_number) != 0)
         ;
+}
+
+/* What could not be started, and what to type where it is only that nobody may use it yet. */
+static int refuse_start(const Session *session, const char *listen, const GError *error)
+{
+    if (!g_error_matches(error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED))
+        return complain_of(error);
+    g_autofree char *quoted = session->data ? g_shell_quote(session->data) : NULL;
+    g_autofree char *data = quoted ? g_strconcat(" --data ", quoted, NULL) : g_strdup("");
+    complain("%s", error->message);
+    fprintf(stderr, session->err.language == LANGUAGE_ZH
+                        ? "请先创建令牌,再启动服务:\n"
+                        : "Make a token, then start the server:\n");
+    fprintf(stderr, "  waybill token create --user %s --role admin%s\n", session_actor(), data);
+    fprintf(stderr, "  waybill serve --listen %s%s\n", listen, data);
+    return EXIT_USAGE;
+}
+
+static void print_hint(const Session *session, const Server *server)
+{
+    if (!server_is_exposed(server) || *settings_text(session->settings, "server.tls_cert"))
+        return;
+    complain("%s",
+             session->err.language == LANGUAGE_ZH
+                 ? "未设置 server.tls_cert:令牌以明文传输;请设置它,或在前面放置提供 TLS 的代理"
+                 : "server.tls_cert is not set: tokens travel in the clear; set it, or put a "
+                   "proxy with TLS in front");
+}
+
+/* False: it was to be printed and could not be made, which was printed. */
+static bool print_link(const Session *session, Server *server)
+{
+    g_autoptr(GError) error = NULL;
+    if (session->quiet)
+        return true;
+    g_autofree char *path = server_first_sign_in(server, session_actor(), &error);
+    if (error)
+        complain("%s", error->message);
+    if (path)
+        printf(session->out.language == LANGUAGE_ZH
+                   ? "在 %d 分钟内打开此链接登录控制台,只能使用一次:\n  %s%s\n"
+                   : "signs you in to the console, once, within %d minutes:\n  %s%s\n",
+               LINK_SECONDS / 60, server_address(server), path);
+    return !error;
 }
 
 int command_serve(Session *session, int argc, char **argv)
@@ -74,12 +119,14 @@ int command_serve(Session *session, int argc, char **argv)
         .listen = listen ? listen : settings_text(session->settings, "server.listen"),
         .workers = workers ? workers : (int)settings_int(session->settings, "server.workers")};
     g_autoptr(Server) server = server_start(&options, &error);
-    if (!server) {
-        complain("%s", error->message);
-        return EXIT_UNREACHABLE;
-    }
+    if (!server)
+        return refuse_start(session, options.listen, error);
     printf("%s\n", server_address(server));
+    bool good = print_link(session, server);
     fflush(stdout);
+    if (!good)
+        return EXIT_UNREACHABLE;
+    print_hint(session, server);
     notify("READY=1");
     wait_for_end(&ends);
     notify("STOPPING=1");

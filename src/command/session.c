@@ -354,9 +354,21 @@ const Command COMMANDS[] = {
      "SRC is a directory that waybill backup made; it is only read. Refused: a data directory in\n"
      "use, and one whose store has events that the backup lacks.",
      command_restore},
+    {"token", "create | list | revoke ID | link", "Who may use the server, and sign-in links",
+     "create prints the token, this once; only its digest is kept. The first token closes the\n"
+     "server's open mode, at once. --project '*': every project, for --role admin only.\n"
+     "reader sees, writer imports and deletes too, admin sees the audit list too.\n"
+     "  waybill token create --user alice --role writer --expires 90d\n"
+     "  waybill token create --user ci --role writer --project vision --quiet\n"
+     "  waybill token revoke t-0123456789ab\n"
+     "link prints an address that signs a browser in, once, within 15 minutes.",
+     command_token},
+    {"audit", "", "Who imported, retried, cancelled and deleted, and who signed in",
+     "Newest last. --project: only what was done in that project.", command_audit},
     {"serve", "", "Run the server: the HTTP API and workers on the data directory",
      "It prints its address and runs until SIGINT or SIGTERM, which hand running imports back\n"
-     "to the queue.",
+     "to the queue. Its first start prints a link as well, that signs you in once.\n"
+     "An address that others reach needs a token first: waybill token create.",
      command_serve},
     {"maintenance", "[status | on | off]", "Let nothing begin: imports that would start wait",
      "What runs goes on to its end. off, or the time of --until, lets go what waits.",

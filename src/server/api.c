@@ -33,8 +33,14 @@ Service *api_service(const HttpRequest *request, HttpReply *reply)
 {
     g_autoptr(GError) error = NULL;
     Service *service = server_service(request->server, &error);
-    if (!service)
+    if (!service) {
         *reply = api_failed(error);
+        return NULL;
+    }
+    g_free(service->credential);
+    g_free(service->request_id);
+    service->credential = request->caller ? g_strdup(request->caller->credential) : NULL;
+    service->request_id = g_strdup(request->id);
     return service;
 }
 

@@ -1,12 +1,10 @@
 /* The handlers of the API (specification, api.md), one for each route of router.c. */
 #pragma once
 
+#include "server/access.h"
 #include "server/server.h"
 
 extern const HttpRoute API_ROUTES[];
-
-/* Refuses what may not be asked, before the body is read. */
-HttpReply access_admit(HttpRequest *request);
 
 /* Error answers in the words of api.md. */
 #define API_PARAMETER "ModelArts.0104"
@@ -44,6 +42,10 @@ HttpReply stream_reply(HttpRequest *request, MHD_ContentReaderCallback read, voi
 /* ?event_type=, of which a list is allowed: "abnormal,hint". False: *reply. */
 bool api_event_types(const HttpRequest *request, bool *normal, bool *abnormal, bool *hint,
                      HttpReply *reply);
+/* What a client of Keystone understands: {"error": {"code", "message", "title"}}. */
+HttpReply identity_error(unsigned status, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+#define SIGN_IN_BYTES (16 << 10)
 
 HttpReply models_create(HttpRequest *request);
 HttpReply models_check(HttpRequest *request);
@@ -68,5 +70,15 @@ HttpReply maintenance_set(HttpRequest *request);
 HttpReply credentials_get(HttpRequest *request);
 HttpReply credentials_post(HttpRequest *request);
 HttpReply credentials_delete(HttpRequest *request);
+HttpReply sign_in_with_link(HttpRequest *request);
+HttpReply sign_in_with_token(HttpRequest *request);
+HttpReply sign_out(HttpRequest *request);
+HttpReply whoami_get(HttpRequest *request);
+HttpReply audit_get(HttpRequest *request);
+HttpReply identity_version(HttpRequest *request);
+HttpReply identity_token_create(HttpRequest *request);
+HttpReply identity_catalog(HttpRequest *request);
+HttpReply identity_domains(HttpRequest *request);
+HttpReply identity_projects(HttpRequest *request);
 HttpReply health_get(HttpRequest *request);
 HttpReply ready_get(HttpRequest *request);

@@ -265,11 +265,13 @@ static bool http_listen(HttpServer *http, GError **error)
                     gai_strerror(unknown));
         return false;
     }
-    if (http->options.loopback_only && !is_loopback(found->ai_addr)) {
-        g_set_error(error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED,
-                    "server.listen is %s: whoever reaches that address could import and delete; "
-                    "expected a loopback address such as 127.0.0.1:8420",
-                    listen_at);
+    *http->options.on_loopback = is_loopback(found->ai_addr);
+    if (http->options.loopback_only && !*http->options.on_loopback) {
+        g_set_error(
+            error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED,
+            "server.listen is %s: whoever reaches that address could import and delete, for "
+            "no token exists",
+            listen_at);
         freeaddrinfo(found);
         return false;
     }

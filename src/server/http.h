@@ -30,11 +30,21 @@ typedef struct {
 
 typedef HttpReply (*HttpHandler)(HttpRequest *request);
 
+/* Who may ask for a route. What a row does not say is for administrators. */
+typedef enum {
+    HTTP_OPERATOR, /* an admin of every project; what a row that says nothing gets */
+    HTTP_ADMIN,
+    HTTP_WRITER,
+    HTTP_READER,
+    HTTP_PUBLIC, /* whoever reaches the server: the request has no caller */
+} HttpAccess;
+
 typedef struct {
     const char *method;
     const char *path; /* "/v1/{project_id}/models": a braced segment is any, and an argument */
     HttpHandler run;
     gsize body_limit; /* 0: it takes no body */
+    HttpAccess access;
 } HttpRoute;
 
 struct HttpRequest {
@@ -82,7 +92,8 @@ typedef struct HttpServer HttpServer;
 typedef struct {
     const char *listen;             /* HOST:PORT, [::1]:PORT; port 0: any that is free */
     const char *tls_cert, *tls_key; /* PEM text, both or none; NULL: plain HTTP */
-    bool loopback_only;             /* any other address is refused */
+    bool *on_loopback;  /* set before the first request comes: only this machine reaches it */
+    bool loopback_only; /* any other address: G_IO_ERROR_PERMISSION_DENIED */
     int threads;
     const HttpRoute *routes; /* ended by a row without a method */
     /* Called before the body is read; a reply with a response refuses the request. May be NULL. */

@@ -10,6 +10,7 @@
 #include "base/io.h"
 #include "import/sources.h"
 #include "server/api.h"
+#include "server/sign_in.h"
 #include "store/leases.h"
 
 #define PEM_BYTES (1 << 20)
@@ -42,7 +43,9 @@ Service *server_service(Server *server, GError **error)
     if (!service)
         return NULL;
     service->serves = true;
-    service->asked_over = server->loopback ? ASKED_OVER_LOOPBACK : ASKED_OVER_NETWORK;
+    /* Behind a proxy, others than this machine's users ask. */
+    service->asked_over = server->loopback && !access_proxies(server->access) ? ASKED_OVER_LOOPBACK
+                                                                              : ASKED_OVER_NETWORK;
     service->committed = (void (*)(gpointer))hub_wake;
     service->committed_data = server->hub;
     pthread_setspecific(own_service, service);
@@ -101,12 +104,12 @@ static bool start_http(Server *server, const char *listen, GError **error)
     const HttpOptions options = {.listen = listen,
                                  .tls_cert = cert,
                                  .tls_key = key,
-                                 .loopback_only = true,
+                                 .on_loopback = &server->loopback,
+                                 .loopback_only = !access_has_tokens(server->access),
                                  .threads = (int)sysconf(_SC_NPROCESSORS_ONLN),
                                  .routes = API_ROUTES,
                                  .admit = access_admit,
                                  .ended = request_ended};
-    server->loopback = options.loopback_only; /* read by the threads that this starts */
     server->http = http_start(server, &options, error);
     return server->http != NULL;
 }
@@ -133,7 +136,8 @@ Server *server_start(const ServerOptions *options, GError **error)
     server->progress = progress_cache_new();
     server->model_frames = model_frames_new();
     server->hub = hub_new(options->directory, options->settings, error);
-    if (!server->hub)
+    server->access = server->hub ? access_new(server, error) : NULL;
+    if (!server->access)
         return NULL;
     server->workers = workers_start(options->directory, options->settings, options->workers,
                                     (void (*)(gpointer))hub_wake, server->hub, error);
@@ -146,6 +150,23 @@ Server *server_start(const ServerOptions *options, GError **error)
 const char *server_address(const Server *server)
 {
     return http_address(server->http);
+}
+
+bool server_is_exposed(const Server *server)
+{
+    return !server->loopback;
+}
+
+char *server_first_sign_in(Server *server, const char *user, GError **error)
+{
+    bool begun;
+    Service *service = server->service;
+    g_autoptr(DbTransaction) transaction = db_transaction(service->db, error);
+    if (!transaction || !tokens_begun(service->db, &begun, error) || begun)
+        return NULL;
+    g_autofree char *path =
+        sign_in_link_make(service, user, user, CALLER_EVERY_PROJECT, ROLE_ADMIN, error);
+    return path && db_commit(service->db, error) ? g_steal_pointer(&path) : NULL;
 }
 
 void server_stop(Server *server)
@@ -162,6 +183,7 @@ void server_stop(Server *server)
     for (int waited = 0; server->http && http_busy(server->http) && waited < STOP_MS; waited += 10)
         g_usleep(10000);
     http_stop(server->http);
+    access_free(server->access);
     hub_free(server->hub);
     login_limit_free(server->logins);
     workers_free(server->workers);

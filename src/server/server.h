@@ -1,12 +1,13 @@
 /* `waybill serve`: the HTTP API and the workers on one data directory. */
 #pragma once
 
+#include "server/access.h"
 #include "server/aside.h"
 #include "server/http.h"
 #include "server/hub.h"
+#include "server/login_limit.h"
 #include "server/model_frames.h"
 #include "server/progress.h"
-#include "server/login_limit.h"
 #include "server/request_log.h"
 #include "server/workers.h"
 
@@ -20,6 +21,7 @@ struct Server {
     Aside *aside;
     ProgressCache *progress;
     ModelFrames *model_frames;
+    Access *access;
     HttpServer *http;
     RequestLog requests;
     LoginLimit *logins;
@@ -36,6 +38,11 @@ typedef struct {
 
 Server *server_start(const ServerOptions *options, GError **error);
 const char *server_address(const Server *server);
+/* Whether others than this machine reach it. */
+bool server_is_exposed(const Server *server);
+/* On the first start on a data directory that never had a token: the path that signs `user` in,
+ * once (the caller frees it). NULL with *error unset: it is not the first. */
+char *server_first_sign_in(Server *server, const char *user, GError **error);
 /* Lets requests end and hands running stages back to the queue, then stops. */
 void server_stop(Server *server);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Server, server_stop)

@@ -40,6 +40,8 @@ def test_bash_completes_commands_and_their_options(waybill):
     assert complete(waybill, "runtime", "") == {"add", "list", "remove"}
     assert complete(waybill, "access-key", "") == {"create", "list", "revoke"}
     assert complete(waybill, "credential", "") == {"add", "list", "remove"}
+    assert complete(waybill, "token", "") == {"create", "list", "revoke", "link"}
+    assert complete(waybill, "token", "create", "--role", "") == {"reader", "writer", "admin"}
     assert complete(waybill, "events", "m", "--type", "") == {"normal", "abnormal", "hint",
                                                               "problems"}
     assert complete(waybill, "retry", "m", "--from", "c") == {"check", "copy"}
