@@ -46,7 +46,8 @@ static int refuse_start(const Session *session, const char *listen, const GError
     fprintf(stderr, session->err.language == LANGUAGE_ZH
                         ? "请先创建令牌,再启动服务:\n"
                         : "Make a token, then start the server:\n");
-    fprintf(stderr, "  waybill token create --user %s --role admin%s\n", session_actor(), data);
+    fprintf(stderr, "  waybill token create --user %s --role admin --project '*'%s\n",
+            session_actor(), data);
     fprintf(stderr, "  waybill serve --listen %s%s\n", listen, data);
     return EXIT_USAGE;
 }

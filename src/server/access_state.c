@@ -151,6 +151,23 @@ bool access_is_open(Access *access)
     return !exist;
 }
 
+/* A store that does not answer ends nothing: that is no news of the token. What another list keeps
+ * (access keys) or a proxy vouched for is not asked again. */
+bool access_still_admits(const HttpRequest *request)
+{
+    g_autoptr(GError) error = NULL;
+    TokenState state = TOKEN_GOOD;
+    const char *credential = request->caller->credential;
+    if (!credential)
+        return access_is_open(request->server->access);
+    if (!token_is_id(credential))
+        return true;
+    Service *service = server_service(request->server, &error);
+    if (!service || !token_state_of(service->db, credential, clock_now_ms(), &state, &error))
+        g_warning("a token could not be looked up: %s", error->message);
+    return state == TOKEN_GOOD;
+}
+
 /* -- the audit list -- */
 
 static bool may_record_refusal(Access *access)

@@ -6,6 +6,7 @@
 #include "server/api.h"
 
 #define LOOK_MS     500 /* how often a followed log is looked at: its lines come without events */
+#define RIGHTS_MS   15000
 #define BLOCK_BYTES 4096
 
 /* "2026-11-22T19:44:54.751Z  TEXT" a line, those after *line. */
@@ -96,6 +97,8 @@ static HttpReply range_reply(const HttpRequest *request, GString *text)
 
 typedef struct {
     Server *server;
+    const HttpRequest *request; /* who reads; there as long as the log is read */
+    int64_t look;               /* monotonic ms: when it is asked whether they still may */
     HubFollower follower;
     char *model_id;
     int attempt;
@@ -131,12 +134,21 @@ static bool tail_fill(Tail *tail, bool *ended)
     return append_lines(service->db, tail->model_id, tail->attempt, &tail->line, tail->text, NULL);
 }
 
+static bool tail_may_go_on(Tail *tail)
+{
+    int64_t now = clock_monotonic_ms();
+    if (now < tail->look)
+        return true;
+    tail->look = now + RIGHTS_MS;
+    return access_still_admits(tail->request);
+}
+
 static ssize_t tail_read(void *data, uint64_t position, char *buffer, size_t size)
 {
     Tail *tail = data;
     bool ended = false;
     Hub *hub = tail->server->hub;
-    if (tail->at == tail->text->len && !tail_fill(tail, &ended))
+    if (tail->at == tail->text->len && (!tail_may_go_on(tail) || !tail_fill(tail, &ended)))
         return MHD_CONTENT_READER_END_WITH_ERROR;
     if (tail->at == tail->text->len && (ended || hub_is_closed(hub)))
         return MHD_CONTENT_READER_END_OF_STREAM;
@@ -154,6 +166,8 @@ static HttpReply tail_reply(HttpRequest *request, const Model *model, int attemp
 {
     Tail *tail = g_new0(Tail, 1);
     tail->server = request->server;
+    tail->request = request;
+    tail->look = clock_monotonic_ms() + RIGHTS_MS;
     tail->model_id = g_strdup(model->id);
     tail->attempt = attempt;
     tail->text = g_string_new(NULL);

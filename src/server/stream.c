@@ -10,12 +10,14 @@
 
 typedef struct {
     Server *server;
+    const HttpRequest *request; /* who reads; there as long as the stream is read */
     HubFollower follower;
     char *model_id;
     int64_t seen;  /* every event up to it was taken for sending */
     GBytes *frame; /* what is being sent */
     gsize at;      /* how much of it */
     int64_t beat;  /* monotonic ms: when a comment is due */
+    int64_t look;  /* and when it is asked whether the reader still may */
     bool said_end;
 } Stream;
 
@@ -49,12 +51,29 @@ static GBytes *comment(const char *text)
     return g_bytes_new_static(text, strlen(text));
 }
 
+/* The last comment before the end. NULL: the stream goes on. */
+static GBytes *stream_end(Stream *stream)
+{
+    int64_t now = clock_monotonic_ms();
+    if (now >= stream->look) {
+        stream->look = now + BEAT_MS;
+        if (!access_still_admits(stream->request)) {
+            stream->said_end = true;
+            return comment(": the token is worth nothing any more\n\n");
+        }
+    }
+    return NULL;
+}
+
 /* What is sent next. NULL: the stream waits now, or (*error) cannot go on. */
 static GBytes *stream_next(Stream *stream, GError **error)
 {
     GError *failure = NULL;
     Hub *hub = stream->server->hub;
-    GBytes *frame = hub_frame(hub, &stream->follower, stream->seen + 1);
+    GBytes *frame = stream_end(stream);
+    if (frame)
+        return frame;
+    frame = hub_frame(hub, &stream->follower, stream->seen + 1);
     if (!frame)
         frame = frame_of_store(stream, &failure);
     if (failure) {
@@ -147,7 +166,8 @@ HttpReply events_stream(HttpRequest *request)
     stream->server = request->server;
     stream->model_id = g_strdup(model->id);
     stream->seen = MIN(after, model->last_seq);
-    stream->beat = clock_monotonic_ms() + BEAT_MS;
+    stream->request = request;
+    stream->beat = stream->look = clock_monotonic_ms() + BEAT_MS;
     hub_follow(stream->server->hub, &stream->follower, request->connection, model->id);
     stream->follower.wants_progress = true;
     return stream_reply(request, stream_read, stream, stream_free);

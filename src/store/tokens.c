@@ -12,6 +12,7 @@
 #define LINK_BYTES       16 /* it lives for minutes, and stands in a terminal's line */
 #define MOST_SECRET_TEXT 128
 #define ID_BYTES         6
+#define ID_PREFIX        "t-"
 #define MOST_USER        64
 
 static const struct {
@@ -68,12 +69,17 @@ static char *random_text(const char *prefix, gsize count)
 static char *random_id(void)
 {
     guint8 bytes[ID_BYTES];
-    GString *id = g_string_new("t-");
+    GString *id = g_string_new(ID_PREFIX);
     if (getentropy(bytes, sizeof bytes) != 0)
         g_error("the system gives no random bytes");
     for (gsize i = 0; i < sizeof bytes; i++)
         g_string_append_printf(id, "%02x", bytes[i]);
     return g_string_free(id, FALSE);
+}
+
+bool token_is_id(const char *text)
+{
+    return g_str_has_prefix(text, ID_PREFIX);
 }
 
 char *token_insert(Db *db, Token *token, GError **error)
@@ -97,7 +103,6 @@ char *token_insert(Db *db, Token *token, GError **error)
 
 /* -- looking one up -- */
 
-/* Of what it was got with, the end counts too. */
 #define TOKEN_COLUMNS                                                                           \
     "SELECT t.id, t.kind, t.user_name, t.project, t.role, t.parent, t.created_at, "             \
     "t.expires_at, t.last_used_at, coalesce(t.revoked_at, p.revoked_at), t.hash, p.expires_at " \
@@ -127,6 +132,16 @@ static Token *token_of_row(DbRows *rows, GError **error)
     return NULL;
 }
 
+/* Of what it was got with, the end counts too. */
+static TokenState state_of_row(DbRows *rows, int64_t now)
+{
+    int64_t ends = db_int(rows, 7), parent_ends = db_int(rows, 11);
+    if (db_int(rows, 9))
+        return TOKEN_REVOKED;
+    return (ends && ends <= now) || (parent_ends && parent_ends <= now) ? TOKEN_EXPIRED
+                                                                        : TOKEN_GOOD;
+}
+
 Token *token_of_secret(Db *db, const char *secret, int64_t now, TokenState *state, GError **error)
 {
     gsize length = strlen(secret);
@@ -140,17 +155,18 @@ Token *token_of_secret(Db *db, const char *secret, int64_t now, TokenState *stat
     const char *stored = db_text(rows, 10);
     if (strlen(stored) != strlen(hash) || CRYPTO_memcmp(stored, hash, strlen(hash)) != 0)
         return NULL;
-    int64_t parent_ends = db_int(rows, 11);
-    Token *token = token_of_row(rows, error);
-    if (!token)
-        return NULL;
-    if (token->revoked_at)
-        *state = TOKEN_REVOKED;
-    else if ((token->expires_at && token->expires_at <= now) || (parent_ends && parent_ends <= now))
-        *state = TOKEN_EXPIRED;
-    else
-        *state = TOKEN_GOOD;
-    return token;
+    *state = state_of_row(rows, now);
+    return token_of_row(rows, error);
+}
+
+bool token_state_of(Db *db, const char *id, int64_t now, TokenState *state, GError **error)
+{
+    GError *failure = NULL;
+    g_autoptr(DbRows) rows = db_query(db, &failure, TOKEN_COLUMNS "WHERE t.id = $1", "s", id);
+    *state = rows && db_next(rows, &failure) ? state_of_row(rows, now) : TOKEN_UNKNOWN;
+    if (failure)
+        g_propagate_error(error, failure);
+    return !failure;
 }
 
 Token *token_load(Db *db, const char *id, GError **error)

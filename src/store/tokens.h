@@ -33,6 +33,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Token, token_free)
 /* NULL, or the rule that a user's name breaks. */
 const char *token_rule_user(const char *user);
 
+/* Whether this is formed as a token's public id. */
+bool token_is_id(const char *text);
+
 /* Within a transaction. Makes a token of its kind, user, project, role, parent and expires_at; sets
  * id and created_at. The project is made when it is not there. NULL: *error. The caller frees the
  * secret, which nobody can ask for again. */
@@ -48,6 +51,8 @@ typedef enum {
 /* The token with that secret, NULL with *state TOKEN_UNKNOWN when there is none. NULL with *error:
  * the store could not be asked. */
 Token *token_of_secret(Db *db, const char *secret, int64_t now, TokenState *state, GError **error);
+/* What the token with that public id is worth; TOKEN_UNKNOWN: there is none. */
+bool token_state_of(Db *db, const char *id, int64_t now, TokenState *state, GError **error);
 /* NULL with *error unset: there is none. */
 Token *token_load(Db *db, const char *id, GError **error);
 /* Those that were made by hand (TOKEN_USER), oldest first; project NULL: of all. */

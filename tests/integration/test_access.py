@@ -2,6 +2,7 @@
 import http.client
 import json
 import re
+import shlex
 import sqlite3
 import threading
 import time
@@ -273,6 +274,21 @@ def test_when_a_token_was_used_is_known_afterwards(serve, ready):
     server.start()
 
 
+def test_a_stream_ends_soon_after_the_token_that_reads_it(serve, ready, package):
+    server = serve()
+    writer, reader = make_token(ready), make_token(ready, "bob", "reader")
+    model = import_as(server, writer, package())
+    connection = server.connection(timeout=25)
+    connection.request("GET", f"/v1/default/models/{model['model_id']}/events/stream",
+                       headers=with_token(reader))
+    response = connection.getresponse()
+    assert response.readline() == b"id: 1\n"
+    ready.run("token", "revoke", reader["id"], check=True)
+    last = [line for line in response if line.strip()][-1]
+    assert last.startswith(b": the token"), last
+    connection.close()
+
+
 # -- addresses that others reach --
 
 def test_an_address_that_others_reach_needs_a_token_and_says_what_to_type(serve, ready):
@@ -281,7 +297,7 @@ def test_an_address_that_others_reach_needs_a_token_and_says_what_to_type(serve,
     lines = [line.strip() for line in refused.stderr.splitlines()]
     [create] = [line for line in lines if line.startswith("waybill token create ")]
     assert "waybill serve --listen 0.0.0.0:0" in lines
-    ready.run(*create.split()[1:], check=True)
+    ready.run(*shlex.split(create)[1:], check=True)
     process = ready.start("serve", "--listen", "0.0.0.0:0")
     address = process.stdout.readline().split()[-1]
     connection = http.client.HTTPConnection("127.0.0.1", int(address.rsplit(":", 1)[1]), timeout=30)
