@@ -63,21 +63,20 @@ static void print_hint(const Session *session, const Server *server)
                    "proxy with TLS in front");
 }
 
-/* False: it was to be printed and could not be made, which was printed. */
-static bool print_link(const Session *session, Server *server)
+/* A store that is busy just now is no reason not to serve: `waybill token link` makes one later. */
+static void print_link(const Session *session, Server *server)
 {
     g_autoptr(GError) error = NULL;
-    if (session->quiet)
-        return true;
-    g_autofree char *path = server_first_sign_in(server, session_actor(), &error);
+    g_autofree char *path =
+        session->quiet ? NULL : server_first_sign_in(server, session_actor(), &error);
     if (error)
-        complain("%s", error->message);
+        complain("no sign-in link: %s", error->message);
     if (path)
         printf(session->out.language == LANGUAGE_ZH
                    ? "在 %d 分钟内打开此链接登录控制台,只能使用一次:\n  %s%s\n"
                    : "signs you in to the console, once, within %d minutes:\n  %s%s\n",
                LINK_SECONDS / 60, server_address(server), path);
-    return !error;
+    fflush(stdout);
 }
 
 int command_serve(Session *session, int argc, char **argv)
@@ -123,10 +122,8 @@ int command_serve(Session *session, int argc, char **argv)
     if (!server)
         return refuse_start(session, options.listen, error);
     printf("%s\n", server_address(server));
-    bool good = print_link(session, server);
     fflush(stdout);
-    if (!good)
-        return EXIT_UNREACHABLE;
+    print_link(session, server);
     print_hint(session, server);
     notify("READY=1");
     wait_for_end(&ends);

@@ -161,8 +161,10 @@ char *server_first_sign_in(Server *server, const char *user, GError **error)
 {
     bool begun;
     Service *service = server->service;
+    if (!tokens_begun(service->db, &begun, error) || begun)
+        return NULL;
     g_autoptr(DbTransaction) transaction = db_transaction(service->db, error);
-    if (!transaction || !tokens_begun(service->db, &begun, error) || begun)
+    if (!transaction)
         return NULL;
     g_autofree char *path =
         sign_in_link_make(service, user, user, CALLER_EVERY_PROJECT, ROLE_ADMIN, error);
