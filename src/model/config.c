@@ -146,6 +146,21 @@ static void check_document(Check *check)
     check_root(check, root);
 }
 
+Config *config_read_dependencies(const void *bytes, size_t size, const char *file,
+                                 const ConfigContext *context, Findings *findings)
+{
+    Config *config = config_new(file);
+    config->document = document_parse(bytes, size);
+    document_name(config->document, "dependencies");
+    Check check = {.config = config, .document = config->document, .context = context};
+    check.model_type = decisive_type(config, context);
+    report_reading(&check);
+    if (config->document->root)
+        check_dependencies(&check, node_member(config->document->root, "dependencies"));
+    check_finish(&check, findings);
+    return config;
+}
+
 Config *config_read(const void *bytes, size_t size, const char *file, const ConfigContext *context,
                     Findings *findings)
 {

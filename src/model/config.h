@@ -52,6 +52,7 @@ typedef struct {
     const char *const *runtimes; /* names in the runtime table, NULL-terminated; NULL: any */
     const Package *package;      /* for wheels and swr_location; NULL: an image reference, or not
                                     opened yet: neither is then asked for */
+    bool dependencies_apart;     /* the request brings its own: those of the text do not count */
     bool (*is_reference)(const char *text); /* of swr_location: the image floor stands above this
                                                one; NULL: any text is taken for one */
 } ConfigContext;
@@ -59,6 +60,10 @@ typedef struct {
 /* Reads and checks. Always returns a Config. */
 Config *config_read(const void *bytes, size_t size, const char *file, const ConfigContext *context,
                     Findings *findings);
+/* The same of `dependencies` alone, as a request gives them: the text is the array. Of the Config
+ * document (with that one field), file, dependencies and warnings are set. */
+Config *config_read_dependencies(const void *bytes, size_t size, const char *file,
+                                 const ConfigContext *context, Findings *findings);
 void config_free(Config *config);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Config, config_free)
 

@@ -90,4 +90,5 @@ void check_root(Check *check, const Node *root);
 void rule_health(Check *check, const Field *field, const Node *value);
 extern const Field HEALTH_MEMBERS[];
 void rule_dependencies(Check *check, const Field *field, const Node *value);
+void check_dependencies(Check *check, const Node *value); /* given apart from config.json */
 void dependency_free(gpointer dependency);

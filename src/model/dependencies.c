@@ -351,12 +351,28 @@ static void report_image_dependencies(Check *check, const Node *array)
     g_ptr_array_set_size(dependencies, 0);
 }
 
-void rule_dependencies(Check *check, const Field *field, const Node *value)
+static void check_array(Check *check, const Node *array)
 {
     if (!check_is_image(check))
-        check_groups(check, value);
-    else if (value->children->len > 0)
-        report_image_dependencies(check, value);
+        check_groups(check, array);
+    else if (array->children->len > 0)
+        report_image_dependencies(check, array);
+}
+
+void rule_dependencies(Check *check, const Field *field, const Node *value)
+{
+    if (!check->context->dependencies_apart)
+        check_array(check, value);
+}
+
+void check_dependencies(Check *check, const Node *value)
+{
+    if (value->faulty)
+        return;
+    if (value->kind == NODE_ARRAY)
+        check_array(check, value);
+    else
+        check_fault(check, "value", value, "an array of {installer, packages}");
 }
 
 /* PEP 503: lower case, runs of `._-` one hyphen. */

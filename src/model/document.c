@@ -558,6 +558,30 @@ Document *document_parse(const void *bytes, size_t size)
     return document;
 }
 
+static void fault_name(DocumentFault *fault, const char *key)
+{
+    g_autofree char *pointer = fault->pointer, *dotted = fault->dotted;
+    const char *inside = *pointer ? dotted : ""; /* of the whole it is "config.json" */
+    fault->pointer = g_strconcat("/", key, pointer, NULL);
+    fault->dotted = g_strconcat(key, *inside && *inside != '[' ? "." : "", inside, NULL);
+}
+
+void document_name(Document *document, const char *key)
+{
+    for (guint i = 0; i < document->faults->len; i++)
+        fault_name(document->faults->pdata[i], key);
+    if (!document->root)
+        return;
+    Node *object = node_new(NULL);
+    object->kind = NODE_OBJECT;
+    object->line = object->column = 1;
+    object->children = g_ptr_array_new_with_free_func(node_free);
+    g_ptr_array_add(object->children, document->root);
+    document->root->parent = object;
+    document->root->key = g_strdup(key);
+    document->root = object;
+}
+
 void document_free(Document *document)
 {
     if (!document)

@@ -64,6 +64,9 @@ typedef struct {
 } Document;
 
 Document *document_parse(const void *bytes, size_t size);
+/* Names what was read as the member `key` of an object, in every path: for a text that is the value
+ * of a field. Places stay those of the text. Of a document that was just read. */
+void document_name(Document *document, const char *key);
 void document_free(Document *document);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Document, document_free)
 

@@ -417,6 +417,101 @@ static void config_keeps_what_it_understood(void **state)
     json_decref(dependencies);
 }
 
+/* The array alone: paths are a config.json's, places are the text's. */
+static void config_dependencies_apart_are_checked_alike(void **state)
+{
+    static const struct {
+        const char *text, *type, *told;
+    } CASES[] = {
+        {"[]", NULL, ""},
+        {"[]", "Image", ""},
+        {" {}", NULL, "value dependencies 1:2 {}"},
+        {"{\"a\": {\"b\": 1, \"b\": 2}}", NULL,
+         "value dependencies 1:1 {\"a\": {\"b\": 1, \"b\": 2}}\nvalue dependencies.a.b 1:16 \"b\""},
+        {"null", NULL, "value dependencies 1:1 null"},
+        {"", NULL, "syntax dependencies 1:1 the end of the file"},
+        {"[\n{\"installer\": \"pip\"}]", NULL, "missing dependencies[0].packages 2:1 missing"},
+        {"[{\"installer\": \"pip\", \"installer\": \"pip\", \"packages\": []}]", NULL,
+         "value dependencies[0].installer 1:23 \"installer\""},
+        {"[{\"installer\": \"pip\", \"packages\": [{\"package_name\": \"-e\"}]}]", NULL,
+         "value dependencies[0].packages[0].package_name 1:53 \"-e\""},
+        {"[{\"installer\": \"pip\", \"packages\": [{\"package_name\": \"x.whl\"}]}]", NULL,
+         "wheel_missing dependencies[0].packages[0].package_name 1:53 \"x.whl\""},
+        {"[1]", "Image", "event 3 1:1 [1]"},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(CASES); i++) {
+        const ConfigContext context = {.request_type = CASES[i].type, .package = &PACKAGE};
+        g_autoptr(Findings) findings = findings_new();
+        config_free(config_read_dependencies(CASES[i].text, strlen(CASES[i].text), "dependencies",
+                                             &context, findings));
+        assert_evidence(findings);
+        g_autofree char *text = told(findings);
+        assert_string_equal(text, CASES[i].told);
+    }
+}
+
+/* Those that a request brings count alone. */
+static void config_dependencies_apart_leave_those_of_the_text_out(void **state)
+{
+    static const char JSON[] = "{\"model_algorithm\": \"a\", \"model_type\": \"Image\", "
+                               "\"swr_location\": \"a:b\", \"dependencies\": [{}]}";
+    assert_told(JSON, &PLAIN, "event 3 1:88 [{}]");
+    const ConfigContext context = {.is_reference = has_colon, .dependencies_apart = true};
+    assert_told(JSON, &context, "");
+}
+
+#define PIP(packages)    "[{\"installer\":\"pip\",\"packages\":[" packages "]}]"
+#define PLAIN_NAME(name) "{\"package_name\":\"" name "\"}"
+#define EXACT(name, version) \
+    "{\"package_name\":\"" name "\",\"package_version\":\"" version "\",\"restraint\":\"EXACT\"}"
+
+static char *normal_form(const char *text)
+{
+    const ConfigContext context = {0};
+    g_autoptr(Findings) findings = findings_new();
+    g_autoptr(Config) config =
+        config_read_dependencies(text, strlen(text), "dependencies", &context, findings);
+    assert_int_equal(findings->events->len, 0);
+    json_auto_t *normal = config_dependencies_json(config->dependencies);
+    return json_dumps(normal, JSON_COMPACT);
+}
+
+static void dependencies_are_equal_whatever_their_form(void **state)
+{
+    static const struct {
+        const char *one, *other;
+        bool equal;
+    } CASES[] = {
+        {PIP(PLAIN_NAME("numpy")), PIP(PLAIN_NAME("NumPy")), true},
+        {PIP(PLAIN_NAME("a_b")), PIP(PLAIN_NAME("A.-b")), true},
+        {PIP(PLAIN_NAME("x[b,a]")), PIP(PLAIN_NAME("X[A,b,a]")), true},
+        {PIP(PLAIN_NAME("x[a]")), PIP(PLAIN_NAME("x")), false},
+        {PIP(EXACT("a", "1.0")),
+         "[{\"packages\":[{\"restraint\":\"EXACT\",\"package_version\":\"1.0\","
+         "\"package_name\":\"A\"}],\"installer\":\"Pip\"}]",
+         true},
+        {PIP(EXACT("a", "1.0")), PIP(EXACT("a", "1.0.0")), false},
+        {PIP(EXACT("a", "1.0")), PIP(PLAIN_NAME("a")), false},
+        {PIP(PLAIN_NAME("a") "," PLAIN_NAME("b")), PIP(PLAIN_NAME("b") "," PLAIN_NAME("a")), false},
+        {"[]", PIP(""), true},
+        {"[{\"installer\":\"pip\",\"packages\":[" PLAIN_NAME(
+             "a") "]},"
+                  "{\"installer\":\"pip\",\"packages\":[" PLAIN_NAME("b") "]}]",
+         PIP(PLAIN_NAME("a") "," PLAIN_NAME("b")), true},
+        {"[{\"installer\":\"apt\",\"packages\":[" PLAIN_NAME("gcc") "]}]", PIP(PLAIN_NAME("gcc")),
+         false},
+        {PIP(PLAIN_NAME("Helper-1.0-py3-none-any.whl")),
+         PIP(PLAIN_NAME("helper-1.0-py3-none-any.whl")), false},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(CASES); i++) {
+        char *one = normal_form(CASES[i].one), *other = normal_form(CASES[i].other);
+        if ((strcmp(one, other) == 0) != CASES[i].equal)
+            fail_msg("case %zu: %s and %s", i, one, other);
+        free(one);
+        free(other);
+    }
+}
+
 static void config_tells_what_to_do_about_image_dependencies(void **state)
 {
     g_autoptr(Findings) findings = findings_of(
@@ -505,6 +600,9 @@ int main(void)
         cmocka_unit_test(config_of_an_image),
         cmocka_unit_test(config_dependencies),
         cmocka_unit_test(config_keeps_what_it_understood),
+        cmocka_unit_test(config_dependencies_apart_are_checked_alike),
+        cmocka_unit_test(config_dependencies_apart_leave_those_of_the_text_out),
+        cmocka_unit_test(dependencies_are_equal_whatever_their_form),
         cmocka_unit_test(config_tells_what_to_do_about_image_dependencies),
         cmocka_unit_test(config_runtime_agrees_and_is_served),
         cmocka_unit_test(config_health_url_is_the_settings),
