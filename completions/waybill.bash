@@ -1,7 +1,7 @@
 # bash completion for waybill: commands, options, model names, runtimes.
 # A test holds the options against `waybill COMMAND --help`.
 
-_waybill_commands="import init check events wait models show log diff report explain retry cancel delete runtime gc verify
+_waybill_commands="import init check events wait models show log diff report explain retry update cancel delete runtime gc verify
     backup restore token audit serve maintenance access-key credential doctor"
 _waybill_common="--data --project --server --config-file --set --lang --color --utc --quiet --help"
 _waybill_types="TensorFlow PyTorch MindSpore MXNet Caffe XGBoost Scikit_Learn Spark_MLlib ONNX LLM
@@ -29,7 +29,8 @@ _waybill_options() {
     maintenance) echo "--message --until --json" ;;
     gc) echo "--dry-run --json" ;;
     verify) echo "--drop-damaged --json" ;;
-    retry) echo "--config --child --from --retries --timeout --json" ;;
+    retry) echo "--config --dependencies --child --from --retries --timeout --json" ;;
+    update) echo "--description --dependencies --retries --timeout --detach --json" ;;
     show | diff | explain | backup | restore | doctor) echo "--json" ;;
     esac
 }
@@ -78,7 +79,7 @@ _waybill_look() {
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
         --data | --project | --server | --config-file | --set | --lang | --color) ((i++)) ;;
-        --name | --version | --runtime | --config | --child | --platform | --description | \
+        --name | --version | --runtime | --config | --dependencies | --child | --platform | --description | \
             --type | --status | --image | --engine | --after | --attempt | --timeout | \
             --from | --if-exists | --retries | --output | --message | --until | --listen | --workers | --log-format | --format | \
             --user | --role | --expires | --for | --host | --url | --limit) ((i++)) ;;
@@ -99,7 +100,7 @@ _waybill_look() {
 _waybill_value() {
     case $1 in
     --data | --child) _waybill_files -d "$2" ;;
-    --config | --config-file | --output) _waybill_files -f "$2" ;;
+    --config | --dependencies | --config-file | --output) _waybill_files -f "$2" ;;
     --format) _waybill_words "github gitlab sarif junit markdown plain" "$2" ;;
     --from) _waybill_words "check copy environment build size source" "$2" ;;
     --log-format) _waybill_words "text json" "$2" ;;
@@ -130,7 +131,7 @@ _waybill_value() {
 
 _waybill_argument() {
     case $command in
-    events | wait | show | log | report | retry | cancel | delete | verify)
+    events | wait | show | log | report | retry | update | cancel | delete | verify)
         if [[ $arguments == 0 ]]; then
             _waybill_words "$(_waybill_models)" "$1"
         elif [[ $arguments == 1 && $command == retry ]]; then

@@ -71,6 +71,7 @@ int command_import(Session *session, int argc, char **argv);
 int command_init(Session *session, int argc, char **argv);
 int command_check(Session *session, int argc, char **argv);
 int command_retry(Session *session, int argc, char **argv);
+int command_update(Session *session, int argc, char **argv);
 int command_cancel(Session *session, int argc, char **argv);
 int command_delete(Session *session, int argc, char **argv);
 int command_events(Session *session, int argc, char **argv);

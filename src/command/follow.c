@@ -152,7 +152,8 @@ int follow_work(Session *session, const Submission *submission, const Terminal *
                      .attempt = submission->attempt,
                      .rows = rows,
                      .json = json};
-    follow.shown.after = submission->attempt > 1 || submission->resumed ? model->last_seq : 0;
+    if (submission->attempt > 1 || submission->resumed)
+        follow.shown.after = model->last_seq - submission->appended;
     session->service->committed = follow_committed;
     session->service->committed_data = &follow;
     g_auto(Interrupt) interrupt G_GNUC_UNUSED = interrupt_catch(&session->service->progress);

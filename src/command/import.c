@@ -12,38 +12,6 @@
 #include "event/timeline.h"
 #include "import/same.h"
 
-/* Leaves the import to a process of its own. A connection to the store must not be carried over a
- * fork: each side opens its own. */
-static int import_detached(Session *session, Submission *submission, const Tries *tries, bool json)
-{
-    g_autoptr(GError) error = NULL;
-    g_autoptr(Model) model = model_load(session->service->db, submission->model_id, &error);
-    if (!model)
-        return complain_of(error);
-    g_clear_pointer(&session->service, service_free);
-    fflush(stdout);
-    pid_t child = fork();
-    if (child < 0) {
-        complain("fork: %s; go on with: waybill retry %s:%s", g_strerror(errno), model->name,
-                 model->version);
-        return EXIT_UNREACHABLE;
-    }
-    if (child == 0) {
-        session->quiet = TRUE;
-        return daemon(1, 0) == 0 && session_open(session, false)
-                   ? tries_follow(session, submission, tries, &session->out, false)
-                   : EXIT_UNREACHABLE;
-    }
-    waitpid(child, NULL, 0); /* daemon() leaves its first process at once */
-    if (json)
-        print_json_line(json_pack("{s:s, s:s, s:s}", "model_id", model->id, "model_name",
-                                  model->name, "model_version", model->version));
-    else if (!session->quiet)
-        printf("importing %s:%s; follow it: waybill events %s:%s --follow\n", model->name,
-               model->version, model->name, model->version);
-    return EXIT_DONE;
-}
-
 static bool append_event(const char *text, int64_t seq, gpointer data)
 {
     json_array_append_new(data, json_loads(text, 0, NULL));
@@ -236,6 +204,6 @@ int command_import(Session *session, int argc, char **argv)
         status = import_exists(session, &submission, exists, format, request, json);
     if (status >= 0)
         return status;
-    return detach ? import_detached(session, &submission, &tries, json)
+    return detach ? tries_detach(session, &submission, &tries, "importing", json)
                   : import_followed(session, &submission, &tries, format, request, json);
 }

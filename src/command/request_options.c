@@ -21,24 +21,38 @@ void request_options_clear(RequestOptions *options)
     *options = (RequestOptions){0};
 }
 
-/* More than is allowed is read, so that config_read names the size. */
-bool request_read_config(ImportRequest *request, const char *file)
+/* More than is allowed is read, so that the check names the size. */
+static char *read_json_file(const char *option, const char *file, bool may_be_input)
 {
     g_autoptr(GError) error = NULL;
-    g_autoptr(GBytes) bytes = io_read_file(AT_FDCWD, file, 4 * DOCUMENT_MAX_BYTES, &error);
+    bool is_input = may_be_input && strcmp(file, "-") == 0;
+    g_autoptr(GBytes) bytes =
+        io_read_file(AT_FDCWD, is_input ? "/dev/stdin" : file, 4 * DOCUMENT_MAX_BYTES, &error);
     if (!bytes) {
-        complain("--config %s", error->message);
-        return false;
+        complain("%s %s", option, error->message);
+        return NULL;
     }
     gsize size;
     const char *data = g_bytes_get_data(bytes, &size);
-    if (!g_utf8_validate(data, (gssize)size, NULL)) {
-        complain("--config %s: it is not UTF-8", file);
+    if (g_utf8_validate(data, (gssize)size, NULL))
+        return g_strndup(data, size);
+    complain("%s %s: it is not UTF-8", option, file);
+    return NULL;
+}
+
+char *request_read_dependencies(const char *file)
+{
+    return read_json_file("--dependencies", file, true);
+}
+
+bool request_read_config(ImportRequest *request, const char *file)
+{
+    char *text = read_json_file("--config", file, false);
+    if (!text)
         return false;
-    }
     g_free(request->config_text);
     g_free(request->config_file);
-    request->config_text = g_strndup(data, size);
+    request->config_text = text;
     request->config_file = event_text(file);
     return true;
 }
@@ -81,16 +95,9 @@ ImportRequest *request_options_take(Session *session, RequestOptions *options, c
     return request_is_sound(request) ? g_steal_pointer(&request) : NULL;
 }
 
-static bool is_of_the_request(const Event *event, const ImportRequest *request)
-{
-    const char *file = json_string_value(json_object_get(event->evidence, "file"));
-    return event_is_fatal(event) && g_strcmp0(event->kind, "no_runtime") != 0 &&
-           g_strcmp0(file, request->config_file) == 0;
-}
-
 int request_config_check(Session *session, const ImportRequest *request)
 {
-    if (!request->config_text)
+    if (!request->config_text && !request->dependencies)
         return -1;
     g_autoptr(GError) error = NULL;
     g_autoptr(Findings) findings = findings_new();
@@ -101,7 +108,7 @@ int request_config_check(Session *session, const ImportRequest *request)
     int status = -1;
     for (guint i = 0; i < findings->events->len; i++) {
         const Event *event = findings->events->pdata[i];
-        if (!is_of_the_request(event, request))
+        if (!import_request_brought(request, event))
             continue;
         json_t *object = event_json(event, NULL);
         event_view_print(&session->err, object);

@@ -28,10 +28,13 @@ ImportRequest *request_options_take(Session *session, RequestOptions *options, c
                                     int *status);
 void request_options_clear(RequestOptions *options);
 
+/* --dependencies FILE, - is standard input; NULL: it cannot be read, which was printed. The caller
+ * frees it. */
+char *request_read_dependencies(const char *file);
 /* --config FILE into the request. False: it cannot be read, which was printed. */
 bool request_read_config(ImportRequest *request, const char *file);
 /* False: the request breaks its rules, which was printed (exit 2). */
 bool request_is_sound(ImportRequest *request);
-/* Faults of a config that the request itself brings (--config) are the request's: exit 2, with the
- * findings on standard error. -1: none. */
+/* Faults of what the request itself brings (--config, --dependencies) are the request's: exit 2,
+ * with the findings on standard error. -1: none. */
 int request_config_check(Session *session, const ImportRequest *request);

@@ -5,31 +5,29 @@
 #include "command/tries.h"
 
 typedef struct {
-    char *config, *child, *from;
+    char *config, *dependencies, *child, *from;
 } Changes;
 
 static void changes_clear(Changes *changes)
 {
     g_free(changes->config);
+    g_free(changes->dependencies);
     g_free(changes->child);
     g_free(changes->from);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Changes, changes_clear)
 
-/* What the newest attempt was asked for, with the changes; NULL: *status says what was printed. */
-static ImportRequest *request_changed(Session *session, const Model *model, const char *source,
-                                      Changes *changes, int *status)
+/* What is packed is another than the former attempt's: the next one looks at the package. */
+static bool packs_anew(const char *source, const Changes *changes)
 {
-    g_autoptr(GError) error = NULL;
-    g_autoptr(Attempt) attempt =
-        attempt_load(session->service->db, model->id, model->attempt, &error);
-    g_autoptr(ImportRequest) request =
-        attempt ? import_request_from_json(attempt->request, &error) : NULL;
-    if (!request) {
-        *status = complain_of(error);
-        return NULL;
-    }
-    *status = EXIT_USAGE;
+    return source || changes->child || changes->config || g_strcmp0(changes->from, "check") == 0 ||
+           g_strcmp0(changes->from, "copy") == 0;
+}
+
+static bool request_change(ImportRequest *request, const Model *model, const char *source,
+                           Changes *changes)
+{
+    request->rebuild = request->rebuild && !packs_anew(source, changes);
     if (source) {
         g_free(request->source);
         request->source = g_strdup(source);
@@ -38,15 +36,33 @@ static ImportRequest *request_changed(Session *session, const Model *model, cons
         g_free(request->child);
         request->child = g_steal_pointer(&changes->child);
     }
-    g_free(request->from);
     request->from = g_steal_pointer(&changes->from);
     g_free(request->version);
     request->version = g_strdup(model->version);
-    g_free(request->actor);
-    request->actor = g_strdup(session_actor());
-    if (changes->config && !request_read_config(request, changes->config))
+    if (changes->dependencies) {
+        g_free(request->dependencies);
+        g_free(request->dependencies_file);
+        request->dependencies_file = event_text(changes->dependencies);
+        request->dependencies = request_read_dependencies(changes->dependencies);
+    }
+    return (!changes->dependencies || request->dependencies) &&
+           (!changes->config || request_read_config(request, changes->config)) &&
+           (request->rebuild || request_is_sound(request));
+}
+
+/* What the newest attempt was asked for, with the changes; NULL: *status says what was printed. */
+static ImportRequest *request_changed(Session *session, const Model *model, const char *source,
+                                      Changes *changes, int *status)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(ImportRequest) request =
+        import_retry_request(session->service, model, session_actor(), &error);
+    if (!request) {
+        *status = complain_of(error);
         return NULL;
-    if (!request_is_sound(request))
+    }
+    *status = EXIT_USAGE;
+    if (!request_change(request, model, source, changes))
         return NULL;
     *status = request_config_check(session, request);
     return *status < 0 ? g_steal_pointer(&request) : NULL;
@@ -95,6 +111,11 @@ int command_retry(Session *session, int argc, char **argv)
     g_auto(Tries) tries = {0};
     const GOptionEntry entries[] = {{"config", 0, 0, G_OPTION_ARG_FILENAME, &changes.config,
                                      "Use this config.json from now on", "FILE"},
+                                    {"dependencies", 0, 0, G_OPTION_ARG_FILENAME,
+                                     &changes.dependencies,
+                                     "Install these from now on, not config.json's; - is standard "
+                                     "input",
+                                     "FILE"},
                                     {"child", 0, 0, G_OPTION_ARG_FILENAME, &changes.child,
                                      "Model directory beneath SOURCE", "DIR"},
                                     {"from", 0, 0, G_OPTION_ARG_FILENAME, &changes.from,
@@ -110,7 +131,8 @@ int command_retry(Session *session, int argc, char **argv)
     if (!model)
         return status;
     const char *source = argc > 2 ? argv[2] : NULL;
-    bool changed = source || changes.config || changes.child || changes.from;
+    bool changed =
+        source || changes.config || changes.dependencies || changes.child || changes.from;
     /* Of an imported model there is nothing to retry, whatever is changed: a new version is an
      * import. */
     if (changed && strcmp(model->outcome, "imported") != 0)

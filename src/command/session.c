@@ -336,6 +336,11 @@ const Command COMMANDS[] = {
      "get\n"
      "past cannot be left out.",
      command_retry, true},
+    {"update", "MODEL", "Change a model's description or dependencies",
+     "FILE holds the dependencies as config.json has them: an array. Other ones than the model "
+     "has\n"
+     "rebuild its image; the former image stays until that has worked. Exit status as import's.",
+     command_update, true},
     {"cancel", "MODEL", "Stop an import", NULL, command_cancel, true},
     {"delete", "MODEL", "Delete a model; its blobs go with waybill gc", NULL, command_delete, true},
     {"runtime", "add NAME --image REF | list | remove NAME",

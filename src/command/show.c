@@ -2,6 +2,7 @@
 
 #include "command/command.h"
 #include "command/event_view.h"
+#include "import/dependencies.h"
 #include "import/details.h"
 
 static void print_row(const Terminal *terminal, const char *label, const char *value)
@@ -54,6 +55,22 @@ static void print_layers(const Terminal *terminal, const json_t *layers, bool zh
     }
 }
 
+/* "pip: numpy==1.26.4, pillow", in the order in which they are installed. */
+static void print_dependencies(const Terminal *terminal, const json_t *dependencies, bool zh)
+{
+    size_t i, k;
+    const json_t *group, *package;
+    json_array_foreach (dependencies, i, group) {
+        const char *installer = text_of(group, "installer");
+        g_autoptr(GString) row = g_string_new(installer ? installer : "?");
+        json_array_foreach (json_object_get(group, "packages"), k, package) {
+            g_autofree char *text = dependency_text(package);
+            g_string_append_printf(row, "%s%s", k ? ", " : ": ", text);
+        }
+        print_row(terminal, i ? "" : zh ? "依赖" : "dependencies", row->str);
+    }
+}
+
 static void print_details(Session *session, const Model *model, const json_t *details)
 {
     const Terminal *terminal = &session->out;
@@ -67,6 +84,7 @@ static void print_details(Session *session, const Model *model, const json_t *de
     print_row(terminal, zh ? "类型" : "type", model->type);
     print_row(terminal, zh ? "运行时" : "runtime", text_of(details, "runtime"));
     print_row(terminal, zh ? "描述" : "description", model->description);
+    print_dependencies(terminal, json_object_get(details, "dependencies"), zh);
     print_row(terminal, zh ? "来源" : "source", source_shown(details));
     print_row(terminal, zh ? "创建时间" : "created", created);
     print_row(terminal, zh ? "创建者" : "owner", model->owner);

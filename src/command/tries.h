@@ -30,3 +30,7 @@ bool tries_read(Tries *tries);
  * the newest attempt's. Returns the exit status. */
 int tries_follow(Session *session, Submission *submission, const Tries *tries, const Terminal *rows,
                  bool json);
+/* The same in a process of its own, in the background. doing: "importing", what is printed of it.
+ */
+int tries_detach(Session *session, Submission *submission, const Tries *tries, const char *doing,
+                 bool json);

@@ -4,6 +4,7 @@
 
 #include "event/evidence.h"
 #include "event/timeline.h"
+#include "import/dependencies.h"
 
 static void copy_members(json_t *to, const json_t *from, const char *const *keys)
 {
@@ -98,9 +99,19 @@ json_t *model_item(Service *service, const Model *model, GError **error)
     return item;
 }
 
-static json_t *layers_json(Service *service, const Model *model, GError **error)
+/* The attempt whose image is the model's: a rebuild's is it once it has worked. */
+static int image_attempt(Service *service, const Model *model, GError **error)
 {
-    g_autoptr(GPtrArray) layers = layers_of(service->db, model->id, model->attempt, error);
+    int64_t attempt = 0;
+    db_query_int(service->db, &attempt, 0, error,
+                 "SELECT max(attempt) FROM attempts WHERE model_id = $1 AND outcome = 'imported'",
+                 "s", model->id);
+    return (int)attempt;
+}
+
+static json_t *layers_json(Service *service, const char *model_id, int attempt, GError **error)
+{
+    g_autoptr(GPtrArray) layers = layers_of(service->db, model_id, attempt, error);
     json_t *array = json_array();
     for (guint i = 0; layers && i < layers->len; i++) {
         const LayerRow *row = layers->pdata[i];
@@ -135,7 +146,6 @@ static void set_config(json_t *details, const Attempt *attempt)
         const char *key, *member;
         bool as_text;
     } MEMBERS[] = {{"model_algorithm", "model_algorithm", false},
-                   {"dependencies", "dependencies", false},
                    {"apis", "apis", true},
                    {"model_metrics", "metrics", true},
                    {"health", "health", false}};
@@ -148,15 +158,34 @@ static void set_config(json_t *details, const Attempt *attempt)
     json_decref(config);
 }
 
-static void set_image(Service *service, json_t *details, const Model *model, const Attempt *attempt)
+static bool set_image(Service *service, json_t *details, const Model *model, GError **error)
 {
-    if (!attempt->image_digest || strcmp(model->outcome, "imported") != 0)
-        return;
+    int attempt = image_attempt(service, model, error);
+    json_object_set_new(details, "layers",
+                        layers_json(service, model->id, attempt ? attempt : model->attempt, error));
+    if (!attempt)
+        return true;
+    g_autoptr(Attempt) row = attempt_load(service->db, model->id, attempt, error);
+    if (!row)
+        return false;
     g_autofree char *address =
         service_image_address(service, model->project, model->name, model->version);
     json_object_set_new(details, "image_address", json_string(address));
-    json_object_set_new(details, "image_digest", json_string(attempt->image_digest));
-    json_object_set_new(details, "image_size", json_integer(attempt->image_size));
+    json_object_set_new(details, "image_digest", json_string(row->image_digest));
+    json_object_set_new(details, "image_size", json_integer(row->image_size));
+    return true;
+}
+
+/* What a program sent along, as it was sent; its apis in the place of config.json's. */
+static void set_attributes(json_t *details, const ImportRequest *request, const Attempt *attempt)
+{
+    json_auto_t *attributes = request->attributes ? json_loads(request->attributes, 0, NULL) : NULL;
+    if (attributes)
+        json_object_update(details, attributes);
+    json_object_del(details, "apis");
+    set_config(details, attempt);
+    if (attributes)
+        set_from_config(details, "apis", attributes, "apis", true);
 }
 
 /* A folder as the API takes it, so that who reads it back finds what was asked for. */
@@ -177,13 +206,12 @@ json_t *model_details(Service *service, const Model *model, GError **error)
     json_object_set_new(details, "source_location", source_location(request));
     if (attempt->runtime)
         json_object_set_new(details, "runtime", json_string(attempt->runtime));
-    json_object_set_new(details, "dependencies", json_array());
-    json_t *attributes = request->attributes ? json_loads(request->attributes, 0, NULL) : NULL;
-    if (attributes)
-        json_object_update(details, attributes);
-    json_decref(attributes);
-    set_config(details, attempt);
-    set_image(service, details, model, attempt);
-    json_object_set_new(details, "layers", layers_json(service, model, error));
-    return details;
+    json_object_set_new(details, "input_params", json_array());
+    json_object_set_new(details, "output_params", json_array());
+    set_attributes(details, request, attempt);
+    json_object_set_new(details, "dependencies", dependencies_in_force(request, attempt->config));
+    if (set_image(service, details, model, error))
+        return details;
+    json_decref(details);
+    return NULL;
 }

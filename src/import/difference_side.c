@@ -1,6 +1,7 @@
 /* What the store has kept of an attempt. */
 #include <string.h>
 
+#include "import/dependencies.h"
 #include "import/difference_parts.h"
 #include "import/pipeline.h"
 
@@ -41,6 +42,9 @@ static void read_config(Side *side, bool checked)
         side->config_json = json_loads(text, 0, NULL);
     else if (text)
         side->config_json = json_object();
+    if (json_is_object(side->config_json) && side->request->dependencies)
+        json_object_set_new(side->config_json, "dependencies",
+                            dependencies_in_force(side->request, NULL));
 }
 
 static bool side_is_image(const Side *side)

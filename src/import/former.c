@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "image/layer.h"
+#include "import/dependencies.h"
 #include "import/pipeline.h"
 #include "store/runtimes.h"
 
@@ -33,6 +34,22 @@ static bool is_of_base(const char *result, const char *base)
     return base && g_strcmp0(json_string_value(json_object_get(note, "base")), base) == 0;
 }
 
+/* Config.json's are compared with the rest of it: what may differ beside is what a request brings.
+ */
+static bool same_dependencies(Import *import, const Attempt *row, bool *same, GError **error)
+{
+    g_autoptr(ImportRequest) request = import_request_from_json(row->request, error);
+    if (!request)
+        return false;
+    const char *text =
+        import->config && import->config->document ? import->config->document->text : NULL;
+    json_auto_t *was = dependencies_in_force(request, row->config),
+                *is = dependencies_in_force(import->request, text);
+    json_auto_t *was_normal = dependencies_normal(was), *is_normal = dependencies_normal(is);
+    *same = json_equal(was_normal, is_normal);
+    return true;
+}
+
 static bool former_compare(Import *import, const char *listing, Former *former, GError **error)
 {
     g_autoptr(GError) failure = NULL;
@@ -53,7 +70,7 @@ static bool former_compare(Import *import, const char *listing, Former *former, 
     former->same = g_strcmp0(row->listing, listing) == 0 && g_strcmp0(row->config, text) == 0 &&
                    g_strcmp0(row->runtime, import->runtime) == 0;
     former->same_base = is_of_base(result, base);
-    return true;
+    return same_dependencies(import, row, &former->same_dependencies, error);
 }
 
 bool former_find(Import *import, const char *listing, Former *former, GError **error)
@@ -71,16 +88,15 @@ bool former_find(Import *import, const char *listing, Former *former, GError **e
     return !attempt || former_compare(import, listing, former, error);
 }
 
-/* Whether every layer that the stage `copy` made is still there: gc keeps those of the newest
- * attempts only. */
-static bool layers_are_kept(Import *import, int attempt, bool *kept, GError **error)
+bool former_layers_kept(Service *service, const char *model_id, int attempt, bool *kept,
+                        GError **error)
 {
-    g_autoptr(GPtrArray) rows = layers_of(import->service->db, import->model->id, attempt, error);
+    g_autoptr(GPtrArray) rows = layers_of(service->db, model_id, attempt, error);
     *kept = rows != NULL;
     for (guint i = 0; *kept && i < rows->len; i++) {
         const LayerRow *row = rows->pdata[i];
         *kept = strcmp(row->origin, "model") != 0 ||
-                layout_has_blob(import->service->images, row->digest, row->size);
+                layout_has_blob(service->images, row->digest, row->size);
     }
     return rows != NULL;
 }
@@ -96,9 +112,9 @@ static bool inherit_stage(Import *import, const Former *former, const char *stag
     g_autofree char *base = result ? base_digest(import, &failure) : NULL;
     bool holds = result != NULL;
     if (holds && !failure && strcmp(stage, "copy") == 0)
-        layers_are_kept(import, former->attempt, &holds, &failure);
+        former_layers_kept(import->service, id, former->attempt, &holds, &failure);
     else if (holds)
-        holds = is_of_base(result, base);
+        holds = former->same_dependencies && is_of_base(result, base);
     *inherited = holds;
     if (failure) {
         g_propagate_error(error, g_steal_pointer(&failure));

@@ -21,6 +21,7 @@ typedef enum {
     IMPORT_ERROR_CONFLICT, /* somebody works on the version */
     IMPORT_ERROR_TAKEN,    /* the version exists */
     IMPORT_ERROR_USAGE,    /* e.g. no runtime of that name */
+    IMPORT_ERROR_BUILDING, /* its image is being built: it cannot be rebuilt now */
 } ImportErrorCode;
 
 /* What a submission made, or found. As long as it is kept, the attempt does not count as
@@ -32,6 +33,7 @@ struct Submission {
     int attempt;
     int attendance;        /* file descriptor; -1: none */
     bool resumed;          /* an interrupted attempt goes on */
+    int appended;          /* events that it recorded itself, before those of the attempt */
     bool already_imported; /* the version is an imported one: nothing was done */
     /* What else is written in its transaction, called before the commit; NULL: nothing. */
     bool (*record)(Service *service, const Submission *submission, gpointer data, GError **error);
@@ -53,6 +55,10 @@ typedef enum {
  * same one. One that is being imported now is IMPORT_ERROR_CONFLICT. */
 bool import_submit(Service *service, ImportRequest *request, IfExists if_exists,
                    Submission *submission, GError **error);
+/* What the newest attempt was asked for, with the description that the model has now: what its next
+ * attempt begins with. */
+ImportRequest *import_retry_request(Service *service, const Model *model, const char *actor,
+                                    GError **error);
 /* The model again: an interrupted attempt is resumed, after a failed one attempt n+1 begins. */
 bool import_retry(Service *service, const Model *model, const char *actor, Submission *submission,
                   GError **error);

@@ -85,9 +85,10 @@ bool import_changed_files(Import *import, int attempt, int64_t *count, char **fi
 
 /* The newest attempt before this one whose check was closed: what a retry goes on from. */
 typedef struct {
-    int attempt;    /* 0: there is none */
-    bool same;      /* it saw the same package, config and runtime */
-    bool same_base; /* and the runtime's base image is the same still */
+    int attempt;            /* 0: there is none */
+    bool same;              /* it saw the same package, config and runtime */
+    bool same_dependencies; /* and was to install the same */
+    bool same_base;         /* and the runtime's base image is the same still */
 } Former;
 bool former_find(Import *import, const char *listing, Former *former, GError **error);
 /* Takes over, within the caller's transaction and under the layout's lock, what it did in the
@@ -98,6 +99,28 @@ json_t *former_note(Import *import, GError **error);
 /* The digest of the file's own layer (of that size), when an earlier attempt packed this very file,
  * by its identity. NULL with *error unset: none did. */
 char *former_layer(Import *import, const PackageFile *file, int64_t size, GError **error);
+
+/* Whether every layer that the attempt's stage `copy` made is still there: gc keeps those of the
+ * newest attempts only. */
+bool former_layers_kept(Service *service, const char *model_id, int attempt, bool *kept,
+                        GError **error);
+
+/* Makes an attempt, with its import job, within the caller's transaction. A rebuild takes over what
+ * its origin packed; where nothing of that is kept it becomes an import. */
+bool submit_attempt(Service *service, const char *model_id, int attempt, ImportRequest *request,
+                    Submission *submission, GError **error);
+/* The last step of a submission: from here on nobody takes the attempt for an interrupted one. */
+bool submission_commit(Service *service, Submission *submission, GError **error);
+
+/* The attempt that a rebuild begins with: the newest that checked and packed the package, as long
+ * as its layers are kept. *origin 0: there is none. */
+bool rebuild_origin(Service *service, const char *model_id, int *origin, GError **error);
+/* The attempt's package, stages and layers become those of its origin. */
+bool rebuild_take_over(Service *service, const char *model_id, int origin, int attempt,
+                       GError **error);
+/* import_look of a rebuild: config and runtime as its origin saw them, the dependencies as they are
+ * now. */
+StageResult rebuild_look(Import *import, const char *stage, GError **error);
 
 /* The base image of a runtime, out of our own layout. NULL with *event set: event 2, base_unusable;
  * or *error. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/settings.h"
+#include "event/finding.h"
 #include "image/reference.h"
 #include "model/config.h"
 #include "model/model.h"
@@ -31,6 +32,8 @@ static const struct {
     {"description", offsetof(ImportRequest, description)},
     {"config_text", offsetof(ImportRequest, config_text)},
     {"config_file", offsetof(ImportRequest, config_file)},
+    {"dependencies", offsetof(ImportRequest, dependencies)},
+    {"dependencies_file", offsetof(ImportRequest, dependencies_file)},
     {"attributes", offsetof(ImportRequest, attributes)},
     {"actor", offsetof(ImportRequest, actor)},
     {"asked_over", offsetof(ImportRequest, asked_over)},
@@ -59,6 +62,8 @@ char *import_request_to_json(const ImportRequest *request)
         if (value)
             json_object_set_new(object, FIELDS[i].key, json_string(value));
     }
+    if (request->rebuild)
+        json_object_set_new(object, "rebuild", json_true());
     if (request->dereference)
         json_object_set_new(object, "dereference", json_true());
     char *text = json_dumps(object, JSON_COMPACT);
@@ -79,6 +84,7 @@ ImportRequest *import_request_from_json(const char *text, GError **error)
     ImportRequest *request = import_request_new();
     for (size_t i = 0; i < G_N_ELEMENTS(FIELDS); i++)
         *field_of(request, i) = g_strdup(json_string_value(json_object_get(object, FIELDS[i].key)));
+    request->rebuild = json_is_true(json_object_get(object, "rebuild"));
     request->dereference = json_is_true(json_object_get(object, "dereference"));
     json_decref(object);
     return request;
@@ -94,6 +100,14 @@ char *import_request_directory(const ImportRequest *request, const char *directo
 bool import_request_is_reference(const ImportRequest *request)
 {
     return !request->source_path;
+}
+
+bool import_request_brought(const ImportRequest *request, const Event *finding)
+{
+    const char *file = json_string_value(json_object_get(finding->evidence, "file"));
+    return file && event_is_fatal(finding) && g_strcmp0(finding->kind, "no_runtime") != 0 &&
+           (g_strcmp0(file, request->config_file) == 0 ||
+            g_strcmp0(file, request->dependencies_file) == 0);
 }
 
 void request_fault_free(RequestFault *fault)
@@ -195,12 +209,16 @@ static void check_child(const char *child, GPtrArray *faults)
                   child, PACKAGE_DEFAULT_CHILD);
 }
 
+void request_fault_add(GPtrArray *faults, const char *field, const char *value, const char *rule)
+{
+    g_autofree char *shown = event_text(value);
+    fault_add(faults, field, "\"%s\"; expected %s", shown, rule);
+}
+
 static void check_rule(GPtrArray *faults, const char *field, const char *value, const char *rule)
 {
-    if (rule) {
-        g_autofree char *shown = event_text(value);
-        fault_add(faults, field, "\"%s\"; expected %s", shown, rule);
-    }
+    if (rule)
+        request_fault_add(faults, field, value, rule);
 }
 
 static void check_type(const char *type, GPtrArray *faults)

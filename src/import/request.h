@@ -9,6 +9,8 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+#include "event/event.h"
+
 typedef struct {
     char *source;      /* as it was written: what events name */
     char *source_path; /* a folder's absolute path; NULL of an image reference */
@@ -18,14 +20,17 @@ typedef struct {
     char *type, *runtime; /* NULL: as config.json says */
     char *platform;       /* os/architecture[/variant]; NULL: as the setting image.platform says */
     char *description;
-    char *config_text; /* the text given with --config; NULL: the package's config.json counts */
-    char *config_file; /* its name */
-    char *attributes;  /* JSON: what a program sent along and is given back as it was; or NULL */
+    char *config_text;  /* the text given with --config; NULL: the package's config.json counts */
+    char *config_file;  /* its name */
+    char *dependencies; /* JSON, an array: they win over config.json's; NULL: those count */
+    char *dependencies_file; /* their name, as config_file */
+    char *attributes; /* JSON: what a program sent along and is given back as it was; or NULL */
     char *actor;
     char *asked_over; /* HTTP, on a loopback address or a network: then sources.h bounds what it and
                          its package name; NULL: this machine's own command line */
-    char *from; /* a stage: what earlier attempts did in it and the later ones does not count; of
-                   this attempt only, a further retry forgets it */
+    char *from;   /* a stage: what earlier attempts did in it and the later ones does not count; of
+                     this attempt only, a further retry forgets it */
+    bool rebuild; /* what the last attempt packed is built anew: the package is not looked at */
     bool dereference; /* links that leave the package are followed: asked for on this machine's own
                          command line only */
 } ImportRequest;
@@ -38,6 +43,8 @@ typedef struct {
     char *field;   /* "version", "source"; each face has its own words for them */
     char *message; /* the value, what was expected */
 } RequestFault;
+/* "VALUE"; expected RULE */
+void request_fault_add(GPtrArray *faults, const char *field, const char *value, const char *rule);
 void request_fault_free(RequestFault *fault);
 
 /* Fills in what follows from the rest (name from the source, child) and returns every fault, an
@@ -51,5 +58,9 @@ ImportRequest *import_request_from_json(const char *text, GError **error);
 /* Where a layout lies that the request names, or its package: there a relative path is the
  * package's. The caller frees it. */
 char *import_request_directory(const ImportRequest *request, const char *directory);
+/* Whether a finding that ends an import is of what the request itself brings, its config or its
+ * dependencies: it is then refused at once. That no runtime serves it is not its fault. */
+bool import_request_brought(const ImportRequest *request, const Event *finding);
+
 /* An image reference instead of a package. */
 bool import_request_is_reference(const ImportRequest *request);

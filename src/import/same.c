@@ -8,6 +8,7 @@
 #include "event/timeline.h"
 #include "image/layer.h"
 #include "image/tar.h"
+#include "import/dependencies.h"
 #include "import/file_digests.h"
 #include "import/pipeline.h"
 #include "store/runtimes.h"
@@ -110,6 +111,25 @@ static void compare_config(Same *same)
         line++;
     g_autofree char *was = line_shown(old[line]), *is = line_shown(now[line]);
     say(same, "%s line %d: %s, was %s", name, line + 1, is, was);
+}
+
+/* Config.json's are compared with it; an update may have given others since. */
+static bool compare_dependencies(Same *same, GError **error)
+{
+    g_autoptr(ImportRequest) old = import_request_from_json(same->old->request, error);
+    if (!old)
+        return false;
+    if (!old->dependencies)
+        return true;
+    const Config *config = same->now.config;
+    const char *text = config && config->document ? config->document->text : NULL;
+    json_auto_t *was = dependencies_in_force(old, NULL),
+                *is = dependencies_in_force(same->now.request, text);
+    json_auto_t *was_normal = dependencies_normal(was), *is_normal = dependencies_normal(is);
+    if (!json_equal(was_normal, is_normal))
+        say(same, "dependencies: an update gave %s:%s others than the package has",
+            same->model->name, same->model->version);
+    return true;
 }
 
 /* -- the base image -- */
@@ -381,6 +401,8 @@ bool import_differences(Service *service, const Model *model, const ImportReques
                                                                       : request->type;
     say_value(&same, "model type", model->type, type);
     compare_config(&same);
+    if (!compare_dependencies(&same, error))
+        return false;
     say_value(&same, "description", model->description, request->description);
     bool was_image = g_strcmp0(model->type, "Image") == 0, is_image = import_is_image(&same.now);
     if (was_image != is_image)

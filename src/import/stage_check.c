@@ -9,6 +9,7 @@
 #include "base/io.h"
 #include "event/timeline.h"
 #include "image/reference.h"
+#include "import/dependencies.h"
 #include "import/pipeline.h"
 #include "import/sources.h"
 #include "object/folder.h"
@@ -77,6 +78,7 @@ static void look_at_config_bytes(Look *look, const void *bytes, size_t size, con
                                    .request_runtime = look->request->runtime,
                                    .health_url = settings_text(look->settings, "image.health_url"),
                                    .runtimes = names,
+                                   .dependencies_apart = look->request->dependencies != NULL,
                                    .package = look->package};
     look->config = config_read(bytes, size, name, &context, look->findings);
 }
@@ -280,8 +282,11 @@ static bool look_at_all(Look *look, GError **error)
     if (!is_reference && !look_at_package(look, unsafe, error))
         return false;
     bool has_package = look->package && look->package->child_found;
-    if (has_package || is_reference)
+    if (has_package || is_reference) {
         look_at_config(look);
+        dependencies_take(look->config, look->request, look_type(look), look->package,
+                          look->findings);
+    }
     while (unsafe->events->len > 0)
         findings_add(look->findings, g_ptr_array_steal_index(unsafe->events, 0));
     if (has_package || is_reference)
@@ -343,6 +348,8 @@ StageResult import_look(Import *import, const char *stage, GError **error)
     g_autoptr(Findings) findings = findings_new();
     if (import->package || import->config)
         return STAGE_CLOSED;
+    if (import->request->rebuild)
+        return rebuild_look(import, stage, error);
     if (!import_look_again(import, findings, error))
         return STAGE_ERROR;
     return findings_fatal(findings) ? import_fail(import, stage, findings_steal(findings), error)

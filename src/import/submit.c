@@ -103,8 +103,7 @@ static bool submission_record(Service *service, const Submission *submission, GE
            submission->record(service, submission, submission->record_data, error);
 }
 
-/* The last step of a submission: from here on nobody takes the attempt for an interrupted one. */
-static bool submission_commit(Service *service, Submission *submission, GError **error)
+bool submission_commit(Service *service, Submission *submission, GError **error)
 {
     if (!service->serves)
         submission->attendance = attendance_take(service->data, submission->job, error);
@@ -113,17 +112,22 @@ static bool submission_commit(Service *service, Submission *submission, GError *
            submission_record(service, submission, error) && db_commit(service->db, error);
 }
 
-static bool submit_attempt(Service *service, const char *model_id, int attempt,
-                           const ImportRequest *request, Submission *submission, GError **error)
+bool submit_attempt(Service *service, const char *model_id, int attempt, ImportRequest *request,
+                    Submission *submission, GError **error)
 {
+    int origin = 0;
+    if (request->rebuild && !rebuild_origin(service, model_id, &origin, error))
+        return false;
+    request->rebuild = origin != 0;
     g_autofree char *text = import_request_to_json(request);
     submission->model_id = g_strdup(model_id);
     submission->attempt = attempt;
     return attempt_insert(service->db, model_id, attempt, text, error) &&
+           (!origin || rebuild_take_over(service, model_id, origin, attempt, error)) &&
            job_insert(service->db, JOB_IMPORT, model_id, attempt, NULL, &submission->job, error);
 }
 
-static bool submit_new(Service *service, const ImportRequest *request, const char *version,
+static bool submit_new(Service *service, ImportRequest *request, const char *version,
                        Submission *submission, GError **error)
 {
     g_autofree char *id = g_uuid_string_random();
@@ -166,7 +170,7 @@ static bool submit_resumed(Service *service, const Model *model, Submission *sub
 
 /* An interrupted attempt goes on when it is asked for in the same words, else it ends and the next
  * one begins. */
-static bool submit_interrupted(Service *service, const Model *model, const ImportRequest *request,
+static bool submit_interrupted(Service *service, const Model *model, ImportRequest *request,
                                Submission *submission, GError **error)
 {
     bool same;
@@ -179,13 +183,12 @@ static bool submit_interrupted(Service *service, const Model *model, const Impor
            submit_attempt(service, model->id, model->attempt + 1, request, submission, error);
 }
 
-static bool submit_again(Service *service, const Model *model, const ImportRequest *request,
+static bool submit_again(Service *service, const Model *model, ImportRequest *request,
                          Submission *submission, GError **error)
 {
     if (model_is(model, "running"))
         return submit_interrupted(service, model, request, submission, error);
-    return db_exec(service->db, error, "UPDATE models SET description = $2 WHERE id = $1", "ss",
-                   model->id, request->description) &&
+    return model_set_description(service->db, model->id, request->description, error) &&
            submit_attempt(service, model->id, model->attempt + 1, request, submission, error);
 }
 
@@ -254,20 +257,29 @@ bool import_submit(Service *service, ImportRequest *request, IfExists if_exists,
 
 /* -- retry, cancel, delete -- */
 
-static bool retry_failed(Service *service, const Model *model, const char *actor,
-                         Submission *submission, GError **error)
+ImportRequest *import_retry_request(Service *service, const Model *model, const char *actor,
+                                    GError **error)
 {
     g_autoptr(Attempt) attempt = attempt_load(service->db, model->id, model->attempt, error);
-    g_autoptr(ImportRequest) request =
-        attempt ? import_request_from_json(attempt->request, error) : NULL;
+    ImportRequest *request = attempt ? import_request_from_json(attempt->request, error) : NULL;
     if (!request)
-        return false;
+        return NULL;
     g_clear_pointer(&request->from, g_free);
+    g_free(request->description);
+    request->description = g_strdup(model->description); /* an update may have changed it */
     g_free(request->actor);
     request->actor = g_strdup(actor);
     g_free(request->asked_over); /* the last one who asks counts */
     request->asked_over = g_strdup(service->asked_over);
-    return submit_attempt(service, model->id, model->attempt + 1, request, submission, error);
+    return request;
+}
+
+static bool retry_failed(Service *service, const Model *model, const char *actor,
+                         Submission *submission, GError **error)
+{
+    g_autoptr(ImportRequest) request = import_retry_request(service, model, actor, error);
+    return request &&
+           submit_attempt(service, model->id, model->attempt + 1, request, submission, error);
 }
 
 bool import_retry(Service *service, const Model *model, const char *actor, Submission *submission,

@@ -200,6 +200,20 @@ bool attempt_inherit_layers(Db *db, const char *model_id, int from, int to, GErr
                    "sii", model_id, (int64_t)from, (int64_t)to);
 }
 
+bool attempt_inherit_package(Db *db, const char *model_id, int from, int to, GError **error)
+{
+    return db_exec(db, error,
+                   "UPDATE attempts SET (size, listing, config, runtime) = (SELECT f.size, "
+                   "f.listing, f.config, f.runtime FROM attempts f WHERE f.model_id = $1 AND "
+                   "f.attempt = $2) WHERE model_id = $1 AND attempt = $3",
+                   "sii", model_id, (int64_t)from, (int64_t)to) &&
+           db_exec(db, error,
+                   "INSERT INTO files(model_id, attempt, path, size, device, inode, mtime_ns, "
+                   "ctime_ns, digest) SELECT model_id, $3, path, size, device, inode, mtime_ns, "
+                   "ctime_ns, digest FROM files WHERE model_id = $1 AND attempt = $2",
+                   "sii", model_id, (int64_t)from, (int64_t)to);
+}
+
 bool attempt_inherit(Db *db, const char *model_id, int from, int to, const char *stage,
                      GError **error)
 {

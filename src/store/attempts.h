@@ -52,6 +52,9 @@ LayerRow *layer_of_recipe(Db *db, const char *recipe, GError **error);
 
 /* Attempt `to` takes over the rows of the model's layers of attempt `from`. */
 bool attempt_inherit_layers(Db *db, const char *model_id, int from, int to, GError **error);
+/* Attempt `to` takes over what attempt `from` saw of the package: size, listing, config, runtime,
+ * files. */
+bool attempt_inherit_package(Db *db, const char *model_id, int from, int to, GError **error);
 /* Attempt `to` takes over what attempt `from` did in a stage, where it closed it: the stage's row
  * and, of `copy`, the model's layers and its files' digests. */
 bool attempt_inherit(Db *db, const char *model_id, int from, int to, const char *stage,

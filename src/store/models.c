@@ -170,6 +170,12 @@ bool model_set_type(Db *db, const char *id, const char *type, GError **error)
     return db_exec(db, error, "UPDATE models SET type = $2 WHERE id = $1", "ss", id, type);
 }
 
+bool model_set_description(Db *db, const char *id, const char *description, GError **error)
+{
+    return db_exec(db, error, "UPDATE models SET description = $2 WHERE id = $1", "ss", id,
+                   description);
+}
+
 bool model_mark_deleted(Db *db, const char *id, const char *actor, GError **error)
 {
     return model_changes_next(db, error) &&

@@ -45,6 +45,7 @@ bool model_set_type(Db *db, const char *id, const char *type, GError **error);
 /* Those that were deleted, the last one first. */
 GPtrArray *models_list_deleted(Db *db, const char *project, const char *name_part, GError **error);
 
+bool model_set_description(Db *db, const char *id, const char *description, GError **error);
 /* Marks it as deleted; its timeline stays. */
 bool model_mark_deleted(Db *db, const char *id, const char *actor, GError **error);
 
