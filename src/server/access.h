@@ -31,8 +31,8 @@ bool access_is_open(Access *access);
 /* Refuses what may not be asked, before the body is read; sets the request's caller. */
 HttpReply access_admit(HttpRequest *request);
 
-/* Whether what the request was admitted with still holds: asked now and then by answers that have no
- * end of their own. */
+/* Whether what the request was admitted with still holds: asked now and then by answers that have
+ * no end of their own. */
 bool access_still_admits(const HttpRequest *request);
 
 /* That the token was used; it is written now and then, not here. */

@@ -13,6 +13,8 @@ HttpReply api_failed(const GError *error)
     if (g_error_matches(error, IMPORT_ERROR, IMPORT_ERROR_CONFLICT) ||
         g_error_matches(error, IMPORT_ERROR, IMPORT_ERROR_TAKEN))
         return http_error(MHD_HTTP_CONFLICT, "ModelArts.3002", "%s", error->message);
+    if (g_error_matches(error, IMPORT_ERROR, IMPORT_ERROR_BUILDING))
+        return http_error(MHD_HTTP_INTERNAL_SERVER_ERROR, "ModelArts.3065", "%s", error->message);
     if (g_error_matches(error, IMPORT_ERROR, IMPORT_ERROR_USAGE))
         return http_error(MHD_HTTP_BAD_REQUEST, API_PARAMETER, "%s", error->message);
     g_warning("%s", error->message); /* the client sees no path of the server's disk */

@@ -34,7 +34,8 @@ bool api_wait(HttpRequest *request, const char *model_id, int64_t seen, bool *go
 
 /* The body of POST /models as an import. NULL: *reply names every fault. to_check: only what a
  * check needs must be there. */
-ImportRequest *models_request(HttpRequest *request, json_t *body, bool to_check, HttpReply *reply);
+ImportRequest *models_request(HttpRequest *request, Service *service, json_t *body, bool to_check,
+                              HttpReply *reply);
 /* An answer of server-sent events, whose connection follows the hub; takes the stream over. */
 HttpReply stream_reply(HttpRequest *request, MHD_ContentReaderCallback read, void *stream,
                        MHD_ContentReaderFreeCallback free_stream);
@@ -52,6 +53,7 @@ HttpReply models_check(HttpRequest *request);
 HttpReply models_list_items(HttpRequest *request);
 HttpReply models_get(HttpRequest *request);
 HttpReply models_delete(HttpRequest *request);
+HttpReply models_update(HttpRequest *request);
 HttpReply models_retry(HttpRequest *request);
 HttpReply models_cancel(HttpRequest *request);
 HttpReply models_diff(HttpRequest *request);

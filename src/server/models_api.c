@@ -244,29 +244,6 @@ HttpReply models_delete(HttpRequest *request)
                                             "delete_failed_list", failed));
 }
 
-static json_t *retry_answer(const Submission *submission)
-{
-    return json_pack("{s:s, s:i}", "model_id", submission->model_id, "attempt",
-                     submission->attempt);
-}
-
-HttpReply models_retry(HttpRequest *request)
-{
-    HttpReply reply;
-    g_autoptr(GError) error = NULL;
-    g_auto(Idempotency) idempotency = {0};
-    Service *service = api_service(request, &reply);
-    g_autoptr(Model) model = service ? api_model(request, service, &reply) : NULL;
-    g_autofree char *route = model ? g_strdup_printf("models/%s/retry", model->id) : NULL;
-    if (!model || !idempotency_begin(&idempotency, request, service, route, retry_answer, &reply))
-        return reply;
-    g_auto(Submission) submission = idempotency_submission(&idempotency);
-    if (!import_retry(service, model, request->actor, &submission, &error))
-        return idempotency_failed(&idempotency, service, error);
-    workers_wake(request->server->workers);
-    return http_json(MHD_HTTP_OK, retry_answer(&submission));
-}
-
 HttpReply models_cancel(HttpRequest *request)
 {
     HttpReply reply;

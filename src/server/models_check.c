@@ -56,7 +56,8 @@ static HttpReply check_begin(HttpRequest *request)
     g_autoptr(GError) error = NULL;
     Service *service = api_service(request, &reply);
     json_t *body = service ? api_body(request, &reply) : NULL;
-    g_autoptr(ImportRequest) import = body ? models_request(request, body, true, &reply) : NULL;
+    g_autoptr(ImportRequest) import =
+        body ? models_request(request, service, body, true, &reply) : NULL;
     json_decref(body);
     if (!import)
         return reply;

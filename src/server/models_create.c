@@ -7,14 +7,9 @@
 #include "model/config.h"
 #include "server/api.h"
 #include "server/idempotency.h"
+#include "server/request_fields.h"
 
-typedef struct {
-    const char *field;
-    json_type type;
-    bool mandatory;
-} Field;
-
-static const Field FIELDS[] = {
+static const RequestField FIELDS[] = {
     {"model_name", JSON_STRING, true},       {"model_version", JSON_STRING, true},
     {"source_location", JSON_STRING, true},  {"model_type", JSON_STRING, true},
     {"runtime", JSON_STRING, false},         {"description", JSON_STRING, false},
@@ -23,81 +18,28 @@ static const Field FIELDS[] = {
     {"workspace_id", JSON_STRING, false},    {"source_type", JSON_STRING, false},
     {"source_copy", JSON_STRING, false},     {"initial_config", JSON_STRING, false},
     {"model_metrics", JSON_STRING, false},   {"load_mode", JSON_STRING, false},
-    {"model_docs", JSON_ARRAY, false},       {"install_type", JSON_ARRAY, false}};
+    {"model_docs", JSON_ARRAY, false},       {"install_type", JSON_ARRAY, false},
+    {"dependencies", JSON_ARRAY, false},     {"apis", JSON_ARRAY, false},
+    {"input_params", JSON_ARRAY, false},     {"output_params", JSON_ARRAY, false}};
 
 /* What is kept and given back as it was sent. */
 static const char *const ECHOED[] = {"model_algorithm", "execution_code",     "source_job_id",
                                      "workspace_id",    "source_job_version", "source_type",
                                      "source_copy",     "model_metrics",      "model_docs",
-                                     "install_type",    "load_mode",          NULL};
-
-static const char *type_name(json_type type)
-{
-    return type == JSON_STRING ? "a string" : "an array";
-}
-
-static void fault_add(GPtrArray *faults, const char *format, ...) G_GNUC_PRINTF(2, 3);
-static void fault_add(GPtrArray *faults, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    g_ptr_array_add(faults, g_strdup_vprintf(format, arguments));
-    va_end(arguments);
-}
-
-static const Field *field_find(const char *name)
-{
-    for (size_t i = 0; i < G_N_ELEMENTS(FIELDS); i++)
-        if (strcmp(FIELDS[i].field, name) == 0)
-            return &FIELDS[i];
-    return NULL;
-}
-
-/* A check looks at a package, whatever will be its name. */
-static bool is_wanted(const Field *field, bool to_check)
-{
-    return field->mandatory && (!to_check || strcmp(field->field, "source_location") == 0);
-}
-
-/* Some clients send a member that is not set: ModelArts' Terraform provider as null, {} or []. */
-static bool is_unset(const json_t *value)
-{
-    return !value || json_is_null(value) || (json_is_object(value) && !json_object_size(value)) ||
-           (json_is_array(value) && !json_array_size(value));
-}
-
-/* A member that this version does not act on is refused rather than forgotten. */
-static void check_fields(json_t *body, bool to_check, GPtrArray *faults)
-{
-    const char *name;
-    json_t *value;
-    for (size_t i = 0; i < G_N_ELEMENTS(FIELDS); i++)
-        if (is_wanted(&FIELDS[i], to_check) && is_unset(json_object_get(body, FIELDS[i].field)))
-            fault_add(faults, "%s is missing", FIELDS[i].field);
-    json_object_foreach (body, name, value) {
-        const Field *field = field_find(name);
-        if (is_unset(value))
-            continue;
-        if (!field)
-            fault_add(faults, "%s is not a field of this version", name);
-        else if (json_typeof(value) != field->type)
-            fault_add(faults, "%s must be %s", name, type_name(field->type));
-    }
-}
+                                     "install_type",    "load_mode",          "apis",
+                                     "input_params",    "output_params",      NULL};
 
 static void check_words(const json_t *body, GPtrArray *faults)
 {
     const char *copy = json_string_value(json_object_get(body, "source_copy"));
     const char *load = json_string_value(json_object_get(body, "load_mode"));
     if (copy && strcmp(copy, "true") != 0 && strcmp(copy, "false") != 0)
-        fault_add(faults, "source_copy is \"%s\"; expected \"true\" or \"false\"", copy);
+        request_fault(faults, "source_copy is \"%s\"; expected \"true\" or \"false\"", copy);
     if (load && strcmp(load, "packed") != 0)
-        fault_add(faults, "load_mode is \"%s\"; expected \"packed\"", load);
+        request_fault(faults, "load_mode is \"%s\"; expected \"packed\"", load);
 }
 
-/* file:///DIR -> /DIR, oci:DIR:TAG as it is; NULL: refused. Nobody learns whether a directory is
- * there that may not be imported from. */
-static char *source_of(const Server *server, const char *project, const char *location)
+char *source_of(const Server *server, const char *project, const char *location)
 {
     bool is_file = g_str_has_prefix(location, "file:///");
     if ((!is_file && !g_str_has_prefix(location, "oci:")) ||
@@ -106,17 +48,12 @@ static char *source_of(const Server *server, const char *project, const char *lo
     return g_strdup(is_file ? location + strlen("file://") : location);
 }
 
-static char *text_of(const json_t *body, const char *field)
-{
-    return g_strdup(json_string_value(json_object_get(body, field)));
-}
-
 static char *echoed_of(json_t *body)
 {
     json_t *kept = json_object();
     for (int i = 0; ECHOED[i]; i++) {
         json_t *value = json_object_get(body, ECHOED[i]);
-        if (!is_unset(value))
+        if (!request_is_unset(value))
             json_object_set(kept, ECHOED[i], value);
     }
     char *text = json_object_size(kept) ? json_dumps(kept, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
@@ -140,20 +77,22 @@ static const char *field_of_fault(const RequestFault *fault)
     return fault->field;
 }
 
-static ImportRequest *request_of(HttpRequest *http, json_t *body, GPtrArray *faults)
+static ImportRequest *request_of(HttpRequest *http, const Service *service, json_t *body,
+                                 GPtrArray *faults)
 {
     g_autoptr(ImportRequest) request = import_request_new();
     request->project = g_strdup(http->arguments[0]);
     request->actor = g_strdup(http->actor);
-    request->asked_over =
-        g_strdup(http->server->loopback ? ASKED_OVER_LOOPBACK : ASKED_OVER_NETWORK);
-    request->name = text_of(body, "model_name");
-    request->version = text_of(body, "model_version");
-    request->type = text_of(body, "model_type");
-    request->runtime = text_of(body, "runtime");
-    request->description = text_of(body, "description");
-    request->config_text = text_of(body, "initial_config");
+    request->asked_over = g_strdup(service->asked_over);
+    request->name = request_text(body, "model_name");
+    request->version = request_text(body, "model_version");
+    request->type = request_text(body, "model_type");
+    request->runtime = request_text(body, "runtime");
+    request->description = request_text(body, "description");
+    request->config_text = request_text(body, "initial_config");
     request->config_file = g_strdup(request->config_text ? "initial_config" : NULL);
+    request->dependencies = request_array(body, "dependencies");
+    request->dependencies_file = g_strdup(request->dependencies ? "dependencies" : NULL);
     request->attributes = echoed_of(body);
     request->source = source_of(http->server, request->project,
                                 json_string_value(json_object_get(body, "source_location")));
@@ -162,39 +101,42 @@ static ImportRequest *request_of(HttpRequest *http, json_t *body, GPtrArray *fau
     g_autoptr(GPtrArray) wrong = import_request_check(request);
     for (guint i = 0; i < wrong->len; i++) {
         const RequestFault *fault = wrong->pdata[i];
-        fault_add(faults, "%s: %s", field_of_fault(fault), fault->message);
+        request_fault(faults, "%s: %s", field_of_fault(fault), fault->message);
     }
     return g_steal_pointer(&request);
 }
 
-static HttpReply faults_reply(const char *code, GPtrArray *faults)
+HttpReply source_refused(void)
 {
-    g_ptr_array_add(faults, NULL);
-    g_autofree char *all = g_strjoinv("; ", (char **)faults->pdata);
-    json_t *details = json_array();
-    for (guint i = 0; i + 1 < faults->len; i++)
-        json_array_append_new(details, json_string(faults->pdata[i]));
-    return http_json(MHD_HTTP_BAD_REQUEST, json_pack("{s:s, s:s, s:o}", "error_code", code,
-                                                     "error_msg", all, "details", details));
+    return http_error(MHD_HTTP_BAD_REQUEST, "ModelArts.3017",
+                      "source_location may not be imported from; expected file:///DIR or "
+                      "oci:DIR:TAG beneath one of server.import_roots, and what sources.allow "
+                      "lists for the project where it is set");
 }
 
-ImportRequest *models_request(HttpRequest *request, json_t *body, bool to_check, HttpReply *reply)
+ImportRequest *models_request(HttpRequest *request, Service *service, json_t *body, bool to_check,
+                              HttpReply *reply)
 {
     g_autoptr(GPtrArray) faults = g_ptr_array_new_with_free_func(g_free);
-    check_fields(body, to_check, faults);
+    g_autoptr(GError) error = NULL;
+    RequestField fields[G_N_ELEMENTS(FIELDS)];
+    memcpy(fields, FIELDS, sizeof fields);
+    for (size_t i = 0; to_check && i < G_N_ELEMENTS(fields); i++)
+        fields[i].mandatory = strcmp(fields[i].field, "source_location") == 0;
+    request_fields_check(body, fields, G_N_ELEMENTS(fields), faults);
     if (faults->len) {
-        *reply = faults_reply(API_PARAMETER, faults);
+        *reply = request_faults_reply(API_PARAMETER, faults);
         return NULL;
     }
     check_words(body, faults);
-    g_autoptr(ImportRequest) import = request_of(request, body, faults);
+    g_autoptr(ImportRequest) import = request_of(request, service, body, faults);
+    const char *code = faults->len ? "ModelArts.3037" : NULL;
     if (!import)
-        *reply = http_error(MHD_HTTP_BAD_REQUEST, "ModelArts.3017",
-                            "source_location may not be imported from; expected file:///DIR or "
-                            "oci:DIR:TAG beneath one of server.import_roots, and what "
-                            "sources.allow lists for the project where it is set");
+        *reply = source_refused();
+    else if (!to_check && !request_config_findings(service, import, faults, &code, &error))
+        *reply = api_failed(error);
     else if (faults->len)
-        *reply = faults_reply("ModelArts.3037", faults);
+        *reply = request_faults_reply(code, faults);
     else
         return g_steal_pointer(&import);
     return NULL;
@@ -212,7 +154,7 @@ static HttpReply create(HttpRequest *request, json_t *body, Service *service)
     g_auto(Idempotency) idempotency = {0};
     if (!idempotency_begin(&idempotency, request, service, "models", create_answer, &reply))
         return reply;
-    g_autoptr(ImportRequest) import = models_request(request, body, false, &reply);
+    g_autoptr(ImportRequest) import = models_request(request, service, body, false, &reply);
     if (!import)
         return reply;
     g_auto(Submission) submission = idempotency_submission(&idempotency);

@@ -40,5 +40,6 @@ const HttpRoute API_ROUTES[] = {
     {"GET", MODEL "/diff", models_diff, 0, HTTP_READER},
     {"GET", MODEL "/events", events_list, 0, HTTP_READER},
     {"GET", MODEL "/events/stream", events_stream, 0, HTTP_READER},
+    {"PUT", MODEL, models_update, HTTP_BODY_BYTES, HTTP_WRITER},
     {NULL},
 };

@@ -46,6 +46,7 @@ ROUTES = {
     ("GET", "/v1/{project_id}/models"): "reader",
     ("POST", "/v1/{project_id}/models/check"): "writer",
     ("GET", MODEL): "reader",
+    ("PUT", MODEL): "writer",
     ("DELETE", MODEL): "writer",
     ("POST", MODEL + "/retry"): "writer",
     ("POST", MODEL + "/cancel"): "writer",

@@ -1,0 +1,146 @@
+/* POST …/models/{model_id}/retry: again, with what the body changes. */
+#include <string.h>
+
+#include "server/api.h"
+#include "server/idempotency.h"
+#include "server/request_fields.h"
+
+static const RequestField FIELDS[] = {{"source_location", JSON_STRING, false},
+                                      {"initial_config", JSON_STRING, false},
+                                      {"dependencies", JSON_ARRAY, false},
+                                      {"from", JSON_STRING, false}};
+
+/* Takes the new value over, where there is one. */
+static bool replace(char **field, char *value)
+{
+    if (!value)
+        return false;
+    g_free(*field);
+    *field = value;
+    return true;
+}
+
+/* Another source, where the body names one. False: *reply. */
+static bool change_source(ImportRequest *import, const Server *server, const json_t *body,
+                          GPtrArray *faults, HttpReply *reply)
+{
+    const char *location = json_string_value(json_object_get(body, "source_location"));
+    if (!location)
+        return true;
+    char *source = source_of(server, import->project, location);
+    if (!replace(&import->source, source)) {
+        *reply = source_refused();
+        return false;
+    }
+    g_autoptr(GPtrArray) wrong = import_request_check(import);
+    for (guint i = 0; i < wrong->len; i++) {
+        const RequestFault *fault = wrong->pdata[i];
+        request_fault(faults, "%s: %s",
+                      strcmp(fault->field, "source") == 0 ? "source_location" : fault->field,
+                      fault->message);
+    }
+    return true;
+}
+
+/* What the newest attempt was asked for, with what the body changes. A rebuild stays one as long as
+ * nothing of what is packed is changed. NULL: *reply. */
+static ImportRequest *request_changed(HttpRequest *request, Service *service, const Model *model,
+                                      const json_t *body, HttpReply *reply)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GPtrArray) faults = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(ImportRequest) import = import_retry_request(service, model, request->actor, &error);
+    if (!import) {
+        *reply = api_failed(error);
+        return NULL;
+    }
+    replace(&import->version, g_strdup(model->version));
+    replace(&import->from, request_text(body, "from"));
+    if (replace(&import->dependencies, request_array(body, "dependencies")))
+        replace(&import->dependencies_file, g_strdup("dependencies"));
+    bool configured = replace(&import->config_text, request_text(body, "initial_config"));
+    if (configured)
+        replace(&import->config_file, g_strdup("initial_config"));
+    import->rebuild = import->rebuild && !configured &&
+                      !json_is_string(json_object_get(body, "source_location")) &&
+                      g_strcmp0(import->from, "check") != 0 && g_strcmp0(import->from, "copy") != 0;
+    if (!change_source(import, request->server, body, faults, reply))
+        return NULL;
+    const char *code = faults->len ? "ModelArts.3037" : NULL;
+    if (!request_config_findings(service, import, faults, &code, &error))
+        *reply = api_failed(error);
+    else if (faults->len)
+        *reply = request_faults_reply(code, faults);
+    else
+        return g_steal_pointer(&import);
+    return NULL;
+}
+
+static json_t *retry_answer(const Submission *submission)
+{
+    return json_pack("{s:s, s:i}", "model_id", submission->model_id, "attempt",
+                     submission->attempt);
+}
+
+static HttpReply cannot_begin(const GError *error)
+{
+    static const char OPTION[] = "--"; /* the command line's word for it */
+    const char *message = error->message;
+    if (!g_error_matches(error, IMPORT_ERROR, IMPORT_ERROR_USAGE))
+        return api_failed(error);
+    return http_error(MHD_HTTP_BAD_REQUEST, API_PARAMETER, "%s",
+                      g_str_has_prefix(message, OPTION) ? message + strlen(OPTION) : message);
+}
+
+/* False: *reply. */
+static bool submit(HttpRequest *request, Service *service, const Model *model, const json_t *body,
+                   Idempotency *idempotency, Submission *submission, HttpReply *reply)
+{
+    g_autoptr(GError) error = NULL;
+    const char *from = json_string_value(json_object_get(body, "from"));
+    bool changed = json_object_size(body) > 0 && strcmp(model->outcome, "imported") != 0;
+    if (changed && from && !import_can_begin(service, model, from, &error)) {
+        *reply = cannot_begin(error);
+        return false;
+    }
+    g_autoptr(ImportRequest) import =
+        changed ? request_changed(request, service, model, body, reply) : NULL;
+    if (changed && !import)
+        return false;
+    bool done = changed ? import_submit(service, import, IF_EXISTS_LEAVE, submission, &error)
+                        : import_retry(service, model, request->actor, submission, &error);
+    if (!done)
+        *reply = idempotency_failed(idempotency, service, error);
+    return done;
+}
+
+static HttpReply retry(HttpRequest *request, Service *service, const Model *model, json_t *body)
+{
+    HttpReply reply;
+    g_auto(Idempotency) idempotency = {0};
+    g_autoptr(GPtrArray) faults = g_ptr_array_new_with_free_func(g_free);
+    g_autofree char *route = g_strdup_printf("models/%s/retry", model->id);
+    if (!idempotency_begin(&idempotency, request, service, route, retry_answer, &reply))
+        return reply;
+    request_fields_check(body, FIELDS, G_N_ELEMENTS(FIELDS), faults);
+    if (faults->len)
+        return request_faults_reply(API_PARAMETER, faults);
+    g_auto(Submission) submission = idempotency_submission(&idempotency);
+    if (!submit(request, service, model, body, &idempotency, &submission, &reply))
+        return reply;
+    workers_wake(request->server->workers);
+    return http_json(MHD_HTTP_OK, retry_answer(&submission));
+}
+
+HttpReply models_retry(HttpRequest *request)
+{
+    HttpReply reply;
+    Service *service = api_service(request, &reply);
+    g_autoptr(Model) model = service ? api_model(request, service, &reply) : NULL;
+    json_t *body = model ? api_body(request, &reply) : NULL;
+    if (!body)
+        return reply;
+    reply = retry(request, service, model, body);
+    json_decref(body);
+    return reply;
+}
