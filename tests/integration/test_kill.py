@@ -247,6 +247,38 @@ def test_failing_import_killed_at_system_calls_that_write(fresh, scratch):
                   scratch / "trace", check)
 
 
+def test_update_killed_at_system_calls_that_write(fresh, small, scratch):
+    """All of the update was done, or nothing; its rebuild is resumed."""
+    imported = fresh()
+    imported.run("import", small, "--name", "m", check=True)
+    numpy, none = scratch / "numpy.json", scratch / "none.json"
+    numpy.write_text('[{"installer": "pip", "packages": [{"package_name": "numpy"}]}]')
+    none.write_text("[]")
+    imported.run("update", "m", "--dependencies", numpy)
+    before = len(timeline(imported))
+    template = scratch / "with-failed-rebuild"
+    shutil.copytree(imported.data, template)
+
+    def make():
+        waybill = fresh()
+        shutil.rmtree(waybill.data)
+        shutil.copytree(template, waybill.data)
+        return waybill
+
+    arguments = ["update", "m", "--dependencies", none, "--description", "slim", "--json"]
+
+    def check(waybill, seen):
+        recorded = timeline(waybill)[before:]
+        assert recorded[:len(seen)] == seen
+        waybill.run(*(["retry", "m"] if recorded else arguments), check=True)
+        events = timeline(waybill)
+        assert_timeline(events)
+        assert [name for name in event_names(events)[before:] if name != "ImportResumed"] == [
+            "DescriptionUpdated", "DependenciesUpdated", "ImportStarted", *SOUND[3:]]
+        assert_store(waybill)
+    kill_at_calls(make, arguments, POINTS // 10, scratch / "trace", check)
+
+
 def test_delete_and_gc_killed_at_system_calls_that_write(fresh, small, scratch):
     """The store is the truth: what was half removed is removed by the next one."""
     imported = fresh()
