@@ -1,13 +1,16 @@
 #include "server/connections.h"
 
 #include <glib.h>
+#include <poll.h>
 #include <pthread.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
 
-#define IDLE_MS (30 * 1000)
-#define BODY_MS (60 * 1000)
+#define IDLE_MS      (30 * 1000)
+#define BODY_MS      (60 * 1000)
+#define ABANDONED_MS 1000
 
 struct Connections {
     pthread_mutex_t lock;
@@ -80,6 +83,17 @@ int connections_busy(Connections *connections)
     return busy;
 }
 
+/* Its client went away in the middle of a body. libmicrohttpd sees that itself, but not when the
+ * end came together with the last bytes that were read: it waits for another event then, in vain.
+ */
+static bool is_abandoned(const Open *open, int64_t now)
+{
+    int unread = 0;
+    struct pollfd look = {.fd = open->fd, .events = POLLRDHUP};
+    return open->state == CONNECTION_BODY && now - open->since > ABANDONED_MS &&
+           poll(&look, 1, 0) == 1 && ioctl(open->fd, FIONREAD, &unread) == 0 && unread == 0;
+}
+
 /* The descriptor stays libmicrohttpd's: it sees the end and closes it. */
 void connections_reap(Connections *connections)
 {
@@ -88,7 +102,8 @@ void connections_reap(Connections *connections)
     for (GList *at = connections->open.head; at; at = at->next) {
         const Open *open = at->data;
         int64_t limit = open->state == CONNECTION_IDLE ? IDLE_MS : BODY_MS;
-        if (open->state != CONNECTION_ANSWER && now - open->since > limit)
+        if ((open->state != CONNECTION_ANSWER && now - open->since > limit) ||
+            is_abandoned(open, now))
             shutdown(open->fd, SHUT_RDWR);
     }
     pthread_mutex_unlock(&connections->lock);

@@ -22,5 +22,6 @@ void connections_set(struct MHD_Connection *connection, ConnectionState state);
 
 /* Connections that are not idle. */
 int connections_busy(Connections *connections);
-/* Shuts down whatever has been idle, or reading a body, for too long. */
+/* Shuts down whatever has been idle, or reading a body, for too long, or whose client went away in
+ * the middle of a body. */
 void connections_reap(Connections *connections);

@@ -21,6 +21,7 @@
 #define REAP_MS        1000
 #define SPARE_FILES    128 /* descriptors that are not connections */
 #define MAX_OPEN       65536
+#define STEADY_BYTES   (64 << 10) /* a body of any size may be slow, but so much a minute comes */
 
 struct HttpServer {
     Server *server;
@@ -71,6 +72,8 @@ static void request_free(void *data, struct MHD_Connection *connection, void **c
     }
     if (request->body)
         g_byte_array_unref(request->body);
+    digest_free(request->body_hash);
+    g_free(request->rest);
     target_free(request->target);
     caller_free(request->caller);
     signed_request_free(request->signing);
@@ -80,15 +83,27 @@ static void request_free(void *data, struct MHD_Connection *connection, void **c
 
 /* -- routing -- */
 
-static bool route_fits(const HttpRoute *route, const Target *target, const char **arguments)
+static bool takes_rest(const char *segment, gsize length)
+{
+    return length > 5 && strncmp(segment + length - 4, "...}", 4) == 0;
+}
+
+/* *rest: the first of the segments that "{path...}" takes; 0: it takes none. */
+static bool route_fits(const HttpRoute *route, const Target *target, const char **arguments,
+                       guint *rest)
 {
     const char *at = route->path;
     int count = 0;
+    *rest = 0;
     for (guint i = 0; i < target->parts->len; i++) {
         const char *part = target->parts->pdata[i];
         if (*at != '/')
             return false;
         gsize length = strcspn(++at, "/");
+        if (*at == '{' && takes_rest(at, length)) {
+            *rest = i;
+            return true;
+        }
         if (*at == '{')
             arguments[count++] = part;
         else if (strlen(part) != length || strncmp(at, part, length) != 0)
@@ -107,6 +122,23 @@ static HttpReply not_allowed(const HttpRequest *request, const GString *allow)
     return reply;
 }
 
+static void route_take(HttpRequest *request, const HttpRoute *route, const char *const *arguments,
+                       guint rest)
+{
+    int count = 0;
+    request->route = route;
+    for (; count < HTTP_MAX_ARGUMENTS && arguments[count]; count++)
+        request->arguments[count] = arguments[count];
+    if (!rest)
+        return;
+    GString *joined = g_string_new(request->target->parts->pdata[rest]);
+    for (guint i = rest + 1; i < request->target->parts->len; i++)
+        g_string_append_printf(joined, "/%s", (const char *)request->target->parts->pdata[i]);
+    if (g_str_has_suffix(request->target->path, "/")) /* a name that is empty, not another one */
+        g_string_append_c(joined, '/');
+    request->arguments[count] = request->rest = g_string_free(joined, FALSE);
+}
+
 /* Sets the route, or answers why there is none. HEAD is GET without the body. */
 static HttpReply request_route(HttpRequest *request, const HttpRoute *routes)
 {
@@ -116,11 +148,11 @@ static HttpReply request_route(HttpRequest *request, const HttpRoute *routes)
     g_autoptr(GString) allow = g_string_new(NULL);
     for (const HttpRoute *route = routes; route->method; route++) {
         const char *arguments[HTTP_MAX_ARGUMENTS] = {NULL};
-        if (!route_fits(route, request->target, arguments))
+        guint rest;
+        if (!route_fits(route, request->target, arguments, &rest))
             continue;
         if (strcmp(route->method, method) == 0) {
-            request->route = route;
-            memcpy(request->arguments, arguments, sizeof arguments);
+            route_take(request, route, arguments, rest);
             return HTTP_WAITS;
         }
         g_string_append_printf(allow, "%s%s", allow->len ? ", " : "", route->method);
@@ -147,7 +179,8 @@ static HttpReply check_length(const HttpRequest *request)
         return HTTP_WAITS;
     if (!g_ascii_string_to_unsigned(text, 10, 0, G_MAXINT64, &length, NULL))
         return http_error(MHD_HTTP_BAD_REQUEST, "ModelArts.0104", "Content-Length is not a number");
-    return length > request->route->body_limit ? too_large(request) : HTTP_WAITS;
+    return !request->route->sink && length > request->route->body_limit ? too_large(request)
+                                                                        : HTTP_WAITS;
 }
 
 /* -- the life of a request -- */
@@ -176,13 +209,32 @@ static enum MHD_Result request_begin(HttpServer *http, HttpRequest *request, con
         refusal = http->options.admit(request);
     if (!refusal.response)
         refusal = check_length(request);
+    if (!refusal.response && request->route->sink)
+        refusal = request->route->sink->begin(request);
     return reply_send(request, refusal);
+}
+
+/* Whoever drips is cut, whoever is steady is not, however much there is to come. */
+static void request_sink(HttpRequest *request, const char *data, size_t size)
+{
+    uint64_t before = request->body_bytes;
+    request->body_bytes += size;
+    if (before / STEADY_BYTES != request->body_bytes / STEADY_BYTES)
+        connections_set(request->connection, CONNECTION_BODY);
+    if (!request->body_refused)
+        request->body_refused = !request->route->sink->data(request, data, size);
 }
 
 /* Without a Content-Length only counting shows that a body is too large: the rest is dropped. */
 static void request_take_body(HttpRequest *request, const char *data, size_t size)
 {
     gsize have = request->body ? request->body->len : 0;
+    if (request->body_hash)
+        digest_update(request->body_hash, data, size);
+    if (request->route->sink) {
+        request_sink(request, data, size);
+        return;
+    }
     if (request->body_too_large || have + size > request->route->body_limit) {
         request->body_too_large = true;
         return;
@@ -190,6 +242,17 @@ static void request_take_body(HttpRequest *request, const char *data, size_t siz
     if (!request->body)
         request->body = g_byte_array_new();
     g_byte_array_append(request->body, (const guint8 *)data, (guint)size);
+}
+
+void http_hash_body(HttpRequest *request)
+{
+    if (!request->body_hash)
+        request->body_hash = digest_new();
+}
+
+char *http_body_digest(HttpRequest *request)
+{
+    return request->body_hash ? digest_finish(request->body_hash) : NULL;
 }
 
 static enum MHD_Result on_request(void *data, struct MHD_Connection *connection, const char *url,

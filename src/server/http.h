@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/digest.h"
 #include "server/target.h"
 #include "store/caller.h"
 
@@ -38,13 +39,24 @@ typedef enum {
     HTTP_READER,
     HTTP_PUBLIC, /* whoever reaches the server: the request has no caller */
 } HttpAccess;
+/* How a route takes a body of any size: as it arrives, while the client waits for whoever is
+ * slower. A body that breaks off ends with the request's state_free, and no other call. */
+typedef struct {
+    /* Before the body is read: a reply with a response refuses it. */
+    HttpHandler begin;
+    /* False: the rest is read and dropped. The route's handler answers at the end, either way. */
+    bool (*data)(HttpRequest *request, const void *data, size_t size);
+} HttpSink;
 
 typedef struct {
     const char *method;
-    const char *path; /* "/v1/{project_id}/models": a braced segment is any, and an argument */
+    /* "/v1/{project_id}/models": a braced segment is any, and an argument; "{path...}", the last
+     * one, takes all that are left, joined by slashes. */
+    const char *path;
     HttpHandler run;
     gsize body_limit; /* 0: it takes no body */
     HttpAccess access;
+    const HttpSink *sink; /* takes the body in place of request->body, and has limits of its own */
 } HttpRoute;
 
 struct HttpRequest {
@@ -55,8 +67,12 @@ struct HttpRequest {
     const char *target_fault; /* why it is none */
     const HttpRoute *route;
     const char *arguments[HTTP_MAX_ARGUMENTS]; /* the braced segments, in order */
+    char *rest;                                /* what the last argument of a "{path...}" is */
     GByteArray *body;                          /* or NULL */
     bool body_too_large;
+    bool body_refused;      /* by the sink: the rest is dropped */
+    uint64_t body_bytes;    /* that the sink was given */
+    Digest *body_hash;      /* of what arrived; NULL: nobody asked (http_hash_body) */
     Caller *caller;         /* who asks, once it was admitted; its own */
     const char *actor;      /* caller->user: stands on events and jobs */
     SignedRequest *signing; /* until its body was verified (signed.h); NULL: it is not signed */
@@ -75,6 +91,12 @@ const char *http_query(const HttpRequest *request, const char *name);
 char *http_client_address(const HttpRequest *request);
 /* Whether texts are wanted in Chinese: X-Language, else Accept-Language. */
 bool http_wants_chinese(const HttpRequest *request);
+
+/* Has the body hashed on its way; asked for before it is read, by `admit` or a sink's begin. */
+void http_hash_body(HttpRequest *request);
+/* "sha256:…" of the whole body, for the route's handler; once. The caller frees it. NULL: nobody
+ * asked. */
+char *http_body_digest(HttpRequest *request);
 
 /* -- replies -- */
 

@@ -120,7 +120,7 @@ static HttpReply signing_begin(HttpRequest *request, SignedRequest *signing)
         signature->payload = g_strdup(EMPTY_BODY);
     if (signature->payload)
         return signing_verify(request, signing, signature->payload);
-    if (request->route->body_limit > HTTP_BODY_BYTES)
+    if (request->route->sink || request->route->body_limit > HTTP_BODY_BYTES)
         return http_error(
             MHD_HTTP_UNAUTHORIZED, BAD,
             "X-Sdk-Content-Sha256 is missing: here the body's hash or " SIGNATURE_UNSIGNED
