@@ -4,10 +4,12 @@
 
 static json_t *result_json(const GcResult *result, bool dry_run)
 {
-    return json_pack("{s:b, s:i, s:I, s:i, s:I, s:i, s:i, s:I, s:i}", "dry_run", dry_run, "blobs",
-                     result->blobs, "blob_bytes", (json_int_t)result->blob_bytes, "temporary_files",
-                     result->temporary, "temporary_bytes", (json_int_t)result->temporary_bytes,
-                     "forgotten_files", result->digests, "kept_blobs", result->kept, "kept_bytes",
+    return json_pack("{s:b, s:i, s:I, s:i, s:I, s:i, s:I, s:i, s:i, s:I, s:i}", "dry_run", dry_run,
+                     "blobs", result->blobs, "blob_bytes", (json_int_t)result->blob_bytes,
+                     "temporary_files", result->temporary, "temporary_bytes",
+                     (json_int_t)result->temporary_bytes, "uploads", result->uploads,
+                     "upload_bytes", (json_int_t)result->upload_bytes, "forgotten_files",
+                     result->digests, "kept_blobs", result->kept, "kept_bytes",
                      (json_int_t)result->kept_bytes, "forgotten_models", result->models);
 }
 
@@ -30,6 +32,15 @@ static void result_print(const Terminal *terminal, const GcResult *result, bool 
     else if (result->models)
         fprintf(terminal->out, "%s timelines of versions deleted long ago: %d\n",
                 dry_run ? "would remove" : "removed", result->models);
+    if (result->uploads == 0)
+        return;
+    g_autofree char *uploads = format_bytes(result->upload_bytes);
+    if (terminal->language == LANGUAGE_ZH)
+        fprintf(terminal->out, "%s %d 个过期的上传(%s)\n", dry_run ? "将删除" : "已删除",
+                result->uploads, uploads);
+    else
+        fprintf(terminal->out, "%s uploads: %d (%s)\n", dry_run ? "would remove" : "removed",
+                result->uploads, uploads);
 }
 
 int command_gc(Session *session, int argc, char **argv)

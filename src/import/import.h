@@ -22,6 +22,7 @@ typedef enum {
     IMPORT_ERROR_TAKEN,    /* the version exists */
     IMPORT_ERROR_USAGE,    /* e.g. no runtime of that name */
     IMPORT_ERROR_BUILDING, /* its image is being built: it cannot be rebuilt now */
+    IMPORT_ERROR_SOURCE,   /* the upload is not there, or not complete */
 } ImportErrorCode;
 
 /* What a submission made, or found. As long as it is kept, the attempt does not count as

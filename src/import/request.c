@@ -9,6 +9,7 @@
 #include "model/config.h"
 #include "model/model.h"
 #include "store/models.h"
+#include "store/uploads.h"
 
 ImportRequest *import_request_new(void)
 {
@@ -99,7 +100,14 @@ char *import_request_directory(const ImportRequest *request, const char *directo
 
 bool import_request_is_reference(const ImportRequest *request)
 {
-    return !request->source_path;
+    return !request->source_path && !import_request_upload(request);
+}
+
+const char *import_request_upload(const ImportRequest *request)
+{
+    return g_str_has_prefix(request->source, UPLOAD_SCHEME)
+               ? request->source + strlen(UPLOAD_SCHEME)
+               : NULL;
 }
 
 bool import_request_brought(const ImportRequest *request, const Event *finding)
@@ -171,6 +179,19 @@ static void check_source(ImportRequest *request, GPtrArray *faults)
             request->source);
         return;
     }
+    const char *upload = import_request_upload(request);
+    if (upload) {
+        if (!request->of_server)
+            fault_add(faults, "source",
+                      "%s is an upload: only a server has those; give a directory",
+                      request->source);
+        else if (!upload_id_is_valid(upload))
+            fault_add(faults, "source",
+                      "\"%s\"; expected " UPLOAD_SCHEME "ID, the upload_id that "
+                      "the upload began with",
+                      request->source);
+        return;
+    }
     if (g_file_test(request->source, G_FILE_TEST_IS_DIR))
         request->source_path = g_canonicalize_filename(request->source, NULL);
     else if (is_image)
@@ -193,6 +214,8 @@ static char *name_of_source(const ImportRequest *request)
     }
     g_autoptr(Reference) reference = reference_parse(request->source, NULL);
     const char *path = request->source;
+    if (import_request_upload(request))
+        return g_strdup(""); /* an id is nobody's name */
     if (reference)
         path = reference->kind == REFERENCE_LAYOUT ? reference->directory : reference->repository;
     g_autofree char *last = g_path_get_basename(path);

@@ -13,7 +13,8 @@
 
 typedef struct {
     char *source;      /* as it was written: what events name */
-    char *source_path; /* a folder's absolute path; NULL of an image reference */
+    char *source_path; /* a folder's absolute path; NULL of an image reference; of an upload what
+                          import_request_resolve found, never kept */
     char *child;       /* "model" */
     char *project, *name;
     char *version;        /* NULL: the newest if it failed, else the next one */
@@ -33,6 +34,7 @@ typedef struct {
     bool rebuild; /* what the last attempt packed is built anew: the package is not looked at */
     bool dereference; /* links that leave the package are followed: asked for on this machine's own
                          command line only */
+    bool of_server;   /* it may name an upload; not kept */
 } ImportRequest;
 
 ImportRequest *import_request_new(void);
@@ -61,6 +63,9 @@ char *import_request_directory(const ImportRequest *request, const char *directo
 /* Whether a finding that ends an import is of what the request itself brings, its config or its
  * dependencies: it is then refused at once. That no runtime serves it is not its fault. */
 bool import_request_brought(const ImportRequest *request, const Event *finding);
+#define UPLOAD_SCHEME "upload://"
+/* The id of upload://ID, a pointer into the source; NULL: the source is none. */
+const char *import_request_upload(const ImportRequest *request);
 
 /* An image reference instead of a package. */
 bool import_request_is_reference(const ImportRequest *request);

@@ -9,7 +9,7 @@
 #include "event/timeline.h"
 #include "image/reference.h"
 #include "import/attendant.h"
-#include "import/pipeline.h"
+#include "import/upload.h"
 
 #define WATCH_MS 200
 
@@ -135,14 +135,17 @@ StageResult stage_finish(Import *import, GError **error)
     g_autoptr(Attempt) attempt = attempt_load(db, id, number, error);
     if (!attempt)
         return STAGE_ERROR;
+    g_autofree char *upload = NULL;
     g_autoptr(Event) event = event_finished(import, attempt);
     g_autoptr(DbTransaction) transaction = service_transaction(import->service, error);
     if (!transaction || !timeline_append(db, id, number, "finish", event, NULL, error) ||
         !attempt_end(db, id, number, "imported", error) ||
         !stage_close(db, id, number, "finish", "{}", error) ||
-        !job_end(db, import->job->id, error) || !db_commit(db, error))
+        !job_end(db, import->job->id, error) || !upload_imported(import, &upload, error) ||
+        !db_commit(db, error))
         return STAGE_ERROR;
     service_committed(import->service);
+    upload_clean_up(import->service, upload);
     return STAGE_CLOSED;
 }
 
@@ -281,7 +284,9 @@ static StageResult import_run(Service *service, Job *job, GError **error)
     g_autoptr(Attempt) attempt =
         import.model ? attempt_load(service->db, job->model_id, job->attempt, error) : NULL;
     import.request = attempt ? import_request_from_json(attempt->request, error) : NULL;
-    const Stage *next = import.request ? stage_next(&import, error) : NULL;
+    if (!import.request || !import_request_resolve(service, import.request, error))
+        return STAGE_ERROR;
+    const Stage *next = stage_next(&import, error);
     if (!next || !import_begin(&import, next, error))
         return STAGE_ERROR;
     if (job->cancelled_by)

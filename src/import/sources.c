@@ -4,9 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FILE_SCHEME   "file://"
-#define OCI_SCHEME    "oci:"
-#define UPLOAD_SCHEME "upload://"
+#define FILE_SCHEME "file://"
+#define OCI_SCHEME  "oci:"
 
 /* -- beneath a directory -- */
 
@@ -130,9 +129,19 @@ bool sources_allow(const Settings *settings, bool loopback, const char *project,
     return *entries ? entries_allow(entries, project, location) : loopback;
 }
 
+/* An upload has files only: no link leads out of it. */
+static bool is_inside(const char *directory, const char *of)
+{
+    g_autofree char *path = g_canonicalize_filename(directory, of);
+    gsize length = strlen(of);
+    return strncmp(path, of, length) == 0 && (path[length] == '/' || !path[length]);
+}
+
 bool sources_allow_layout(const Settings *settings, const ImportRequest *request,
                           const char *directory)
 {
+    if (import_request_upload(request))
+        return request->source_path && is_inside(directory, request->source_path);
     if (!request->asked_over)
         return true;
     g_autofree char *location = g_strconcat(OCI_SCHEME, directory, ":", NULL);

@@ -34,15 +34,29 @@ static Event *finding_source_gone(const ImportRequest *request, const GError *er
     return event_with(event, "{s:i, s:s}", "errno", error->code, "error", g_strerror(error->code));
 }
 
+/* It expired, or was imported meanwhile. */
+static Event *finding_upload_gone(const ImportRequest *request)
+{
+    Event *event = event_with_kind(event_model_files_copy_failed(), "upload_gone");
+    event_with_text(event, "path", request->source);
+    return event_with(event, "{s:s, s:s}", "found", "nothing", "expected", "an upload");
+}
+
 static bool look_at_package(Look *look, Findings *unsafe, GError **error)
 {
     g_autoptr(GError) failure = NULL;
+    if (!look->request->source_path) {
+        findings_add(look->findings, finding_upload_gone(look->request));
+        return true;
+    }
     PackageSource *source =
         folder_source_new(look->request->source_path, look->request->dereference, &failure);
     if (!source) {
         findings_add(look->findings, finding_source_gone(look->request, failure));
         return true;
     }
+    if (import_request_upload(look->request))
+        folder_source_set_name(source, look->request->source);
     look->package =
         package_open(source, look->request->source, look->request->child, unsafe, error);
     return look->package != NULL;
@@ -245,7 +259,9 @@ static void look_at_image_location(Look *look)
     else if (!image_location_is_allowed(look, reference))
         findings_add(look->findings,
                      finding_of_member(look->config, "swr_location", "value",
-                                       "oci:DIR:TAG that this project may import from"));
+                                       import_request_upload(look->request)
+                                           ? "oci:DIR:TAG with a DIR inside of the upload"
+                                           : "oci:DIR:TAG that this project may import from"));
 }
 
 static void look_at_engine(Look *look)

@@ -3,7 +3,7 @@
 
 #include "base/io.h"
 #include "event/timeline.h"
-#include "import/pipeline.h"
+#include "import/upload.h"
 #include "model/model.h"
 #include "store/leases.h"
 #include "store/projects.h"
@@ -124,7 +124,8 @@ bool submit_attempt(Service *service, const char *model_id, int attempt, ImportR
     submission->attempt = attempt;
     return attempt_insert(service->db, model_id, attempt, text, error) &&
            (!origin || rebuild_take_over(service, model_id, origin, attempt, error)) &&
-           job_insert(service->db, JOB_IMPORT, model_id, attempt, NULL, &submission->job, error);
+           job_insert(service->db, JOB_IMPORT, model_id, attempt, NULL, &submission->job, error) &&
+           upload_keep(service, request, model_id, attempt, error);
 }
 
 static bool submit_new(Service *service, ImportRequest *request, const char *version,
@@ -241,6 +242,7 @@ bool import_submit(Service *service, ImportRequest *request, IfExists if_exists,
     request->asked_over = g_strdup(service->asked_over);
     if (!transaction || !runtime_is_known(service, request, error) ||
         !project_make(service->db, request->project, error) ||
+        !upload_is_ready(service, request, error) ||
         !version_pick(service, request, &model, &version, error))
         return false;
     if (model && !version_is_free(service, model, if_exists, submission, error))

@@ -84,6 +84,16 @@ void package_free(Package *package)
     g_free(package);
 }
 
+const char *package_name_fault(const char *path, const char *name)
+{
+    if (!g_utf8_validate(name, -1, NULL))
+        return "a name that is not UTF-8";
+    for (const char *at = name; *at; at = g_utf8_next_char(at))
+        if (g_unichar_iscntrl(g_utf8_get_char(at)))
+            return "a control character in its name";
+    return strlen(path) > PACKAGE_MAX_PATH ? "a path over 4096 bytes" : NULL;
+}
+
 char *package_path_in_source(const char *child, const char *path)
 {
     return strcmp(child, ".") == 0 ? g_strdup(path) : g_strconcat(child, "/", path, NULL);

@@ -78,6 +78,10 @@ Package *package_open(PackageSource *source, const char *directory, const char *
 void package_free(Package *package);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Package, package_free)
 
+/* What a name must not be, the last one of its path: bytes that are no UTF-8 or control characters,
+ * a path over its limit. NULL: it may be. Static text, behind "has ". */
+const char *package_name_fault(const char *path, const char *name);
+
 /* A path beneath the child directory as evidence names it, relative to the source:
  * "model/weights.bin". The caller frees it. */
 char *package_path_in_source(const char *child, const char *path);

@@ -84,17 +84,6 @@ static const char *file_type_name(mode_t mode)
     }
 }
 
-/* What a name must not be: bytes that are no UTF-8 or control characters, a path over its limit. */
-static const char *name_fault(const char *path, const char *name)
-{
-    if (!g_utf8_validate(name, -1, NULL))
-        return "a name that is not UTF-8";
-    for (const char *at = name; *at; at = g_utf8_next_char(at))
-        if (g_unichar_iscntrl(g_utf8_get_char(at)))
-            return "a control character in its name";
-    return strlen(path) > PACKAGE_MAX_PATH ? "a path over 4096 bytes" : NULL;
-}
-
 static void walk_directory(Walk *walk, int fd, const Place *place);
 
 static void walk_file(Walk *walk, int fd, const char *path, const struct stat *about)
@@ -193,7 +182,7 @@ static int open_link(Walk *walk, int fd, const char *name, const char *path, cha
 static int open_entry(Walk *walk, int fd, const char *name, const char *path, char **target,
                       struct stat *about, Event **fault)
 {
-    const char *unsafe = name_fault(path, name);
+    const char *unsafe = package_name_fault(path, name);
     if (unsafe) {
         *fault = event_with(finding_of(walk->child, path, "unsafe_name"), "{s:s}", "found", unsafe);
         return -1;
@@ -516,4 +505,11 @@ PackageSource *folder_source_new(const char *directory, bool dereference, GError
     folder->directory = g_strdup(directory);
     folder->dereference = dereference;
     return &folder->base;
+}
+
+void folder_source_set_name(PackageSource *source, const char *name)
+{
+    Folder *folder = (Folder *)source;
+    g_free(folder->directory);
+    folder->directory = g_strdup(name);
 }

@@ -15,3 +15,5 @@
 
 /* NULL: the directory cannot be opened (IO_ERROR). */
 PackageSource *folder_source_new(const char *directory, bool dereference, GError **error);
+/* What findings call the folder in place of its path. */
+void folder_source_set_name(PackageSource *source, const char *name);

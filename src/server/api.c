@@ -17,6 +17,8 @@ HttpReply api_failed(const GError *error)
         return http_error(MHD_HTTP_INTERNAL_SERVER_ERROR, "ModelArts.3065", "%s", error->message);
     if (g_error_matches(error, IMPORT_ERROR, IMPORT_ERROR_USAGE))
         return http_error(MHD_HTTP_BAD_REQUEST, API_PARAMETER, "%s", error->message);
+    if (g_error_matches(error, IMPORT_ERROR, IMPORT_ERROR_SOURCE))
+        return http_error(MHD_HTTP_BAD_REQUEST, "ModelArts.3017", "%s", error->message);
     g_warning("%s", error->message); /* the client sees no path of the server's disk */
     return http_error(MHD_HTTP_INTERNAL_SERVER_ERROR, "ModelArts.0010",
                       "the server could not do this; its log says why");

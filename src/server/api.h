@@ -63,6 +63,13 @@ HttpReply events_stream(HttpRequest *request);
 HttpReply project_stream(HttpRequest *request);
 HttpReply project_events(HttpRequest *request);
 HttpReply workers_list(HttpRequest *request);
+HttpReply uploads_create(HttpRequest *request);
+HttpReply uploads_create_named(HttpRequest *request);
+HttpReply uploads_get(HttpRequest *request);
+HttpReply uploads_delete(HttpRequest *request);
+HttpReply uploads_get_file(HttpRequest *request);
+HttpReply uploads_put_file(HttpRequest *request);
+extern const HttpSink UPLOADS_SINK; /* of uploads_put_file */
 HttpReply log_get(HttpRequest *request);
 HttpReply statistics_get(HttpRequest *request);
 HttpReply metrics_get(HttpRequest *request);

@@ -11,6 +11,7 @@ typedef struct {
     void (*run)(gpointer data);
     gpointer data;
     GDestroyNotify data_free;
+    bool lent; /* nobody's state: it is freed here, and done whatever happens */
     bool done;
 } Task;
 
@@ -33,7 +34,10 @@ static void task_free(void *data)
 /* From here on the task belongs to the connection's thread. */
 static void task_end(Task *task)
 {
-    MHD_resume_connection(task->connection);
+    struct MHD_Connection *connection = task->connection;
+    if (task->lent)
+        g_free(task);
+    MHD_resume_connection(connection);
 }
 
 static void *aside_run(void *data)
@@ -80,8 +84,11 @@ void aside_stop(Aside *aside)
         return;
     pthread_mutex_lock(&aside->lock);
     aside->stopping = true;
-    while ((task = g_queue_pop_head(&aside->waiting)))
+    while ((task = g_queue_pop_head(&aside->waiting))) {
+        if (task->lent)
+            task->run(task->data);
         task_end(task);
+    }
     pthread_cond_broadcast(&aside->changed);
     pthread_mutex_unlock(&aside->lock);
     for (; aside->started; aside->started--)
@@ -98,6 +105,25 @@ void aside_free(Aside *aside)
     g_free(aside);
 }
 
+void aside_lend(Aside *aside, struct MHD_Connection *connection, void (*run)(gpointer data),
+                gpointer data)
+{
+    Task *task = g_new0(Task, 1);
+    *task = (Task){.connection = connection, .run = run, .data = data, .lent = true};
+    MHD_suspend_connection(connection);
+    pthread_mutex_lock(&aside->lock);
+    bool stopping = aside->stopping;
+    if (!stopping) {
+        g_queue_push_tail(&aside->waiting, task);
+        pthread_cond_signal(&aside->changed);
+    }
+    pthread_mutex_unlock(&aside->lock);
+    if (!stopping)
+        return;
+    run(data);
+    task_end(task);
+}
+
 static HttpReply no_room(void)
 {
     HttpReply reply =
@@ -111,7 +137,7 @@ HttpReply aside_begin(Aside *aside, HttpRequest *request, void (*run)(gpointer d
                       GDestroyNotify data_free)
 {
     Task *task = g_new0(Task, 1);
-    *task = (Task){request->connection, run, data, data_free, false};
+    *task = (Task){request->connection, run, data, data_free, false, false};
     request->state = task;
     request->state_free = task_free;
     pthread_mutex_lock(&aside->lock);

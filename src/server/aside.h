@@ -18,6 +18,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Aside, aside_free)
  * another thread, and uses nothing of the request. */
 HttpReply aside_begin(Aside *aside, HttpRequest *request, void (*run)(gpointer data), gpointer data,
                       GDestroyNotify data_free);
+/* The same for a handler that has a state of its own, and lends `data` until it is called again. */
+void aside_lend(Aside *aside, struct MHD_Connection *connection, void (*run)(gpointer data),
+                gpointer data);
 /* Whether the handler is called again: *data after run, NULL with *reply set when the server stops
  * before that. */
 bool aside_ended(const HttpRequest *request, gpointer *data, HttpReply *reply);

@@ -42,6 +42,8 @@ static void check_words(const json_t *body, GPtrArray *faults)
 char *source_of(const Server *server, const char *project, const char *location)
 {
     bool is_file = g_str_has_prefix(location, "file:///");
+    if (g_str_has_prefix(location, UPLOAD_SCHEME))
+        return g_strdup(location); /* of this project, which is asked for when it is submitted */
     if ((!is_file && !g_str_has_prefix(location, "oci:")) ||
         !sources_allow(server->settings, server->loopback, project, location))
         return NULL;
@@ -84,6 +86,7 @@ static ImportRequest *request_of(HttpRequest *http, const Service *service, json
     request->project = g_strdup(http->arguments[0]);
     request->actor = g_strdup(http->actor);
     request->asked_over = g_strdup(service->asked_over);
+    request->of_server = true;
     request->name = request_text(body, "model_name");
     request->version = request_text(body, "model_version");
     request->type = request_text(body, "model_type");

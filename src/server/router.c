@@ -2,6 +2,7 @@
 
 #define PROJECT "/v1/{project_id}"
 #define MODEL   PROJECT "/models/{model_id}"
+#define UPLOAD  PROJECT "/uploads/{upload_id}"
 
 const HttpRoute API_ROUTES[] = {
     {"GET", "/healthz", health_get, 0, HTTP_PUBLIC},
@@ -41,5 +42,11 @@ const HttpRoute API_ROUTES[] = {
     {"GET", MODEL "/events", events_list, 0, HTTP_READER},
     {"GET", MODEL "/events/stream", events_stream, 0, HTTP_READER},
     {"PUT", MODEL, models_update, HTTP_BODY_BYTES, HTTP_WRITER},
+    {"POST", PROJECT "/uploads", uploads_create, HTTP_BODY_BYTES, HTTP_WRITER},
+    {"PUT", UPLOAD, uploads_create_named, HTTP_BODY_BYTES, HTTP_WRITER},
+    {"GET", UPLOAD, uploads_get, 0, HTTP_READER},
+    {"DELETE", UPLOAD, uploads_delete, 0, HTTP_WRITER},
+    {"GET", UPLOAD "/{path...}", uploads_get_file, 0, HTTP_READER},
+    {"PUT", UPLOAD "/{path...}", uploads_put_file, 0, HTTP_WRITER, &UPLOADS_SINK},
     {NULL},
 };

@@ -12,6 +12,7 @@
 #include "server/api.h"
 #include "server/sign_in.h"
 #include "store/leases.h"
+#include "upkeep/gc.h"
 
 #define PEM_BYTES (1 << 20)
 #define STOP_MS   10000 /* how long running requests may take to end */
@@ -114,6 +115,29 @@ static bool start_http(Server *server, const char *listen, GError **error)
     return server->http != NULL;
 }
 
+#define UPKEEP_MS 60000
+
+static void *upkeep_run(void *data)
+{
+    Server *server = data;
+    do {
+        g_autoptr(GError) error = NULL;
+        GcResult result = {0};
+        Service *service = server_service(server, &error);
+        if (!service || !gc_uploads(service, false, &result, &error))
+            g_warning("uploads that expired: %s", error->message);
+    } while (!pause_wait(&server->pause, UPKEEP_MS));
+    return NULL;
+}
+
+static void upkeep_stop(Server *server)
+{
+    pause_end(&server->pause);
+    if (server->upkeeping)
+        pthread_join(server->upkeep, NULL);
+    server->upkeeping = false;
+}
+
 Server *server_start(const ServerOptions *options, GError **error)
 {
     g_autoptr(Server) server = g_new0(Server, 1);
@@ -121,6 +145,7 @@ Server *server_start(const ServerOptions *options, GError **error)
     server->directory = g_strdup(options->directory);
     server->presence = -1;
     server->logins = login_limit_new();
+    pause_init(&server->pause);
     server->requests.json = options->log_json;
     g_autofree char *fault = sources_fault(options->settings);
     if (fault) {
@@ -144,6 +169,7 @@ Server *server_start(const ServerOptions *options, GError **error)
     server->aside = server->workers ? aside_new(error) : NULL;
     if (!server->aside || !start_http(server, options->listen, error))
         return NULL;
+    server->upkeeping = pthread_create(&server->upkeep, NULL, upkeep_run, server) == 0;
     return g_steal_pointer(&server);
 }
 
@@ -184,6 +210,7 @@ void server_stop(Server *server)
     aside_stop(server->aside);
     for (int waited = 0; server->http && http_busy(server->http) && waited < STOP_MS; waited += 10)
         g_usleep(10000);
+    upkeep_stop(server);
     http_stop(server->http);
     access_free(server->access);
     hub_free(server->hub);
@@ -194,6 +221,7 @@ void server_stop(Server *server)
     model_frames_free(server->model_frames);
     io_close(&server->presence);
     service_free(server->service);
+    pause_clear(&server->pause);
     g_free(server->directory);
     g_free(server);
 }

@@ -1,6 +1,7 @@
 /* `waybill serve`: the HTTP API and the workers on one data directory. */
 #pragma once
 
+#include "base/pause.h"
 #include "server/access.h"
 #include "server/aside.h"
 #include "server/http.h"
@@ -25,7 +26,10 @@ struct Server {
     HttpServer *http;
     RequestLog requests;
     LoginLimit *logins;
-    bool loopback; /* nobody but this machine reaches it */
+    bool loopback;    /* nobody but this machine reaches it */
+    pthread_t upkeep; /* removes uploads that have expired */
+    bool upkeeping;
+    Pause pause; /* between two looks of it */
 };
 
 typedef struct {

@@ -10,9 +10,11 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "store/models.h"
+#include "store/uploads.h"
 #include "upkeep/kept.h"
 
 #define DAY_MS          (INT64_C(24) * 3600 * 1000)
+#define HOUR_MS         3600000LL
 #define TEMPORARY_AGE_S 60 /* who writes a small file is done, or dead, by then */
 
 typedef struct {
@@ -151,6 +153,13 @@ static bool data_sweep(Gc *gc, GError **error)
     return stream != NULL;
 }
 
+bool gc_uploads(Service *service, bool dry_run, GcResult *result, GError **error)
+{
+    int64_t lives = settings_int(service->settings, "upload.expire_hours") * HOUR_MS;
+    return uploads_sweep(service->db, service->data, clock_now_ms() - lives, dry_run,
+                         &result->uploads, &result->upload_bytes, error);
+}
+
 bool gc_run(Service *service, bool dry_run, GcResult *result, GError **error)
 {
     *result = (GcResult){0};
@@ -167,5 +176,5 @@ bool gc_run(Service *service, bool dry_run, GcResult *result, GError **error)
     return blobs_remove(&gc, error) &&
            layout_sweep_temporary(service->images, dry_run, &result->temporary,
                                   &result->temporary_bytes, error) &&
-           data_sweep(&gc, error);
+           data_sweep(&gc, error) && gc_uploads(service, dry_run, result, error);
 }

@@ -11,10 +11,15 @@
 typedef struct {
     int blobs, temporary, kept; /* how many; temporary: left-over files */
     int models;                 /* deleted long ago, whose timelines go */
-    int digests;                /* files whose layer is gone: they will be read again */
+    int uploads;                /* that expired, or were left over */
+    int64_t upload_bytes;
+    int digests; /* files whose layer is gone: they will be read again */
     int64_t blob_bytes, temporary_bytes, kept_bytes;
 } GcResult;
 
 /* dry_run: counts, and changes nothing. IMAGE_ERROR: a runtime cannot be read, and nothing was
  * removed. */
 bool gc_run(Service *service, bool dry_run, GcResult *result, GError **error);
+/* The uploads alone: those that nobody wrote to for upload.expire_hours and no import needs. Adds
+ * to the result. What the server does by itself, too. */
+bool gc_uploads(Service *service, bool dry_run, GcResult *result, GError **error);

@@ -64,7 +64,10 @@ class Server:
             path += "?" + urlencode(query)
         connection = self.connection()
         try:
-            connection.request(method, path, body, headers)
+            try:
+                connection.request(method, path, body, headers)
+            except (BrokenPipeError, ConnectionResetError):
+                pass  # refused before the body was read: the answer is there
             return Answer(connection.getresponse())
         finally:
             connection.close()

@@ -45,6 +45,12 @@ ROUTES = {
     ("POST", "/v1/{project_id}/models"): "writer",
     ("GET", "/v1/{project_id}/models"): "reader",
     ("POST", "/v1/{project_id}/models/check"): "writer",
+    ("POST", "/v1/{project_id}/uploads"): "writer",
+    ("PUT", "/v1/{project_id}/uploads/{upload_id}"): "writer",
+    ("GET", "/v1/{project_id}/uploads/{upload_id}"): "reader",
+    ("DELETE", "/v1/{project_id}/uploads/{upload_id}"): "writer",
+    ("GET", "/v1/{project_id}/uploads/{upload_id}/{path...}"): "reader",
+    ("PUT", "/v1/{project_id}/uploads/{upload_id}/{path...}"): "writer",
     ("GET", MODEL): "reader",
     ("PUT", MODEL): "writer",
     ("DELETE", MODEL): "writer",
@@ -61,7 +67,9 @@ ROLES = ["reader", "writer", "admin", "operator"]  # an operator: an admin of ev
 def routes_of_the_program():
     text = (ROOT / "src/server/router.c").read_text()
     text = text.replace('PROJECT "', '"/v1/{project_id}').replace(
-        'MODEL "', f'"{MODEL}').replace("MODEL,", f'"{MODEL}",')
+        'MODEL "', f'"{MODEL}').replace(
+        'UPLOAD "', '"/v1/{project_id}/uploads/{upload_id}').replace(
+        "UPLOAD,", '"/v1/{project_id}/uploads/{upload_id}",').replace("MODEL,", f'"{MODEL}",')
     rows = text[text.index("API_ROUTES[] = {"):]
     return set(re.findall(r'^    \{"([A-Z]+)",\s*"([^"]+)"', rows, re.M))
 

@@ -16,6 +16,8 @@ HERE = pathlib.Path(__file__).parent
 ELSEWHERE = {
     ("ModelFilesCopyFailed", "changed"): "test_full_disk.py::test_file_that_changes_while_it_is_read",
     ("ModelFilesCopyFailed", "gone"): "test_every_kind.py::test_source_that_is_gone",
+    ("ModelFilesCopyFailed", "upload_gone"):
+        "test_uploads.py::test_a_failed_import_keeps_its_upload_for_a_retry_and_names_no_path",
     ("SourceChanged", ""): "test_every_kind.py::test_source_that_was_mended",
     ("SourceImageShareFailed", "broken"): "test_full_disk.py::test_image_whose_layer_cannot_be_read",
     ("BuildRequestFailed", "store_busy"):

@@ -10,7 +10,7 @@ CLOSING = ("ModelImported", "ImportFailed")
 # Events that an attempt may show more than once. ImageBuildStatus counts by its status.
 REPEATABLE = {"SystemUpgrading", "ImportResumed", "ConfigValueInvalid", "ModelFilesCopyFailed", "ModelFileTooLarge"}
 DATA_FILES = {"waybill.db", "waybill.db-wal", "waybill.db-shm", "images", "leases", "lock", "reserve",
-              "run"}
+              "run", "uploads"}
 IMAGES_FILES = {"blobs", "index.json", "oci-layout", "tmp", ".index.lock", ".gc.lock"}
 
 

@@ -1,0 +1,64 @@
+/* Imports from uploads: an upload is checked when it is submitted, kept while a job needs it, and
+ * removed in the transaction that says that it was imported. */
+#include "import/upload.h"
+
+bool import_request_resolve(Service *service, ImportRequest *request, GError **error)
+{
+    GError *failure = NULL;
+    const char *id = import_request_upload(request);
+    if (!id)
+        return true;
+    g_free(request->source_path);
+    g_autoptr(Upload) upload = upload_load(service->db, request->project, id, &failure);
+    request->source_path = upload ? upload_files_path(service->data, upload) : NULL;
+    if (failure)
+        g_propagate_error(error, failure);
+    return !failure;
+}
+
+bool upload_is_ready(Service *service, const ImportRequest *request, GError **error)
+{
+    GError *failure = NULL;
+    const char *id = import_request_upload(request);
+    if (!id)
+        return true;
+    g_autoptr(Upload) upload = upload_load(service->db, request->project, id, &failure);
+    g_autoptr(GPtrArray) files =
+        upload ? upload_files_list(service->db, upload, true, &failure) : NULL;
+    if (!upload && !failure)
+        g_set_error(&failure, IMPORT_ERROR, IMPORT_ERROR_SOURCE,
+                    "there is no upload %s in project %s: it expired, was imported, or never was",
+                    id, request->project);
+    else if (upload && !failure && upload->files == 0)
+        g_set_error(&failure, IMPORT_ERROR, IMPORT_ERROR_SOURCE, "upload %s has no files yet", id);
+    else if (files && files->len > 0)
+        g_set_error(&failure, IMPORT_ERROR, IMPORT_ERROR_SOURCE,
+                    "upload %s is not complete: %s has not arrived whole (%u such files)", id,
+                    ((const UploadFile *)files->pdata[0])->path, files->len);
+    bool ready = !failure;
+    if (failure)
+        g_propagate_error(error, failure);
+    return ready;
+}
+
+bool upload_keep(Service *service, const ImportRequest *request, const char *model_id, int attempt,
+                 GError **error)
+{
+    const char *id = import_request_upload(request);
+    return !id || upload_use(service->db, request->project, id, model_id, attempt, error);
+}
+
+bool upload_imported(Import *import, char **directory, GError **error)
+{
+    const char *id = import_request_upload(import->request);
+    *directory = NULL;
+    return !id || upload_delete(import->service->db, import->request->project, id,
+                                import->model->id, import->job->attempt, directory, error);
+}
+
+void upload_clean_up(const Service *service, const char *directory)
+{
+    g_autoptr(GError) error = NULL;
+    if (directory && !upload_remove_directory(service->data, directory, &error))
+        g_warning("an imported upload stays until gc: %s", error->message);
+}

@@ -1,0 +1,20 @@
+/* What the pipeline does with upload://ID. Nobody outside of import/ includes this. */
+#pragma once
+
+#include "import/pipeline.h"
+#include "store/uploads.h"
+
+/* An upload's source_path; NULL stays where the upload is gone: event 29 says so. Other sources are
+ * left alone. */
+bool import_request_resolve(Service *service, ImportRequest *request, GError **error);
+/* Within the submitting transaction. False: IMPORT_ERROR_SOURCE, it cannot be imported from. */
+bool upload_is_ready(Service *service, const ImportRequest *request, GError **error);
+/* Within it too: kept until the attempt's job has ended. One that is gone is no error here. */
+bool upload_keep(Service *service, const ImportRequest *request, const char *model_id, int attempt,
+                 GError **error);
+
+/* Within the transaction that ends the attempt as imported. *directory: what upload_clean_up takes
+ * when it is committed; the caller frees it. */
+bool upload_imported(Import *import, char **directory, GError **error);
+/* What fails here, the next gc does. */
+void upload_clean_up(const Service *service, const char *directory);
