@@ -7,6 +7,7 @@
 #include "command/format.h"
 #include "command/interrupt.h"
 #include "command/progress_bar.h"
+#include "command/remote_import.h"
 #include "command/request_options.h"
 #include "command/tries.h"
 #include "event/timeline.h"
@@ -154,6 +155,39 @@ static int import_exists(Session *session, Submission *submission, Exists exists
 
 /* -- */
 
+/* What a server decides by itself is refused by name. */
+static bool suits_server(const ImportRequest *request, const char *exists)
+{
+    if (request->platform)
+        complain("--platform: not with --server, which has a platform of its own");
+    if (exists && strcmp(exists, "fail") != 0)
+        complain("--if-exists %s: not with --server, which refuses a version that is there",
+                 exists);
+    return !request->platform && (!exists || strcmp(exists, "fail") == 0);
+}
+
+static int say_submitted(const Session *session, const Submission *submission,
+                         const ImportRequest *request, bool json)
+{
+    if (json)
+        print_json_line(json_pack("{s:s, s:s, s:s}", "model_id", submission->model_id, "model_name",
+                                  request->name, "model_version", request->version));
+    else if (!session->quiet)
+        printf("%s:%s\n", request->name, request->version);
+    return EXIT_DONE;
+}
+
+static int import_remote(Session *session, ImportRequest *request, const Tries *tries,
+                         const Format *format, bool detach, bool json)
+{
+    g_auto(Submission) submission = SUBMISSION_NONE;
+    int status = remote_submit(session, request, !json && !session->quiet, &submission);
+    if (status >= 0)
+        return status;
+    return detach ? say_submitted(session, &submission, request, json)
+                  : import_followed(session, &submission, tries, format, request, json);
+}
+
 int command_import(Session *session, int argc, char **argv)
 {
     RequestOptions options = {0};
@@ -188,6 +222,10 @@ int command_import(Session *session, int argc, char **argv)
         return request ? EXIT_UNREACHABLE : status;
     }
     request_options_clear(&options);
+    if (session->remote)
+        return suits_server(request, exists_name)
+                   ? import_remote(session, request, &tries, format, detach, json)
+                   : EXIT_USAGE;
     g_autoptr(GError) error = NULL;
     g_auto(Submission) submission = SUBMISSION_NONE;
     status = request_config_check(session, request);

@@ -67,6 +67,11 @@ Remote *remote_new(const char *url, const char *project, Progress *progress, GEr
     return g_steal_pointer(&remote);
 }
 
+Remote *remote_copy(const Remote *remote)
+{
+    return remote_new(remote->url, remote->project, remote->progress, NULL);
+}
+
 const char *remote_url(const Remote *remote)
 {
     return remote->url;
@@ -209,6 +214,33 @@ bool remote_ask(Remote *remote, const char *method, const char *path, const char
                 RemoteAnswer *answer, GError **error)
 {
     return perform(remote, method, path, headers, NULL, answer, error);
+}
+
+static size_t give_body(char *buffer, size_t one, size_t size, void *user)
+{
+    const RemoteBody *body = user;
+    ssize_t got = body->read(body->data, buffer, one * size);
+    return got < 0 ? CURL_READFUNC_ABORT : (size_t)got;
+}
+
+/* An answer that came while the body was still on its way says more than the connection's end. */
+bool remote_send(Remote *remote, const char *path, const char *const *headers,
+                 const RemoteBody *body, RemoteAnswer *answer, GError **error)
+{
+    g_autofree char *url = g_strconcat(remote->url, path, NULL);
+    struct curl_slist *list = request_headers(remote, headers);
+    answer->body = g_byte_array_new();
+    answer->headers = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    *remote->fault = '\0';
+    request_set(remote, "PUT", url, list, answer);
+    curl_easy_setopt(remote->curl, CURLOPT_UPLOAD, 1L);
+    curl_easy_setopt(remote->curl, CURLOPT_INFILESIZE_LARGE, (curl_off_t)body->size);
+    curl_easy_setopt(remote->curl, CURLOPT_READFUNCTION, give_body);
+    curl_easy_setopt(remote->curl, CURLOPT_READDATA, (void *)body);
+    CURLcode code = curl_easy_perform(remote->curl);
+    curl_slist_free_all(list);
+    curl_easy_getinfo(remote->curl, CURLINFO_RESPONSE_CODE, &answer->status);
+    return code == CURLE_OK || answer->status >= 400 || request_failed(remote, code, error);
 }
 
 /* -- JSON -- */

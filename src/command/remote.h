@@ -9,6 +9,8 @@
 #include <glib.h>
 #include <jansson.h>
 
+#include <sys/types.h>
+
 #include "base/progress.h"
 
 #define REMOTE_ERROR (remote_error_quark())
@@ -55,5 +57,17 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(RemoteAnswer, remote_answer_clear)
  * came. */
 bool remote_ask(Remote *remote, const char *method, const char *path, const char *const *headers,
                 RemoteAnswer *answer, GError **error);
+/* A body of any size, read while it is sent: as read(2), less than 0 breaks the request off. */
+typedef struct {
+    ssize_t (*read)(gpointer data, void *buffer, size_t size);
+    gpointer data;
+    int64_t size;
+} RemoteBody;
+/* PUT, as remote_ask; never tried again. */
+bool remote_send(Remote *remote, const char *path, const char *const *headers,
+                 const RemoteBody *body, RemoteAnswer *answer, GError **error);
+/* For another thread: a Remote and what it asks belong to one. */
+Remote *remote_copy(const Remote *remote);
+
 /* What an answer of 400 and above means. */
 void remote_answer_error(const Remote *remote, const RemoteAnswer *answer, GError **error);

@@ -1,0 +1,177 @@
+#include "command/remote_import.h"
+
+#include <string.h>
+
+#include "command/event_view.h"
+#include "command/interrupt.h"
+#include "command/mirror.h"
+#include "command/progress_bar.h"
+#include "command/remote_upload.h"
+#include "model/config.h"
+#include "model/document.h"
+#include "model/model.h"
+#include "object/folder.h"
+
+typedef struct {
+    Session *session;
+    ImportRequest *request;
+    bool shown; /* a progress bar */
+    Package *package;
+    PackageFile *beside; /* waybill.json, or NULL */
+} RemoteRun;
+
+static void run_clear(RemoteRun *run)
+{
+    package_file_free(run->beside);
+    package_free(run->package);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(RemoteRun, run_clear)
+
+/* -- what is sent -- */
+
+/* What an import of it would fail for at once is told here, before anything is sent. */
+static int findings_say(const RemoteRun *run, const Findings *findings)
+{
+    for (guint i = 0; i < findings->events->len; i++) {
+        json_t *event = event_json(findings->events->pdata[i], NULL);
+        event_view_print(&run->session->err, event);
+        json_decref(event);
+    }
+    if (!findings_fatal(findings))
+        return -1;
+    complain("nothing was sent: the import would fail");
+    return EXIT_FAILED;
+}
+
+static int package_read_in(RemoteRun *run)
+{
+    const ImportRequest *request = run->request;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Findings) findings = findings_new();
+    PackageSource *source = folder_source_new(request->source_path, request->dereference, &error);
+    run->package =
+        source ? package_open(source, request->source, request->child, findings, &error) : NULL;
+    if (!run->package)
+        return complain_of(error);
+    Event *finding = NULL;
+    if (run->package->child_found)
+        run->beside = source->find(source, CONFIG_BESIDE, &finding);
+    if (finding)
+        findings_add(findings, finding);
+    return findings_say(run, findings);
+}
+
+/* The model type of a config that can be read; the server has a look at all of it. */
+static char *type_of_text(const char *text, size_t size)
+{
+    json_t *config = json_loadb(text, size, 0, NULL);
+    char *type = g_strdup(json_string_value(json_object_get(config, "model_type")));
+    json_decref(config);
+    return type;
+}
+
+static char *type_of_package(const RemoteRun *run)
+{
+    const PackageFile *file = run->beside ? run->beside : package_find(run->package, "config.json");
+    Event *finding = NULL;
+    g_autoptr(GBytes) bytes =
+        file ? package_source_read(run->package->source, run->beside ? "." : run->package->child,
+                                   file, DOCUMENT_MAX_BYTES, &finding)
+             : NULL;
+    event_free(finding);
+    gsize size = 0;
+    const char *text = bytes ? g_bytes_get_data(bytes, &size) : NULL;
+    return text ? type_of_text(text, size) : NULL;
+}
+
+/* The API wants it said; an import of this machine reads it from the config. */
+static bool type_find(RemoteRun *run)
+{
+    ImportRequest *request = run->request;
+    if (!request->type)
+        request->type = request->config_text
+                            ? type_of_text(request->config_text, strlen(request->config_text))
+                            : type_of_package(run);
+    if (!request->type)
+        complain("--type: no config.json says the model_type, which the server must know");
+    return request->type != NULL;
+}
+
+/* The version that follows the newest one of the name. */
+static bool version_find(RemoteRun *run, GError **error)
+{
+    ImportRequest *request = run->request;
+    if (request->version)
+        return true;
+    g_autofree char *name = remote_escape(request->name);
+    g_autofree char *path = remote_path(
+        run->session->remote,
+        "/models?model_name=%s&exact_match=true&sort_by=model_version&order=desc&limit=1", name);
+    json_auto_t *answer = remote_call(run->session->remote, "GET", path, NULL, error);
+    const json_t *newest = json_array_get(json_object_get(answer, "models"), 0);
+    const char *version = json_string_value(json_object_get(newest, "model_version"));
+    if (answer)
+        request->version = version ? model_version_next(version) : g_strdup(MODEL_FIRST_VERSION);
+    if (answer && !request->version)
+        g_set_error(error, IMPORT_ERROR, IMPORT_ERROR_USAGE,
+                    "%s has used every version up to 99.99.99", request->name);
+    return request->version != NULL;
+}
+
+static json_t *body_of(const ImportRequest *request, const char *upload)
+{
+    g_autofree char *location = g_strconcat(UPLOAD_SCHEME, upload, NULL);
+    json_t *body =
+        json_pack("{s:s, s:s, s:s, s:s, s:s*, s:s*, s:s*}", "model_name", request->name,
+                  "model_version", request->version, "model_type", request->type, "source_location",
+                  location, "runtime", request->runtime, "description", request->description,
+                  "initial_config", request->config_text);
+    return body;
+}
+
+/* The answer to POST …/models, and what the mirror then knows of the model. */
+static bool submit_upload(const RemoteRun *run, const char *upload, Submission *submission,
+                          GError **error)
+{
+    const Session *session = run->session;
+    g_autofree char *path = remote_path(session->remote, "/models");
+    json_auto_t *body = body_of(run->request, upload);
+    json_auto_t *answer = remote_call(session->remote, "POST", path, body, error);
+    if (!answer)
+        return false;
+    submission->model_id = g_strdup(json_string_value(json_object_get(answer, "model_id")));
+    submission->attempt = 1;
+    return mirror_update(session->service, session->remote, submission->model_id, 0, error);
+}
+
+static int submit(RemoteRun *run, Submission *submission)
+{
+    g_autoptr(GError) error = NULL;
+    Session *session = run->session;
+    Progress *progress = &session->service->progress;
+    if (!version_find(run, &error))
+        return complain_of(error);
+    ProgressBar *bar = progress_bar_new(&session->err, progress, run->shown);
+    g_autofree char *upload =
+        remote_upload(session->remote, run->package, run->beside, progress, &error);
+    progress_bar_free(bar);
+    if (!upload && g_error_matches(error, REMOTE_ERROR, REMOTE_ERROR_STOPPED))
+        complain("interrupted; what has arrived is kept for a while: the same command goes on");
+    if (!upload || !submit_upload(run, upload, submission, &error))
+        return complain_of(error);
+    return -1;
+}
+
+int remote_submit(Session *session, ImportRequest *request, bool shown, Submission *submission)
+{
+    g_auto(RemoteRun) run = {.session = session, .request = request, .shown = shown};
+    if (import_request_is_reference(request)) {
+        complain("SOURCE: an image of this machine cannot be sent to a server; give a directory");
+        return EXIT_USAGE;
+    }
+    g_auto(Interrupt) interrupt G_GNUC_UNUSED = interrupt_catch(&session->service->progress);
+    int status = package_read_in(&run);
+    if (status < 0 && !type_find(&run))
+        status = EXIT_USAGE;
+    return status < 0 ? submit(&run, submission) : status;
+}

@@ -1,0 +1,8 @@
+/* `import SOURCE --server URL`: the folder is uploaded and imported there. */
+#pragma once
+
+#include "command/command.h"
+
+/* Sends the folder and asks for its import. -1: *submission is the server's, to be followed
+ * (tries_follow), else the exit status. shown: with a progress bar. */
+int remote_submit(Session *session, ImportRequest *request, bool shown, Submission *submission);
