@@ -3,12 +3,15 @@ import hashlib
 import json
 import os
 import re
+import sqlite3
+from pathlib import Path
 
 import pytest
 
 from conftest import write_package
 from terminal import run_on_terminal, shown_lines, width
 
+SPINE = Path(__file__).parents[2] / "src/store/schema/0001-spine.sql"
 CONFIG = {"model_algorithm": "test", "model_type": "Custom"}
 
 
@@ -261,26 +264,34 @@ def test_terminal_gets_colours_and_80_columns(ready, package):
     assert "\x1b[3" not in output, "NO_COLOR"
 
 
+def make_older(path):
+    """The store as the first migration made it, with what it could keep."""
+    old = path.with_suffix(".older")
+    with sqlite3.connect(path) as store:
+        [[migrations]] = store.execute("SELECT sql FROM sqlite_master WHERE name = 'migrations'")
+    store.close()
+    with sqlite3.connect(old) as store:
+        store.execute("ATTACH ? AS now", (str(path),))
+        store.executescript(SPINE.read_text() + migrations)
+        store.execute("DELETE FROM projects")
+        for [table] in store.execute("SELECT name FROM main.sqlite_master WHERE type = 'table' "
+                                     "AND name NOT LIKE 'sqlite%'").fetchall():
+            columns = ", ".join(row[1] for row in store.execute(f"PRAGMA main.table_info({table})"))
+            store.execute(f"INSERT INTO main.{table}({columns}) SELECT {columns} FROM now.{table}")
+        store.execute("DELETE FROM migrations WHERE number >= 2")
+    store.close()
+    for part in path.parent.glob(path.name + "-*"):
+        part.unlink()
+    old.rename(path)
+
+
 def test_store_of_an_older_schema_is_compared_by_what_it_kept(ready, package):
     """Digests were not kept with the attempt once: sizes and times remain."""
-    import sqlite3
     source = package()
     ready.run("import", source, "--name", "m", check=True)
     rewrite(source, {"model/weights.bin": "WEIGHTS"})
     ready.run("import", source, "--name", "m", check=True)
-    with sqlite3.connect(ready.data / "waybill.db") as store:
-        store.execute("ALTER TABLE files DROP COLUMN digest")
-        store.execute("DROP INDEX models_by_time")
-        store.execute("DROP TABLE idempotency_keys")
-        store.execute("ALTER TABLE jobs DROP COLUMN served")
-        store.execute("ALTER TABLE jobs DROP COLUMN held_in")
-        store.execute("DROP TABLE maintenance")
-        store.execute("DROP INDEX models_deleted")
-        store.execute("ALTER TABLE models DROP COLUMN deleted_by")
-        store.execute("DROP TABLE tokens")
-        store.execute("DROP TABLE audit")
-        store.execute("DELETE FROM migrations WHERE number >= 2")
-    store.close()
+    make_older(ready.data / "waybill.db")
     [change] = diff(ready, "m")["files"]
     assert change["change"] == "unsure" and change["digest"] == {"old": None, "new": None}
     assert (ready.data / "waybill.db.before-2").exists()
