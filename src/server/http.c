@@ -31,7 +31,8 @@ struct HttpServer {
     struct MHD_Daemon *daemon;
     Connections *connections;
     pthread_t reaper;
-    bool reaping, quiesced;
+    bool reaping;
+    _Atomic bool quiesced; /* looked at by the threads that accept */
     Pause pause;
 };
 
@@ -376,6 +377,14 @@ static void *reap(void *data)
     return NULL;
 }
 
+/* MHD_quiesce_daemon is not used: it takes the listener out of the threads' epoll sets while they
+ * may do the same, and panics when it comes second. */
+static enum MHD_Result on_connection(void *data, const struct sockaddr *address, socklen_t length)
+{
+    const HttpServer *http = data;
+    return http->quiesced ? MHD_NO : MHD_YES;
+}
+
 static bool http_run(HttpServer *http, GError **error)
 {
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME;
@@ -387,7 +396,7 @@ static bool http_run(HttpServer *http, GError **error)
     else
         tls[0].option = MHD_OPTION_END;
     http->daemon =
-        MHD_start_daemon(flags, 0, NULL, NULL, on_request, http, MHD_OPTION_LISTEN_SOCKET,
+        MHD_start_daemon(flags, 0, on_connection, http, on_request, http, MHD_OPTION_LISTEN_SOCKET,
                          http->listener, MHD_OPTION_THREAD_POOL_SIZE,
                          (unsigned)http->options.threads, MHD_OPTION_CONNECTION_LIMIT,
                          connection_limit(), MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES,
@@ -426,11 +435,7 @@ const char *http_address(const HttpServer *http)
 
 void http_quiesce(HttpServer *http)
 {
-    /* A thread of the pool may still look at it: it is closed when they have ended. */
-    if (http->quiesced)
-        return;
     http->quiesced = true;
-    MHD_quiesce_daemon(http->daemon);
 }
 
 int http_busy(HttpServer *http)
@@ -445,11 +450,10 @@ void http_stop(HttpServer *http)
     pause_end(&http->pause);
     if (http->reaping)
         pthread_join(http->reaper, NULL);
-    if (http->daemon) {
-        http_quiesce(http); /* else the daemon would close the listener itself */
-        MHD_stop_daemon(http->daemon);
-    }
-    io_close(&http->listener);
+    if (http->daemon)
+        MHD_stop_daemon(http->daemon); /* which closes the listener, once its threads have ended */
+    else
+        io_close(&http->listener);
     connections_free(http->connections);
     pause_clear(&http->pause);
     g_free(http->address);
