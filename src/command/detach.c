@@ -6,6 +6,17 @@
 
 #include "command/tries.h"
 
+static int say_detached(const Session *session, const Model *model, const char *doing, bool json)
+{
+    if (json)
+        print_json_line(json_pack("{s:s, s:s, s:s}", "model_id", model->id, "model_name",
+                                  model->name, "model_version", model->version));
+    else if (!session->quiet)
+        printf("%s %s:%s; follow it: waybill events %s:%s --follow\n", doing, model->name,
+               model->version, model->name, model->version);
+    return EXIT_DONE;
+}
+
 /* A connection to the store must not be carried over a fork: each side opens its own. */
 int tries_detach(Session *session, Submission *submission, const Tries *tries, const char *doing,
                  bool json)
@@ -14,6 +25,8 @@ int tries_detach(Session *session, Submission *submission, const Tries *tries, c
     g_autoptr(Model) model = model_load(session->service->db, submission->model_id, &error);
     if (!model)
         return complain_of(error);
+    if (session->remote) /* whose workers do it anyway */
+        return say_detached(session, model, doing, json);
     g_clear_pointer(&session->service, service_free);
     fflush(stdout);
     pid_t child = fork();
@@ -29,11 +42,5 @@ int tries_detach(Session *session, Submission *submission, const Tries *tries, c
                    : EXIT_UNREACHABLE;
     }
     waitpid(child, NULL, 0); /* daemon() leaves its first process at once */
-    if (json)
-        print_json_line(json_pack("{s:s, s:s, s:s}", "model_id", model->id, "model_name",
-                                  model->name, "model_version", model->version));
-    else if (!session->quiet)
-        printf("%s %s:%s; follow it: waybill events %s:%s --follow\n", doing, model->name,
-               model->version, model->name, model->version);
-    return EXIT_DONE;
+    return say_detached(session, model, doing, json);
 }

@@ -152,7 +152,10 @@ int follow_work(Session *session, const Submission *submission, const Terminal *
                      .attempt = submission->attempt,
                      .rows = rows,
                      .json = json};
-    if (submission->attempt > 1 || submission->resumed)
+    /* What a server has done meanwhile is in its mirror, and not shown yet. */
+    if (session->remote)
+        follow.shown.attempt = submission->attempt;
+    else if (submission->attempt > 1 || submission->resumed)
         follow.shown.after = model->last_seq - submission->appended;
     session->service->committed = follow_committed;
     session->service->committed_data = &follow;

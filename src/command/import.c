@@ -166,17 +166,6 @@ static bool suits_server(const ImportRequest *request, const char *exists)
     return !request->platform && (!exists || strcmp(exists, "fail") == 0);
 }
 
-static int say_submitted(const Session *session, const Submission *submission,
-                         const ImportRequest *request, bool json)
-{
-    if (json)
-        print_json_line(json_pack("{s:s, s:s, s:s}", "model_id", submission->model_id, "model_name",
-                                  request->name, "model_version", request->version));
-    else if (!session->quiet)
-        printf("%s:%s\n", request->name, request->version);
-    return EXIT_DONE;
-}
-
 static int import_remote(Session *session, ImportRequest *request, const Tries *tries,
                          const Format *format, bool detach, bool json)
 {
@@ -184,7 +173,7 @@ static int import_remote(Session *session, ImportRequest *request, const Tries *
     int status = remote_submit(session, request, !json && !session->quiet, &submission);
     if (status >= 0)
         return status;
-    return detach ? say_submitted(session, &submission, request, json)
+    return detach ? tries_detach(session, &submission, tries, "importing", json)
                   : import_followed(session, &submission, tries, format, request, json);
 }
 

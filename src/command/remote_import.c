@@ -97,67 +97,128 @@ static bool type_find(RemoteRun *run)
     return request->type != NULL;
 }
 
-/* The version that follows the newest one of the name. */
-static bool version_find(RemoteRun *run, GError **error)
+/* The newest version of the name, or the one that is asked for; NULL with *error unset: there is
+ * none. A new reference. */
+static json_t *find_existing(const RemoteRun *run, GError **error)
 {
-    ImportRequest *request = run->request;
-    if (request->version)
-        return true;
+    const ImportRequest *request = run->request;
     g_autofree char *name = remote_escape(request->name);
+    g_autofree char *version = remote_escape(request->version ? request->version : "");
     g_autofree char *path = remote_path(
         run->session->remote,
-        "/models?model_name=%s&exact_match=true&sort_by=model_version&order=desc&limit=1", name);
+        "/models?model_name=%s&exact_match=true&sort_by=model_version&order=desc&limit=1%s%s", name,
+        *version ? "&model_version=" : "", version);
     json_auto_t *answer = remote_call(run->session->remote, "GET", path, NULL, error);
-    const json_t *newest = json_array_get(json_object_get(answer, "models"), 0);
-    const char *version = json_string_value(json_object_get(newest, "model_version"));
-    if (answer)
-        request->version = version ? model_version_next(version) : g_strdup(MODEL_FIRST_VERSION);
-    if (answer && !request->version)
-        g_set_error(error, IMPORT_ERROR, IMPORT_ERROR_USAGE,
-                    "%s has used every version up to 99.99.99", request->name);
-    return request->version != NULL;
+    return json_incref(json_array_get(json_object_get(answer, "models"), 0));
 }
 
-static json_t *body_of(const ImportRequest *request, const char *upload)
+/* As without a server: a version that failed is used again, else the next one is. *failed: the
+ * former's id, or NULL. */
+static bool version_find(RemoteRun *run, char **failed, GError **error)
 {
-    g_autofree char *location = g_strconcat(UPLOAD_SCHEME, upload, NULL);
-    json_t *body =
-        json_pack("{s:s, s:s, s:s, s:s, s:s*, s:s*, s:s*}", "model_name", request->name,
-                  "model_version", request->version, "model_type", request->type, "source_location",
-                  location, "runtime", request->runtime, "description", request->description,
-                  "initial_config", request->config_text);
+    GError *failure = NULL;
+    ImportRequest *request = run->request;
+    json_auto_t *existing = find_existing(run, &failure);
+    if (failure) {
+        g_propagate_error(error, failure);
+        return false;
+    }
+    const char *version = json_string_value(json_object_get(existing, "model_version"));
+    const char *status = json_string_value(json_object_get(existing, "model_status"));
+    if (g_strcmp0(status, "failed") == 0)
+        *failed = g_strdup(json_string_value(json_object_get(existing, "model_id")));
+    else if (!request->version)
+        request->version = version ? model_version_next(version) : g_strdup(MODEL_FIRST_VERSION);
+    if (!*failed && !request->version)
+        g_set_error(error, IMPORT_ERROR, IMPORT_ERROR_USAGE,
+                    "%s has used every version up to 99.99.99", request->name);
+    return *failed || request->version;
+}
+
+static json_t *body_of(const ImportRequest *request, const char *location)
+{
+    return json_pack("{s:s, s:s, s:s, s:s, s:s*, s:s*, s:s*}", "model_name", request->name,
+                     "model_version", request->version, "model_type", request->type,
+                     "source_location", location, "runtime", request->runtime, "description",
+                     request->description, "initial_config", request->config_text);
+}
+
+/* What a retry changes. location NULL: not the source. */
+static json_t *retry_body_of(const ImportRequest *request, const char *location)
+{
+    json_t *body = json_pack("{s:s*, s:s*, s:s*}", "source_location", location, "initial_config",
+                             request->config_text, "from", request->from);
+    json_t *dependencies =
+        request->dependencies ? json_loads(request->dependencies, 0, NULL) : NULL;
+    if (dependencies)
+        json_object_set_new(body, "dependencies", dependencies);
     return body;
 }
 
-/* The answer to POST …/models, and what the mirror then knows of the model. */
-static bool submit_upload(const RemoteRun *run, const char *upload, Submission *submission,
-                          GError **error)
+/* The answer to a POST, and what the mirror then knows of the model. */
+static bool post(Session *session, const char *path, const json_t *body, Submission *submission,
+                 GError **error)
 {
-    const Session *session = run->session;
-    g_autofree char *path = remote_path(session->remote, "/models");
-    json_auto_t *body = body_of(run->request, upload);
     json_auto_t *answer = remote_call(session->remote, "POST", path, body, error);
     if (!answer)
         return false;
+    const json_t *attempt = json_object_get(answer, "attempt");
     submission->model_id = g_strdup(json_string_value(json_object_get(answer, "model_id")));
-    submission->attempt = 1;
+    submission->attempt = attempt ? (int)json_integer_value(attempt) : 1;
     return mirror_update(session->service, session->remote, submission->model_id, 0, error);
+}
+
+/* failed: the model that is tried again, or NULL. location NULL: from where it came. */
+static bool ask_for(const RemoteRun *run, const char *failed, const char *location,
+                    Submission *submission, GError **error)
+{
+    const Remote *remote = run->session->remote;
+    g_autofree char *path =
+        failed ? remote_path(remote, "/models/%s/retry", failed) : remote_path(remote, "/models");
+    json_auto_t *body =
+        failed ? retry_body_of(run->request, location) : body_of(run->request, location);
+    return post(run->session, path, body, submission, error);
+}
+
+/* upload://ID. NULL: *error. */
+static char *send_package(const RemoteRun *run, GError **error)
+{
+    Session *session = run->session;
+    Progress *progress = &session->service->progress;
+    ProgressBar *bar = progress_bar_new(&session->err, progress, run->shown);
+    g_autofree char *upload =
+        remote_upload(session->remote, run->package, run->beside, progress, error);
+    progress_bar_free(bar);
+    if (!upload && g_error_matches(*error, REMOTE_ERROR, REMOTE_ERROR_STOPPED))
+        complain("interrupted; what has arrived is kept for a while: the same command goes on");
+    return upload ? g_strconcat(UPLOAD_SCHEME, upload, NULL) : NULL;
 }
 
 static int submit(RemoteRun *run, Submission *submission)
 {
     g_autoptr(GError) error = NULL;
-    Session *session = run->session;
-    Progress *progress = &session->service->progress;
-    if (!version_find(run, &error))
+    g_autofree char *failed = NULL;
+    if (!version_find(run, &failed, &error))
         return complain_of(error);
-    ProgressBar *bar = progress_bar_new(&session->err, progress, run->shown);
-    g_autofree char *upload =
-        remote_upload(session->remote, run->package, run->beside, progress, &error);
-    progress_bar_free(bar);
-    if (!upload && g_error_matches(error, REMOTE_ERROR, REMOTE_ERROR_STOPPED))
-        complain("interrupted; what has arrived is kept for a while: the same command goes on");
-    if (!upload || !submit_upload(run, upload, submission, &error))
+    g_autofree char *location = send_package(run, &error);
+    if (!location || !ask_for(run, failed, location, submission, &error))
+        return complain_of(error);
+    return -1;
+}
+
+int remote_retry(Session *session, const Model *model, ImportRequest *changes, bool shown,
+                 Submission *submission)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *location = NULL;
+    g_auto(RemoteRun) run = {.session = session, .request = changes, .shown = shown};
+    g_auto(Interrupt) interrupt G_GNUC_UNUSED = interrupt_catch(&session->service->progress);
+    int status = changes->source ? package_read_in(&run) : -1;
+    if (status >= 0)
+        return status;
+    if (changes->source)
+        location = send_package(&run, &error);
+    if (error || !ask_for(&run, model->id, location, submission, &error))
         return complain_of(error);
     return -1;
 }

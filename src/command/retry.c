@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "command/actions.h"
+#include "command/remote_import.h"
 #include "command/request_options.h"
 #include "command/tries.h"
 
@@ -93,6 +94,27 @@ static int retry_changed(Session *session, const Model *model, const char *sourc
     return tries_follow(session, &submission, tries, &session->out, json);
 }
 
+/* The same, asked of a server; a source is a folder of this machine. */
+static int retry_on_server(Session *session, const Model *model, const char *source,
+                           Changes *changes, const Tries *tries, bool json)
+{
+    g_auto(Submission) submission = SUBMISSION_NONE;
+    g_autoptr(ImportRequest) request = import_request_new();
+    request->source = g_strdup(source);
+    request->project = g_strdup(model->project);
+    request->name = g_strdup(model->name);
+    request->child = g_steal_pointer(&changes->child);
+    request->from = g_steal_pointer(&changes->from);
+    if (changes->dependencies)
+        request->dependencies = request_read_dependencies(changes->dependencies);
+    if ((changes->dependencies && !request->dependencies) ||
+        (changes->config && !request_read_config(request, changes->config)) ||
+        (source && !request_is_sound(request)))
+        return EXIT_USAGE;
+    int status = remote_retry(session, model, request, !json && !session->quiet, &submission);
+    return status >= 0 ? status : tries_follow(session, &submission, tries, &session->out, json);
+}
+
 static int retry_same(Session *session, const Model *model, const Tries *tries, bool json)
 {
     g_autoptr(GError) error = NULL;
@@ -136,6 +158,7 @@ int command_retry(Session *session, int argc, char **argv)
     /* Of an imported model there is nothing to retry, whatever is changed: a new version is an
      * import. */
     if (changed && strcmp(model->outcome, "imported") != 0)
-        return retry_changed(session, model, source, &changes, &tries, json);
+        return (session->remote ? retry_on_server : retry_changed)(session, model, source, &changes,
+                                                                   &tries, json);
     return retry_same(session, model, &tries, json);
 }

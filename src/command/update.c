@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "command/event_view.h"
+#include "command/mirror.h"
 #include "command/request_options.h"
 #include "command/tries.h"
 #include "import/update.h"
@@ -99,6 +100,42 @@ static int update(Session *session, const Model *model, const ImportUpdate *chan
     return status;
 }
 
+static json_t *body_of(const ImportUpdate *change)
+{
+    json_t *body = json_pack("{s:s*}", "description", change->description);
+    json_t *dependencies =
+        change->dependencies ? json_loads(change->dependencies, JSON_DECODE_ANY, NULL) : NULL;
+    if (dependencies)
+        json_object_set_new(body, "dependencies", dependencies);
+    return body;
+}
+
+static int update_on_server(Session *session, const Model *model, const ImportUpdate *change,
+                            const Tries *tries, bool detach, bool json)
+{
+    g_autoptr(GError) error = NULL;
+    g_auto(Submission) submission = SUBMISSION_NONE;
+    json_auto_t *body = body_of(change);
+    if (change->dependencies && !json_object_get(body, "dependencies")) {
+        complain("--dependencies: %s is not JSON", change->dependencies_file);
+        return EXIT_USAGE;
+    }
+    g_autofree char *path = remote_path(session->remote, "/models/%s", model->id);
+    json_auto_t *answer = remote_call(session->remote, "PUT", path, body, &error);
+    if (!answer || !mirror_update(session->service, session->remote, model->id, 0, &error))
+        return complain_of(error);
+    submission.model_id = g_strdup(model->id);
+    submission.attempt = (int)json_integer_value(json_object_get(answer, "attempt"));
+    g_autoptr(Model) now = model_load(session->service->db, model->id, &error);
+    if (!now)
+        return complain_of(error);
+    UpdateResult result = {.submission.appended = (int)(now->last_seq - model->last_seq)};
+    if (submission.attempt == model->attempt)
+        return update_told(session, model, &result, json);
+    return detach ? tries_detach(session, &submission, tries, "rebuilding", json)
+                  : tries_follow(session, &submission, tries, &session->out, json);
+}
+
 int command_update(Session *session, int argc, char **argv)
 {
     gboolean json = FALSE, detach = FALSE;
@@ -125,5 +162,6 @@ int command_update(Session *session, int argc, char **argv)
                                  .dependencies = changes.dependencies_text,
                                  .dependencies_file = changes.dependencies_name,
                                  .actor = session_actor()};
-    return update(session, model, &change, &tries, detach, json);
+    return (session->remote ? update_on_server : update)(session, model, &change, &tries, detach,
+                                                         json);
 }

@@ -54,6 +54,7 @@ static ImportRequest *request_changed(HttpRequest *request, Service *service, co
         *reply = api_failed(error);
         return NULL;
     }
+    import->of_server = true;
     replace(&import->version, g_strdup(model->version));
     replace(&import->from, request_text(body, "from"));
     if (replace(&import->dependencies, request_array(body, "dependencies")))

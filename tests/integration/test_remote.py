@@ -151,3 +151,47 @@ def test_ctrl_c_only_detaches(server, ready, package):
     assert status == 130 and "the server goes on with it" in stderr, stderr
     assert server.get(f"/models/{model_id}").json["model_status"] == "publishing"
     server.ask("POST", f"/v1/default/models/{model_id}/cancel", {})
+
+
+def test_update_over_the_server(models, ready, tmp_path):
+    server = ["--server", url(models)]
+    changed = ready.run("update", "m:0.0.1", "--description", "the first", "--json", *server)
+    assert [event["reason"] for event in changed.events] == ["DescriptionUpdated"], str(changed)
+    assert "the first" in ready.run("show", "m:0.0.1", *server).stdout
+    same = ready.run("update", "m:0.0.1", "--description", "the first", *server)
+    assert same.returncode == 0 and "nothing was changed" in same.stderr, str(same)
+    needs = tmp_path / "needs.json"
+    needs.write_text(json.dumps([{"installer": "pip", "packages": [
+        {"package_name": "numpy", "package_version": "1.26.4", "restraint": "EXACT"}]}]))
+    rebuilt = ready.run("update", "m:0.0.1", "--dependencies", needs, "--json", *server)
+    assert rebuilt.returncode == 1, str(rebuilt)
+    assert [event["reason"] for event in rebuilt.events][0] == "DependenciesUpdated"
+    assert rebuilt.events[-1]["reason"] == "ImportFailed"
+    needs.write_text("{")
+    assert ready.run("update", "m:0.0.1", "--dependencies", needs, *server).returncode == 2
+
+
+def test_a_mended_folder_is_sent_again(server, ready, package):
+    address = ["--server", url(server)]
+    source = package(config={"model_type": "Custom", "model_algorithm": 7})
+    assert ready.run("import", source, "--name", "m", *address).returncode == 1
+    if not ready.run("models", "--json", *address).stdout:
+        pytest.skip("what is wrong was found before anything was sent")
+    (source / "model/config.json").write_text('{"model_algorithm": "t", "model_type": "Custom"}')
+    mended = ready.run("retry", "m", source, "--json", *address)
+    assert mended.returncode == 0, str(mended)
+    assert {event["attempt"] for event in mended.events} == {2}
+
+
+def test_a_failed_version_is_used_again(server, ready, package):
+    address = ["--server", url(server)]
+    server.create("/nowhere", name="m")
+    source = package()
+    bad = package(name="bad", config={"model_type": "Nonsense"})
+    model_id = server.create(bad, name="m").json["model_id"]
+    server.settled(model_id)
+    again = ready.run("import", source, "--name", "m", "--json", *address)
+    assert again.returncode == 0 and again.events[0]["attempt"] == 2, str(again)
+    nexts = ready.run("import", source, "--name", "m", "--json", "--detach", *address)
+    assert json.loads(nexts.stdout)["model_version"] == "0.0.2", str(nexts)
+    server.settled(json.loads(nexts.stdout)["model_id"])
