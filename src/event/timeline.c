@@ -172,9 +172,12 @@ void timeline_watch_wake(TimelineWatch *watch)
     eventfd_write(watch->wake, 1);
 }
 
+/* The log is written before its commit is to be seen, by an fsync or so: who looked at once would
+ * find nothing and wait the whole step. So the steps begin small then, and double. */
 bool timeline_watch_wait(TimelineWatch *watch, int timeout_ms)
 {
     int64_t end = clock_monotonic_ms() + timeout_ms;
+    int step = WATCH_STEP_MS;
     char dropped[4096];
     eventfd_t wakes;
     watch_begin(watch);
@@ -184,9 +187,10 @@ bool timeline_watch_wait(TimelineWatch *watch, int timeout_ms)
             return false;
         struct pollfd poll_for[] = {{.fd = watch->inotify, .events = POLLIN},
                                     {.fd = watch->wake, .events = POLLIN}};
-        poll(poll_for, G_N_ELEMENTS(poll_for), (int)MIN(left, WATCH_STEP_MS));
+        poll(poll_for, G_N_ELEMENTS(poll_for), (int)MIN(left, step));
+        step = MIN(2 * step, WATCH_STEP_MS);
         while (watch->inotify >= 0 && read(watch->inotify, dropped, sizeof dropped) > 0)
-            ;
+            step = 1;
         if (eventfd_read(watch->wake, &wakes) == 0)
             break;
     }
