@@ -435,3 +435,12 @@ GBytes *hub_frame(Hub *hub, HubFollower *follower, int64_t seq)
     pthread_mutex_unlock(&hub->lock);
     return frame;
 }
+
+/* A topic that is new knows nothing yet. */
+bool hub_is_current(Hub *hub, HubFollower *follower, int64_t seen)
+{
+    pthread_mutex_lock(&hub->lock);
+    int64_t known = follower->topic->seq;
+    pthread_mutex_unlock(&hub->lock);
+    return known > 0 && known <= seen;
+}

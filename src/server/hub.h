@@ -59,6 +59,10 @@ void hub_sleep(Hub *hub, HubFollower *follower, int64_t deadline);
  * has it. A new reference. */
 GBytes *hub_frame(Hub *hub, HubFollower *follower, int64_t seq);
 
+/* Whether nothing is known of an event after `seen`: nobody needs to ask the store, the follower is
+ * woken when there is one. */
+bool hub_is_current(Hub *hub, HubFollower *follower, int64_t seen);
+
 /* A frame of text/event-stream; the caller frees it. `data` is JSON on one line. */
 GBytes *hub_frame_new(int64_t seq, const char *type, const char *data);
 

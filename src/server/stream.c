@@ -74,7 +74,7 @@ static GBytes *stream_next(Stream *stream, GError **error)
     if (frame)
         return frame;
     frame = hub_frame(hub, &stream->follower, stream->seen + 1);
-    if (!frame)
+    if (!frame && !hub_is_current(hub, &stream->follower, stream->seen))
         frame = frame_of_store(stream, &failure);
     if (failure) {
         g_propagate_error(error, failure);
