@@ -48,6 +48,14 @@ static inline void db_transaction_end(DbTransaction *transaction)
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DbTransaction, db_transaction_end)
 
+/* What is read until it leaves its scope is read of one state of the store, under one lock:
+ * SQLite's lock for readers is one for all threads of a process. Not for writing, and never kept
+ * while something is waited for. */
+typedef Db DbSnapshot;
+DbSnapshot *db_snapshot(Db *db, GError **error);
+void db_snapshot_end(DbSnapshot *snapshot);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(DbSnapshot, db_snapshot_end)
+
 bool db_exec(Db *db, GError **error, const char *sql, const char *types, ...);
 /* Several statements without arguments: migrations. */
 bool db_script(Db *db, const char *sql, GError **error);

@@ -6,13 +6,22 @@
 #include "store/db.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <sqlite3.h>
 #include <string.h>
+
+#define MAX_ARGUMENTS 16
+
+/* SQLite numbers "$2, $1" by first appearance: where each argument is bound is asked once. */
+typedef struct {
+    sqlite3_stmt *sqlite;
+    int places[MAX_ARGUMENTS]; /* of $1, $2, …; 0: not asked yet */
+} Statement;
 
 struct Db {
     sqlite3 *sqlite;
     char *path;
-    GHashTable *prepared; /* SQL text -> sqlite3_stmt, those not in use */
+    GHashTable *prepared; /* SQL text, its own -> Statement, those not in use */
     bool in_transaction;
     void (*before_writing)(gpointer data);
     gpointer before_writing_data;
@@ -20,7 +29,7 @@ struct Db {
 
 struct DbRows {
     Db *db;
-    sqlite3_stmt *statement;
+    Statement *statement;
     bool ended;
 };
 
@@ -58,16 +67,27 @@ static bool db_fail(Db *db, int result, GError **error)
     return false;
 }
 
-static void statement_free(gpointer statement)
+static void statement_free(gpointer data)
 {
-    sqlite3_finalize(statement);
+    Statement *statement = data;
+    sqlite3_finalize(statement->sqlite);
+    g_free(statement);
+}
+
+/* Nobody asks how much memory SQLite uses, and counting it takes a lock of the whole process for
+ * every allocation: the server's threads would wait for each other. */
+static void configure(void)
+{
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 }
 
 Db *db_open_sqlite(const char *path, int busy_timeout_ms, GError **error)
 {
+    static pthread_once_t configured = PTHREAD_ONCE_INIT;
     g_autoptr(Db) db = g_new0(Db, 1);
+    pthread_once(&configured, configure);
     db->path = g_strdup(path);
-    db->prepared = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, statement_free);
+    db->prepared = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, statement_free);
     int result =
         sqlite3_open_v2(path, &db->sqlite,
                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
@@ -150,42 +170,51 @@ DbTransaction *db_transaction(Db *db, GError **error)
     return db_begin(db, error) ? db : NULL;
 }
 
-static sqlite3_stmt *statement_take(Db *db, const char *sql, GError **error)
+static Statement *statement_take(Db *db, const char *sql, GError **error)
 {
     gpointer key, statement;
-    if (g_hash_table_steal_extended(db->prepared, sql, &key, &statement)) {
-        g_free(key);
+    if (g_hash_table_steal_extended(db->prepared, sql, &key, &statement))
         return statement;
-    }
     sqlite3_stmt *fresh = NULL;
     int result = sqlite3_prepare_v3(db->sqlite, sql, -1, SQLITE_PREPARE_PERSISTENT, &fresh, NULL);
     if (result != SQLITE_OK) {
         db_fail(db, result, error);
         return NULL;
     }
-    return fresh;
+    Statement *made = g_new0(Statement, 1);
+    made->sqlite = fresh;
+    return made;
 }
 
-static void statement_give_back(Db *db, sqlite3_stmt *statement)
+static void statement_give_back(Db *db, Statement *statement)
 {
-    sqlite3_reset(statement);
-    sqlite3_clear_bindings(statement);
-    g_hash_table_replace(db->prepared, g_strdup(sqlite3_sql(statement)), statement);
+    sqlite3_reset(statement->sqlite);
+    sqlite3_clear_bindings(statement->sqlite);
+    g_hash_table_replace(db->prepared, (gpointer)sqlite3_sql(statement->sqlite), statement);
 }
 
-/* By name: SQLite numbers "$2, $1" by first appearance. Texts are copied: the caller's may be gone
- * before the last row. */
-static void statement_bind(sqlite3_stmt *statement, const char *types, va_list arguments)
+static int statement_place(Statement *statement, int argument)
+{
+    g_assert(argument < MAX_ARGUMENTS);
+    if (!statement->places[argument]) {
+        char name[16];
+        g_snprintf(name, sizeof name, "$%d", argument + 1);
+        statement->places[argument] = sqlite3_bind_parameter_index(statement->sqlite, name);
+        g_assert(statement->places[argument] > 0);
+    }
+    return statement->places[argument];
+}
+
+/* Texts are copied: the caller's may be gone before the last row. */
+static void statement_bind(Statement *statement, const char *types, va_list arguments)
 {
     for (int i = 0; types[i]; i++) {
-        char name[16];
-        g_snprintf(name, sizeof name, "$%d", i + 1);
-        int at = sqlite3_bind_parameter_index(statement, name);
-        g_assert(at > 0);
+        int at = statement_place(statement, i);
         if (types[i] == 's')
-            sqlite3_bind_text(statement, at, va_arg(arguments, const char *), -1, SQLITE_TRANSIENT);
+            sqlite3_bind_text(statement->sqlite, at, va_arg(arguments, const char *), -1,
+                              SQLITE_TRANSIENT);
         else if (types[i] == 'i')
-            sqlite3_bind_int64(statement, at, va_arg(arguments, int64_t));
+            sqlite3_bind_int64(statement->sqlite, at, va_arg(arguments, int64_t));
         else
             g_assert_not_reached();
     }
@@ -194,7 +223,7 @@ static void statement_bind(sqlite3_stmt *statement, const char *types, va_list a
 static DbRows *query_start(Db *db, GError **error, const char *sql, const char *types,
                            va_list arguments)
 {
-    sqlite3_stmt *statement = statement_take(db, sql, error);
+    Statement *statement = statement_take(db, sql, error);
     if (!statement)
         return NULL;
     statement_bind(statement, types, arguments);
@@ -217,7 +246,7 @@ bool db_next(DbRows *rows, GError **error)
 {
     if (rows->ended)
         return false;
-    int result = sqlite3_step(rows->statement);
+    int result = sqlite3_step(rows->statement->sqlite);
     if (result == SQLITE_ROW)
         return true;
     rows->ended = true;
@@ -228,12 +257,12 @@ bool db_next(DbRows *rows, GError **error)
 
 int64_t db_int(DbRows *rows, int column)
 {
-    return sqlite3_column_int64(rows->statement, column);
+    return sqlite3_column_int64(rows->statement->sqlite, column);
 }
 
 const char *db_text(DbRows *rows, int column)
 {
-    return (const char *)sqlite3_column_text(rows->statement, column);
+    return (const char *)sqlite3_column_text(rows->statement->sqlite, column);
 }
 
 void db_rows_free(DbRows *rows)
@@ -271,11 +300,28 @@ bool db_query_int(Db *db, int64_t *value, int64_t otherwise, GError **error, con
         return false;
     GError *failure = NULL;
     *value = otherwise;
-    if (db_next(rows, &failure) && sqlite3_column_type(rows->statement, 0) != SQLITE_NULL)
+    if (db_next(rows, &failure) && sqlite3_column_type(rows->statement->sqlite, 0) != SQLITE_NULL)
         *value = db_int(rows, 0);
     if (failure)
         g_propagate_error(error, failure);
     return !failure;
+}
+
+DbSnapshot *db_snapshot(Db *db, GError **error)
+{
+    g_return_val_if_fail(!db->in_transaction, NULL);
+    db->in_transaction = db_exec(db, error, "BEGIN", "");
+    return db->in_transaction ? db : NULL;
+}
+
+void db_snapshot_end(DbSnapshot *snapshot)
+{
+    if (!snapshot || !snapshot->in_transaction)
+        return;
+    if (db_exec(snapshot, NULL, "COMMIT", ""))
+        snapshot->in_transaction = false;
+    else
+        db_rollback(snapshot);
 }
 
 int64_t db_data_version(Db *db)

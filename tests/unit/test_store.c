@@ -88,6 +88,26 @@ static void transaction_that_leaves_its_scope_is_undone(void **state)
     assert_int_equal(count, 0);
 }
 
+static void snapshot_is_one_state_of_the_store(void **state)
+{
+    Scene *scene = *state;
+    g_autofree char *path = g_build_filename(scene->path, DATA_STORE, NULL);
+    g_autoptr(Db) other = db_open_sqlite(path, 200, NULL);
+    int64_t count;
+    {
+        g_autoptr(DbSnapshot) snapshot = db_snapshot(scene->db, NULL);
+        assert_non_null(snapshot);
+        assert_true(db_query_int(scene->db, &count, -1, NULL, "SELECT count(*) FROM models", ""));
+        assert_int_equal(count, 0);
+        submit(other, "m");
+        assert_true(db_query_int(scene->db, &count, -1, NULL, "SELECT count(*) FROM models", ""));
+        assert_int_equal(count, 0);
+    }
+    assert_true(db_query_int(scene->db, &count, -1, NULL, "SELECT count(*) FROM models", ""));
+    assert_int_equal(count, 1);
+    submit(scene->db, "n"); /* nothing of it is left open */
+}
+
 static void busy_store_is_told_from_other_failures(void **state)
 {
     const Scene *scene = *state;
@@ -431,6 +451,7 @@ int main(void)
                                         scene_down),
         cmocka_unit_test_setup_teardown(transaction_that_leaves_its_scope_is_undone, scene_up,
                                         scene_down),
+        cmocka_unit_test_setup_teardown(snapshot_is_one_state_of_the_store, scene_up, scene_down),
         cmocka_unit_test_setup_teardown(busy_store_is_told_from_other_failures, scene_up,
                                         scene_down),
         cmocka_unit_test_setup_teardown(foreign_keys_hold, scene_up, scene_down),
