@@ -4,6 +4,20 @@
 
 #include "event/timeline.h"
 
+/* What is said of the model beside its events. */
+typedef struct {
+    char *model_name;
+    int64_t last_seq;
+    bool deleted;
+} TimelineHead;
+
+void timeline_head_clear(TimelineHead *head);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(TimelineHead, timeline_head_clear)
+/* Replaces what *head held. False with *error unset: the project has no such model, nor a
+ * deleted one. */
+bool timeline_head(Db *db, const char *project, const char *model_id, TimelineHead *head,
+                   GError **error);
+
 typedef struct {
     const char *model_id;
     bool normal, abnormal, hint;         /* none set: all types */

@@ -5,7 +5,8 @@
 #include "event/timeline_search.h"
 #include "server/api.h"
 
-#define PAGE_ITEMS 1000
+#define PAGE_ITEMS   1000
+#define ANSWER_BYTES (32 << 10) /* of most timelines: what is longer grows */
 
 bool api_event_types(const HttpRequest *request, bool *normal, bool *abnormal, bool *hint,
                      HttpReply *reply)
@@ -63,14 +64,15 @@ static bool read_search(const HttpRequest *request, TimelineSearch *search, Http
     return true;
 }
 
-static HttpReply list_reply(const Model *model, const TimelineFound *found, const GString *rows)
+/* Puts what comes before the events before them, and ends the answer. Takes the text over. */
+static HttpReply list_reply(const char *model_id, const TimelineHead *head,
+                            const TimelineFound *found, GString *text)
 {
-    GString *text = g_string_sized_new(rows->len + 256);
-    g_string_append_printf(text,
-                           "{\"model_id\":\"%s\",\"model_name\":\"%s\",\"total_count\":%" PRId64
-                           ",\"count\":%" PRId64 ",\"last_seq\":%" PRId64 ",\"events\":[",
-                           model->id, model->name, found->total, found->count, model->last_seq);
-    g_string_append_len(text, rows->str, (gssize)rows->len);
+    g_autofree char *before =
+        g_strdup_printf("{\"model_id\":\"%s\",\"model_name\":\"%s\",\"total_count\":%" PRId64
+                        ",\"count\":%" PRId64 ",\"last_seq\":%" PRId64 ",\"events\":[",
+                        model_id, head->model_name, found->total, found->count, head->last_seq);
+    g_string_prepend(text, before);
     g_string_append(text, "]}");
     gsize length = text->len;
     return http_text(MHD_HTTP_OK, "application/json; charset=utf-8", g_string_free(text, FALSE),
@@ -79,32 +81,44 @@ static HttpReply list_reply(const Model *model, const TimelineFound *found, cons
 
 /* The rows are joined as they are: building JSON anew for each request costs twenty times as much.
  */
+static bool read_rows(const HttpRequest *request, const TimelineSearch *search, TimelineHead *head,
+                      GString *rows, TimelineFound *found, HttpReply *reply)
+{
+    g_autoptr(GError) error = NULL;
+    bool deleted;
+    Service *service = api_service(request, reply);
+    if (!service || !api_flag(request, "deleted", &deleted, reply))
+        return false;
+    g_autoptr(DbSnapshot) snapshot = db_snapshot(service->db, &error);
+    bool is_there =
+        snapshot &&
+        timeline_head(service->db, request->arguments[0], search->model_id, head, &error) &&
+        head->deleted == deleted;
+    if (is_there && timeline_search(service->db, search, rows, found, &error))
+        return true;
+    *reply = error ? api_failed(error)
+                   : http_error(MHD_HTTP_NOT_FOUND, "ModelArts.3001", "there is no%s model %s",
+                                deleted ? " deleted" : "", search->model_id);
+    return false;
+}
+
 HttpReply events_list(HttpRequest *request)
 {
     HttpReply reply;
-    g_autoptr(GError) error = NULL;
-    TimelineFound found = {0};
-    TimelineSearch search = {0};
-    g_autoptr(Model) model = NULL;
-    bool deleted;
-    g_autoptr(GString) rows = g_string_sized_new(16 << 10);
-    Service *service = api_service(request, &reply);
-    if (!service || !api_flag(request, "deleted", &deleted, &reply))
+    TimelineFound found;
+    TimelineSearch search = {.model_id = request->arguments[1]};
+    g_auto(TimelineHead) head = {0};
+    g_autoptr(GString) rows = g_string_sized_new(ANSWER_BYTES);
+    if (!read_search(request, &search, &reply))
         return reply;
     for (bool go_on = true; go_on;) {
-        g_clear_pointer(&model, model_free);
-        model = deleted ? api_model_deleted(request, service, &reply)
-                        : api_model(request, service, &reply);
-        if (!model || !read_search(request, &search, &reply))
+        if (!read_rows(request, &search, &head, rows, &found, &reply))
             return reply;
-        search.model_id = model->id;
-        if (!timeline_search(service->db, &search, rows, &found, &error))
-            return api_failed(error);
-        go_on = found.count == 0 && !deleted;
-        if (go_on && api_wait(request, model->id, model->last_seq, &go_on, &reply))
+        go_on = found.count == 0 && !head.deleted;
+        if (go_on && api_wait(request, search.model_id, head.last_seq, &go_on, &reply))
             return reply;
     }
-    return list_reply(model, &found, rows);
+    return list_reply(search.model_id, &head, &found, g_steal_pointer(&rows));
 }
 
 HttpReply events_catalog(HttpRequest *request)
