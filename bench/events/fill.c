@@ -1,9 +1,9 @@
 /* bench-fill DATA MODELS WHOLE PATHS: a new store of so many models.
  *
  * WHOLE of them, spread evenly, have a timeline of SAMPLE_EVENTS events; PATHS becomes a file with
- * the path of each one's event list. The others have the three events of an import that failed.
- * Eight are imported at a time, event by event in turn, so that a model's rows are not neighbours.
- * Nothing of this is made durable on the way: only what is there in the end is measured. */
+ * the path of each one's event list. The others have the three events of an import that failed. A
+ * model's attempts lie apart, with those of AT_ONCE others between: nobody retries at once what has
+ * failed. Nothing of this is made durable on the way: only what is there in the end is measured. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,9 +15,8 @@
 #include "store/model_changes.h"
 #include "store/models.h"
 
-#define AT_ONCE       8
-#define FEW_EVENTS    3
-#define MODELS_COMMIT 800
+#define AT_ONCE    200
+#define FEW_EVENTS 3
 
 typedef struct {
     Db *db;
@@ -77,19 +76,29 @@ static bool insert_event(Fill *fill, const Filled *model, int index)
                    fill->texts[index], sample->event->kind, PROJECT_DEFAULT);
 }
 
+/* The events of one attempt. */
+static bool insert_attempt(Fill *fill, const Filled *model, int attempt)
+{
+    bool done = true;
+    for (int index = 0; done && index < model->events; index++)
+        if (fill->samples[index].attempt == attempt)
+            done = insert_event(fill, model, index);
+    return done;
+}
+
 static bool insert_some(Fill *fill, int first, int count)
 {
     Filled models[AT_ONCE] = {{0}};
-    bool done = true;
+    bool done = db_begin(fill->db, &fill->error);
+    int attempts = fill->samples[SAMPLE_EVENTS - 1].attempt;
     for (int i = 0; done && i < count; i++)
         done = insert_model(fill, &models[i], first + i);
-    for (int index = 0; done && index < SAMPLE_EVENTS; index++)
+    for (int attempt = 1; done && attempt <= attempts; attempt++)
         for (int i = 0; done && i < count; i++)
-            if (index < models[i].events)
-                done = insert_event(fill, &models[i], index);
+            done = insert_attempt(fill, &models[i], attempt);
     for (int i = 0; i < count; i++)
         g_free(models[i].id);
-    return done;
+    return done && db_commit(fill->db, &fill->error);
 }
 
 static bool fill_store(Fill *fill)
@@ -100,15 +109,9 @@ static bool fill_store(Fill *fill)
         fill->texts[i] = sample_json(&fill->samples[i], i + 1, fill->now);
     if (!db_script(fill->db, "PRAGMA synchronous = OFF; PRAGMA cache_size = -200000", &fill->error))
         return false;
-    for (int number = 0; number < fill->models; number += AT_ONCE) {
-        if (number % MODELS_COMMIT == 0 && !db_begin(fill->db, &fill->error))
-            return false;
+    for (int number = 0; number < fill->models; number += AT_ONCE)
         if (!insert_some(fill, number, MIN(AT_ONCE, fill->models - number)))
             return false;
-        bool last = (number + AT_ONCE) % MODELS_COMMIT == 0 || number + AT_ONCE >= fill->models;
-        if (last && !db_commit(fill->db, &fill->error))
-            return false;
-    }
     for (int i = 0; i < SAMPLE_EVENTS; i++)
         free(fill->texts[i]);
     return db_script(fill->db, "PRAGMA wal_checkpoint(TRUNCATE)", &fill->error);
