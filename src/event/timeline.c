@@ -12,18 +12,20 @@
 
 #define WATCH_STEP_MS 200
 
-/* The next place in the model's timeline, under the lock of its row. *model: NAME:VERSION. */
+/* The next place in the model's timeline, under the lock of its row, which the UPDATE takes. Not by
+ * RETURNING: SQLite then keeps a journal for the one statement. *model: NAME:VERSION. */
 static bool timeline_next(Db *db, const char *model_id, EventPlace *place, char **model,
                           GError **error)
 {
-    if (!model_changes_next(db, error))
+    if (!model_changes_next(db, error) ||
+        !db_exec(db, error,
+                 "UPDATE models SET last_seq = last_seq + 1, last_time = CASE "
+                 "WHEN last_time > $2 THEN last_time ELSE $2 END, " MODEL_CHANGED " WHERE id = $1",
+                 "si", model_id, clock_now_ms()))
         return false;
     g_autoptr(DbRows) rows =
-        db_query(db, error,
-                 "UPDATE models SET last_seq = last_seq + 1, last_time = CASE "
-                 "WHEN last_time > $2 THEN last_time ELSE $2 END, " MODEL_CHANGED
-                 " WHERE id = $1 RETURNING last_seq, last_time, name, version",
-                 "si", model_id, clock_now_ms());
+        db_query(db, error, "SELECT last_seq, last_time, name, version FROM models WHERE id = $1",
+                 "s", model_id);
     GError *failure = NULL;
     if (!rows || !db_next(rows, &failure)) {
         if (rows && !failure)

@@ -135,14 +135,14 @@ bool db_begin(Db *db, GError **error)
     g_return_val_if_fail(!db->in_transaction, false);
     if (db->before_writing)
         db->before_writing(db->before_writing_data);
-    db->in_transaction = db_script(db, "BEGIN IMMEDIATE", error);
+    db->in_transaction = db_exec(db, error, "BEGIN IMMEDIATE", "");
     return db->in_transaction;
 }
 
 bool db_commit(Db *db, GError **error)
 {
     g_return_val_if_fail(db->in_transaction, false);
-    if (!db_script(db, "COMMIT", error)) {
+    if (!db_exec(db, error, "COMMIT", "")) {
         db_rollback(db);
         return false;
     }
