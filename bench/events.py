@@ -160,8 +160,9 @@ class Bench:
             hello = process(self.tools / "bench-hello", self.timeline_bytes, threads)
             peers["hello"] = (first_word(stack.enter_context(hello), "bench-hello"), many[1])
             self.reads = {name: Rates(name) for name in peers}
-            for name, (address, paths) in peers.items():  # warms caches
-                self.get(Rates(name), address, paths, 0)
+            for name, (address, paths) in peers.items():  # warms caches, twice as long
+                self.get(Rates(name), address, paths, self.options.rounds)
+                self.get(Rates(name), address, paths, self.options.rounds + 1)
             for number in range(self.options.rounds):
                 names = list(peers)
                 turn = number % len(names)
@@ -289,6 +290,17 @@ def arguments():
     return options
 
 
+def check_room(options):
+    """About 1 KiB for each event with its index, and the write-ahead log while it is filled."""
+    os.makedirs(options.dir, exist_ok=True)
+    about = os.statvfs(options.dir)
+    events = options.timelines * TIMELINE + (options.models - options.timelines) * 3
+    free, wanted = about.f_bavail * about.f_frsize, (2 * events + 100 * 1024) * 1024
+    if free < wanted:
+        sys.exit("bench: %s has %.1f GiB free and this needs %.1f: fewer --models, or another "
+                 "--dir" % (options.dir, free / (1 << 30), wanted / (1 << 30)))
+
+
 def check_files(options):
     """A stream is a descriptor of the server's and one of its client's."""
     wanted = max(options.streams, options.idle_streams) + 200
@@ -300,10 +312,10 @@ def check_files(options):
 
 def main():
     options = arguments()
+    check_room(options)
     check_files(options)
-    facts = machine(options.dir) if os.path.isdir(options.dir) else []
+    facts = machine(options.dir)
     with scratch_directory(options.dir) as scratch:
-        facts = facts or machine(options.dir)
         bench = Bench(options, scratch)
         bench.append_rounds()
         few = bench.fill("few", options.few_models, options.few_models)
