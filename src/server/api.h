@@ -89,5 +89,7 @@ HttpReply identity_token_create(HttpRequest *request);
 HttpReply identity_catalog(HttpRequest *request);
 HttpReply identity_domains(HttpRequest *request);
 HttpReply identity_projects(HttpRequest *request);
+HttpReply client_get(HttpRequest *request);
+HttpReply openapi_get(HttpRequest *request);
 HttpReply health_get(HttpRequest *request);
 HttpReply ready_get(HttpRequest *request);

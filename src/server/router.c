@@ -8,6 +8,8 @@ const HttpRoute API_ROUTES[] = {
     {"GET", "/healthz", health_get, 0, HTTP_PUBLIC},
     {"GET", "/readyz", ready_get, 0, HTTP_PUBLIC},
     {"GET", "/metrics", metrics_get, 0, HTTP_READER},
+    {"GET", "/client/waybill.py", client_get, 0, HTTP_PUBLIC},
+    {"GET", "/openapi.json", openapi_get, 0, HTTP_PUBLIC},
     {"GET", "/v1/event-catalog", events_catalog, 0, HTTP_PUBLIC},
     {"GET", "/sign-in", sign_in_with_link, 0, HTTP_PUBLIC},
     {"POST", "/v1/sign-in", sign_in_with_token, SIGN_IN_BYTES, HTTP_PUBLIC},

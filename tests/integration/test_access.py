@@ -20,6 +20,8 @@ ROUTES = {
     ("GET", "/healthz"): None,
     ("GET", "/readyz"): None,
     ("GET", "/metrics"): "reader",
+    ("GET", "/client/waybill.py"): None,
+    ("GET", "/openapi.json"): None,
     ("GET", "/v1/event-catalog"): None,
     ("GET", "/sign-in"): None,
     ("POST", "/v1/sign-in"): None,
