@@ -48,6 +48,11 @@ HttpReply identity_error(unsigned status, const char *format, ...) G_GNUC_PRINTF
 
 #define SIGN_IN_BYTES (16 << 10)
 
+/* What the body asks for, with all that is wrong with it (char *). NULL: its fields are wrong, or
+ * its source is forbidden. Takes of the request its project, actor and the server's settings.
+ * to_check: only what a check needs must be there. */
+ImportRequest *models_create_read(HttpRequest *request, json_t *body, bool to_check,
+                                  GPtrArray *faults, bool *forbidden);
 HttpReply models_create(HttpRequest *request);
 HttpReply models_check(HttpRequest *request);
 HttpReply models_list_items(HttpRequest *request);

@@ -8,13 +8,13 @@
 
 #include "base/clock.h"
 
-#define IDLE_MS      (30 * 1000)
-#define BODY_MS      (60 * 1000)
+#define STEADY_MS    (60 * 1000)
 #define ABANDONED_MS 1000
 
 struct Connections {
     pthread_mutex_t lock;
     GQueue open;
+    int64_t header_ms, body_ms;
 };
 
 typedef struct {
@@ -25,9 +25,11 @@ typedef struct {
     GList link;
 } Open;
 
-Connections *connections_new(void)
+Connections *connections_new(int header_seconds, int body_seconds)
 {
     Connections *connections = g_new0(Connections, 1);
+    connections->header_ms = (int64_t)header_seconds * 1000;
+    connections->body_ms = (int64_t)body_seconds * 1000;
     pthread_mutex_init(&connections->lock, NULL);
     return connections;
 }
@@ -90,8 +92,25 @@ static bool is_abandoned(const Open *open, int64_t now)
 {
     int unread = 0;
     struct pollfd look = {.fd = open->fd, .events = POLLRDHUP};
-    return open->state == CONNECTION_BODY && now - open->since > ABANDONED_MS &&
-           poll(&look, 1, 0) == 1 && ioctl(open->fd, FIONREAD, &unread) == 0 && unread == 0;
+    bool is_body = open->state == CONNECTION_BODY || open->state == CONNECTION_STEADY;
+    return is_body && now - open->since > ABANDONED_MS && poll(&look, 1, 0) == 1 &&
+           ioctl(open->fd, FIONREAD, &unread) == 0 && unread == 0;
+}
+
+/* 0: there is none. */
+static int64_t limit_of(const Connections *connections, ConnectionState state)
+{
+    switch (state) {
+    case CONNECTION_IDLE:
+        return connections->header_ms;
+    case CONNECTION_BODY:
+        return connections->body_ms;
+    case CONNECTION_STEADY:
+        return STEADY_MS;
+    case CONNECTION_ANSWER:
+        break;
+    }
+    return 0;
 }
 
 /* The descriptor stays libmicrohttpd's: it sees the end and closes it. */
@@ -101,9 +120,8 @@ void connections_reap(Connections *connections)
     pthread_mutex_lock(&connections->lock);
     for (GList *at = connections->open.head; at; at = at->next) {
         const Open *open = at->data;
-        int64_t limit = open->state == CONNECTION_IDLE ? IDLE_MS : BODY_MS;
-        if ((open->state != CONNECTION_ANSWER && now - open->since > limit) ||
-            is_abandoned(open, now))
+        const int64_t limit = limit_of(connections, open->state);
+        if ((limit && now - open->since > limit) || is_abandoned(open, now))
             shutdown(open->fd, SHUT_RDWR);
     }
     pthread_mutex_unlock(&connections->lock);

@@ -6,7 +6,9 @@
 #include <stdbool.h>
 
 typedef struct Connections Connections;
-Connections *connections_new(void);
+/* How long a connection may be without a request that has a whole header, and how long the body of
+ * one may take. */
+Connections *connections_new(int header_seconds, int body_seconds);
 void connections_free(Connections *connections);
 
 /* libmicrohttpd's MHD_OPTION_NOTIFY_CONNECTION; the closure is the Connections. */
@@ -16,6 +18,7 @@ void connections_notify(void *closure, struct MHD_Connection *connection, void *
 typedef enum {
     CONNECTION_IDLE,   /* no request, or not all of its header yet */
     CONNECTION_BODY,   /* the header is there, the body is not */
+    CONNECTION_STEADY, /* the same of a body of any size: a minute, anew with whatever is enough */
     CONNECTION_ANSWER, /* it is being answered, however long that takes */
 } ConnectionState;
 void connections_set(struct MHD_Connection *connection, ConnectionState state);

@@ -14,14 +14,14 @@
 #include "base/io.h"
 #include "base/pause.h"
 #include "server/connections.h"
+#include "server/framing.h"
 #include "server/signed.h"
 
-#define POOL_BYTES     (5 << 10) /* of a connection: request line, headers, output */
-#define SILENT_SECONDS 60
-#define REAP_MS        1000
-#define SPARE_FILES    128 /* descriptors that are not connections */
-#define MAX_OPEN       65536
-#define STEADY_BYTES   (64 << 10) /* a body of any size may be slow, but so much a minute comes */
+#define POOL_BYTES   (5 << 10) /* of a connection: request line, headers, output */
+#define REAP_MS      1000
+#define SPARE_FILES  128 /* descriptors that are not connections */
+#define MAX_OPEN     65536
+#define STEADY_BYTES (64 << 10) /* a body of any size may be slow, but so much a minute comes */
 
 struct HttpServer {
     Server *server;
@@ -167,9 +167,11 @@ static HttpReply request_route(HttpRequest *request, const HttpRoute *routes)
 
 static HttpReply too_large(const HttpRequest *request)
 {
-    return http_error(MHD_HTTP_CONTENT_TOO_LARGE, "ModelArts.0104",
-                      "the body is larger than %" G_GSIZE_FORMAT " bytes",
-                      request->route->body_limit);
+    gsize limit = request->route->body_limit;
+    return limit ? http_error(MHD_HTTP_CONTENT_TOO_LARGE, "ModelArts.0104",
+                              "the body is larger than %" G_GSIZE_FORMAT " bytes", limit)
+                 : http_error(MHD_HTTP_CONTENT_TOO_LARGE, "ModelArts.0104",
+                              "this request takes no body");
 }
 
 static HttpReply check_length(const HttpRequest *request)
@@ -200,18 +202,23 @@ static enum MHD_Result reply_send(HttpRequest *request, HttpReply reply)
     return queued;
 }
 
-static enum MHD_Result request_begin(HttpServer *http, HttpRequest *request, const char *method)
+static enum MHD_Result request_begin(HttpServer *http, HttpRequest *request, const char *method,
+                                     const char *version)
 {
     request->begun = true;
     request->method = method;
     connections_set(request->connection, CONNECTION_BODY);
-    HttpReply refusal = request_route(request, http->options.routes);
+    HttpReply refusal = framing_check(request, version);
+    if (!refusal.response)
+        refusal = request_route(request, http->options.routes);
     if (!refusal.response && http->options.admit)
         refusal = http->options.admit(request);
     if (!refusal.response)
         refusal = check_length(request);
-    if (!refusal.response && request->route->sink)
+    if (!refusal.response && request->route->sink) {
+        connections_set(request->connection, CONNECTION_STEADY);
         refusal = request->route->sink->begin(request);
+    }
     return reply_send(request, refusal);
 }
 
@@ -221,7 +228,7 @@ static void request_sink(HttpRequest *request, const char *data, size_t size)
     uint64_t before = request->body_bytes;
     request->body_bytes += size;
     if (before / STEADY_BYTES != request->body_bytes / STEADY_BYTES)
-        connections_set(request->connection, CONNECTION_BODY);
+        connections_set(request->connection, CONNECTION_STEADY);
     if (!request->body_refused)
         request->body_refused = !request->route->sink->data(request, data, size);
 }
@@ -263,7 +270,7 @@ static enum MHD_Result on_request(void *data, struct MHD_Connection *connection,
     HttpServer *http = data;
     HttpRequest *request = *context;
     if (!request->begun)
-        return request_begin(http, request, method);
+        return request_begin(http, request, method, version);
     if (*upload_size) {
         signed_body_update(request, upload, *upload_size);
         request_take_body(request, upload, *upload_size);
@@ -400,7 +407,7 @@ static bool http_run(HttpServer *http, GError **error)
                          http->listener, MHD_OPTION_THREAD_POOL_SIZE,
                          (unsigned)http->options.threads, MHD_OPTION_CONNECTION_LIMIT,
                          connection_limit(), MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES,
-                         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)SILENT_SECONDS,
+                         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)http->options.silent_seconds,
                          MHD_OPTION_URI_LOG_CALLBACK, request_new, http,
                          MHD_OPTION_NOTIFY_COMPLETED, request_free, http,
                          MHD_OPTION_NOTIFY_CONNECTION, connections_notify, http->connections,
@@ -416,7 +423,7 @@ HttpServer *http_start(Server *server, const HttpOptions *options, GError **erro
     g_autoptr(HttpServer) http = g_new0(HttpServer, 1);
     http->server = server;
     http->options = *options;
-    http->connections = connections_new();
+    http->connections = connections_new(options->header_seconds, options->body_seconds);
     http->listener = -1;
     pause_init(&http->pause);
     if (!http_listen(http, error))

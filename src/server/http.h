@@ -117,6 +117,8 @@ typedef struct {
     bool *on_loopback;  /* set before the first request comes: only this machine reaches it */
     bool loopback_only; /* any other address: G_IO_ERROR_PERMISSION_DENIED */
     int threads;
+    /* How long a request's head may take, its body, and how long nothing may move at all. */
+    int header_seconds, body_seconds, silent_seconds;
     const HttpRoute *routes; /* ended by a row without a method */
     /* Called before the body is read; a reply with a response refuses the request. May be NULL. */
     HttpHandler admit;

@@ -79,13 +79,11 @@ static const char *field_of_fault(const RequestFault *fault)
     return fault->field;
 }
 
-static ImportRequest *request_of(HttpRequest *http, const Service *service, json_t *body,
-                                 GPtrArray *faults)
+static ImportRequest *request_of(HttpRequest *http, json_t *body, GPtrArray *faults)
 {
     g_autoptr(ImportRequest) request = import_request_new();
     request->project = g_strdup(http->arguments[0]);
     request->actor = g_strdup(http->actor);
-    request->asked_over = g_strdup(service->asked_over);
     request->of_server = true;
     request->name = request_text(body, "model_name");
     request->version = request_text(body, "model_version");
@@ -111,10 +109,28 @@ static ImportRequest *request_of(HttpRequest *http, const Service *service, json
 
 HttpReply source_refused(void)
 {
-    return http_error(MHD_HTTP_BAD_REQUEST, "ModelArts.3017",
-                      "source_location may not be imported from; expected file:///DIR or "
-                      "oci:DIR:TAG beneath one of server.import_roots, and what sources.allow "
-                      "lists for the project where it is set");
+    return http_error(
+        MHD_HTTP_BAD_REQUEST, "ModelArts.3017",
+        "source_location may not be imported from; expected upload://ID, or "
+        "file:///DIR or oci:DIR:TAG beneath one of server.import_roots, and what sources.allow "
+        "lists for the project where it is set");
+}
+
+ImportRequest *models_create_read(HttpRequest *request, json_t *body, bool to_check,
+                                  GPtrArray *faults, bool *forbidden)
+{
+    RequestField fields[G_N_ELEMENTS(FIELDS)];
+    *forbidden = false;
+    memcpy(fields, FIELDS, sizeof fields);
+    for (size_t i = 0; to_check && i < G_N_ELEMENTS(fields); i++)
+        fields[i].mandatory = strcmp(fields[i].field, "source_location") == 0;
+    request_fields_check(body, fields, G_N_ELEMENTS(fields), faults);
+    if (faults->len)
+        return NULL;
+    check_words(body, faults);
+    ImportRequest *import = request_of(request, body, faults);
+    *forbidden = !import;
+    return import;
 }
 
 ImportRequest *models_request(HttpRequest *request, Service *service, json_t *body, bool to_check,
@@ -122,21 +138,16 @@ ImportRequest *models_request(HttpRequest *request, Service *service, json_t *bo
 {
     g_autoptr(GPtrArray) faults = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(GError) error = NULL;
-    RequestField fields[G_N_ELEMENTS(FIELDS)];
-    memcpy(fields, FIELDS, sizeof fields);
-    for (size_t i = 0; to_check && i < G_N_ELEMENTS(fields); i++)
-        fields[i].mandatory = strcmp(fields[i].field, "source_location") == 0;
-    request_fields_check(body, fields, G_N_ELEMENTS(fields), faults);
-    if (faults->len) {
-        *reply = request_faults_reply(API_PARAMETER, faults);
+    bool forbidden;
+    g_autoptr(ImportRequest) import =
+        models_create_read(request, body, to_check, faults, &forbidden);
+    if (!import) {
+        *reply = forbidden ? source_refused() : request_faults_reply(API_PARAMETER, faults);
         return NULL;
     }
-    check_words(body, faults);
-    g_autoptr(ImportRequest) import = request_of(request, service, body, faults);
+    import->asked_over = g_strdup(service->asked_over);
     const char *code = faults->len ? "ModelArts.3037" : NULL;
-    if (!import)
-        *reply = source_refused();
-    else if (!to_check && !request_config_findings(service, import, faults, &code, &error))
+    if (!to_check && !request_config_findings(service, import, faults, &code, &error))
         *reply = api_failed(error);
     else if (faults->len)
         *reply = request_faults_reply(code, faults);

@@ -6,11 +6,17 @@
 #include "server/api.h"
 #include "store/runtimes.h"
 
+#define MOST_FAULTS  50 /* that an answer names */
+#define LONGEST_NAME 64 /* bytes of an unknown field's name that is repeated */
+
 void request_fault(GPtrArray *faults, const char *format, ...)
 {
     va_list arguments;
+    if (faults->len > MOST_FAULTS)
+        return;
     va_start(arguments, format);
-    g_ptr_array_add(faults, g_strdup_vprintf(format, arguments));
+    g_ptr_array_add(faults, faults->len < MOST_FAULTS ? g_strdup_vprintf(format, arguments)
+                                                      : g_strdup("… and more"));
     va_end(arguments);
 }
 
@@ -28,6 +34,15 @@ bool request_is_unset(const json_t *value)
            (json_is_array(value) && !json_array_size(value));
 }
 
+static void unknown_field(GPtrArray *faults, const char *name)
+{
+    g_autofree char *shown = event_text(name);
+    if (strlen(name) <= LONGEST_NAME)
+        request_fault(faults, "%s is not a field of this version", shown);
+    else
+        request_fault(faults, "a name of %zu bytes is not a field of this version", strlen(name));
+}
+
 void request_fields_check(json_t *body, const RequestField *fields, size_t count, GPtrArray *faults)
 {
     const char *name;
@@ -39,9 +54,8 @@ void request_fields_check(json_t *body, const RequestField *fields, size_t count
     }
     json_object_foreach (body, name, value) {
         const RequestField *field = field_find(fields, count, name);
-        g_autofree char *shown = event_text(name);
         if (!field && !request_is_unset(value))
-            request_fault(faults, "%s is not a field of this version", shown);
+            unknown_field(faults, name);
         else if (field && json_typeof(value) != field->type && !json_is_null(value))
             request_fault(faults, "%s must be %s", name,
                           field->type == JSON_STRING ? "a string" : "an array");

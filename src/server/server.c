@@ -89,6 +89,11 @@ static char *read_pem(const Settings *settings, const char *key, GError **error)
     return g_strndup(text, size);
 }
 
+static int seconds(const Server *server, const char *key)
+{
+    return (int)settings_int(server->settings, key);
+}
+
 static bool start_http(Server *server, const char *listen, GError **error)
 {
     GError *failure = NULL;
@@ -107,6 +112,9 @@ static bool start_http(Server *server, const char *listen, GError **error)
                                  .tls_key = key,
                                  .on_loopback = &server->loopback,
                                  .loopback_only = !access_has_tokens(server->access),
+                                 .header_seconds = seconds(server, "server.header_seconds"),
+                                 .body_seconds = seconds(server, "server.body_seconds"),
+                                 .silent_seconds = seconds(server, "server.silent_seconds"),
                                  .threads = (int)sysconf(_SC_NPROCESSORS_ONLN),
                                  .routes = API_ROUTES,
                                  .admit = access_admit,

@@ -1,12 +1,14 @@
 /* A model's timeline as server-sent events: from the start or from Last-Event-ID, then live. */
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "event/timeline.h"
 #include "server/api.h"
 
-#define BEAT_MS     15000
-#define BLOCK_BYTES 256 /* with chunks, libmicrohttpd uses the connection's own memory instead */
+#define BEAT_MS      15000
+#define UNSENT_BYTES (64 << 10)
+#define BLOCK_BYTES  256 /* with chunks, libmicrohttpd uses the connection's own memory instead */
 
 typedef struct {
     Server *server;
@@ -142,12 +144,22 @@ static bool stream_begin(const HttpRequest *request, int64_t *after, HttpReply *
     return true;
 }
 
+/* What a client does not take stays in the kernel: megabytes of it, where nothing limits them. */
+static void limit_unsent(const HttpRequest *request)
+{
+    int bytes = UNSENT_BYTES;
+    int fd =
+        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+}
+
 HttpReply stream_reply(HttpRequest *request, MHD_ContentReaderCallback read, void *stream,
                        MHD_ContentReaderFreeCallback free_stream)
 {
     HttpReply reply = {MHD_HTTP_OK, MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_BYTES,
                                                                       read, stream, free_stream)};
     request->is_stream = true;
+    limit_unsent(request);
     http_set_header(&reply, MHD_HTTP_HEADER_CONTENT_TYPE, "text/event-stream; charset=utf-8");
     http_set_header(&reply, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
     http_set_header(&reply, "X-Accel-Buffering", "no");

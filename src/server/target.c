@@ -85,8 +85,20 @@ static const char *parse_query(Target *target, const char *query)
     return NULL;
 }
 
+/* A server that splits the request line at spaces would see another target. */
+static bool is_visible(const char *raw)
+{
+    for (; *raw; raw++)
+        if ((unsigned char)*raw <= ' ' || *raw == 0x7f)
+            return false;
+    return true;
+}
+
 Target *target_parse(const char *raw, const char **why)
 {
+    *why = "the target has a space or a control character; they are to be percent-encoded";
+    if (!is_visible(raw))
+        return NULL;
     g_autoptr(Target) target = g_new0(Target, 1);
     const char *mark = strchr(raw, '?');
     target->raw = g_strdup(raw);
