@@ -7,7 +7,6 @@
 #include "base/pause.h"
 #include "server/access.h"
 #include "server/server.h"
-#include "store/access_keys.h"
 #include "store/audit.h"
 
 #define WRITE_MS     60000
@@ -85,12 +84,6 @@ static void *write_now_and_then(void *data)
 
 /* -- its life -- */
 
-/* Tokens, or access keys, which name somebody too. */
-static bool credentials_exist(Db *db, bool *exist, GError **error)
-{
-    return tokens_exist(db, exist, error) && (*exist || access_keys_any(db, exist, error));
-}
-
 Access *access_new(Server *server, GError **error)
 {
     g_autoptr(Access) access = g_new0(Access, 1);
@@ -99,7 +92,7 @@ Access *access_new(Server *server, GError **error)
     pthread_mutex_init(&access->lock, NULL);
     pause_init(&access->pause);
     if (!proxies_read(server->settings, &access->proxies, error) ||
-        !credentials_exist(server->service->db, &access->has_tokens, error))
+        !tokens_exist(server->service->db, &access->has_tokens, error))
         return NULL;
     /* Behind a proxy, whoever comes past it without its header would be let in. */
     access->closed = access->has_tokens || access->proxies ||
@@ -142,7 +135,7 @@ bool access_is_open(Access *access)
     if (access->closed)
         return false;
     Service *service = server_service(access->server, &error);
-    if (!service || !credentials_exist(service->db, &exist, &error)) {
+    if (!service || !tokens_exist(service->db, &exist, &error)) {
         g_warning("whether there is a token could not be looked up: %s", error->message);
         return false;
     }

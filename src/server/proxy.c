@@ -1,4 +1,4 @@
-/* A proxy that signs people in and names them in a header. Only those of server.proxy_from are
+/* A proxy that signs people in and names them in a header. Only those of server.trusted_proxy are
  * believed: anybody can send a header. */
 #include <gio/gio.h>
 #include <netinet/in.h>
@@ -33,7 +33,7 @@ static bool read_from(Proxies *proxies, const char *text, GError **error)
         GInetAddressMask *mask = g_inet_address_mask_new_from_string(*part, NULL);
         if (!mask) {
             g_set_error(error, SETTINGS_ERROR, 0,
-                        "server.proxy_from has \"%s\"; expected an address or a network such as "
+                        "server.trusted_proxy has \"%s\"; expected an address or a network such as "
                         "10.0.0.0/8",
                         *part);
             return false;
@@ -42,7 +42,7 @@ static bool read_from(Proxies *proxies, const char *text, GError **error)
     }
     if (proxies->from->len == 0)
         g_set_error(error, SETTINGS_ERROR, 0,
-                    "server.proxy_header is set and server.proxy_from is not: expected the "
+                    "server.user_header is set and server.trusted_proxy is not: expected the "
                     "addresses of the proxies that are trusted with it");
     return proxies->from->len > 0;
 }
@@ -58,21 +58,21 @@ bool proxies_read(const Settings *settings, Proxies **proxies, GError **error)
     g_autoptr(Proxies) made = g_new0(Proxies, 1);
     const char *role = settings_text(settings, "server.proxy_role");
     made->from = g_ptr_array_new_with_free_func(g_object_unref);
-    made->header = settings_text(settings, "server.proxy_header");
+    made->header = settings_text(settings, "server.user_header");
     made->project = settings_text(settings, "server.proxy_project");
     *proxies = NULL;
     if (!*made->header)
         return true;
     if (!is_token_of_http(made->header))
         g_set_error(error, SETTINGS_ERROR, 0,
-                    "server.proxy_header is \"%s\"; expected a header's name", made->header);
+                    "server.user_header is \"%s\"; expected a header's name", made->header);
     else if (!role_of_name(role, &made->role))
         g_set_error(error, SETTINGS_ERROR, 0,
                     "server.proxy_role is \"%s\"; expected reader, writer or admin", role);
     else if (strcmp(made->project, CALLER_EVERY_PROJECT) != 0 && model_rule_name(made->project))
         g_set_error(error, SETTINGS_ERROR, 0, "server.proxy_project is \"%s\"; expected %s, or *",
                     made->project, model_rule_name(made->project));
-    else if (read_from(made, settings_text(settings, "server.proxy_from"), error))
+    else if (read_from(made, settings_text(settings, "server.trusted_proxy"), error))
         *proxies = g_steal_pointer(&made);
     return *proxies != NULL;
 }

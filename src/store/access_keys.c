@@ -97,15 +97,6 @@ bool access_key_is_valid(const AccessKey *access_key, int64_t now)
     return !access_key->revoked_at && (!access_key->expires_at || now < access_key->expires_at);
 }
 
-bool access_keys_any(Db *db, bool *any, GError **error)
-{
-    int64_t count = 0;
-    bool done = db_query_int(db, &count, 0, error,
-                             "SELECT count(*) FROM (SELECT 1 FROM access_keys LIMIT 1)", "");
-    *any = count > 0;
-    return done;
-}
-
 bool access_key_revoke(Db *db, const char *id, bool *found, GError **error)
 {
     int64_t count;

@@ -30,8 +30,6 @@ char *access_key_secret(const AccessKey *access_key, const SealKey *key, GError 
 /* Whether requests may still be signed with it. */
 bool access_key_is_valid(const AccessKey *access_key, int64_t now);
 
-/* Whether there ever was one. */
-bool access_keys_any(Db *db, bool *any, GError **error);
 /* *found false: there is none, or it was revoked before. */
 bool access_key_revoke(Db *db, const char *id, bool *found, GError **error);
 /* Notes that it was used now, where the note is older than ten minutes: a request costs no write.

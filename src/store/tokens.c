@@ -217,10 +217,12 @@ bool tokens_forget(Db *db, int64_t before, GError **error)
 
 bool tokens_exist(Db *db, bool *exist, GError **error)
 {
-    int64_t found;
-    bool asked =
-        db_query_int(db, &found, 0, error, "SELECT 1 FROM tokens WHERE kind = 'token' LIMIT 1", "");
-    *exist = asked && found;
+    int64_t found = 0;
+    bool asked = db_query_int(db, &found, 0, error,
+                              "SELECT EXISTS (SELECT 1 FROM tokens WHERE kind = 'token') OR "
+                              "EXISTS (SELECT 1 FROM access_keys)",
+                              "");
+    *exist = found != 0;
     return asked;
 }
 

@@ -63,7 +63,8 @@ bool token_set_used(Db *db, const char *id, int64_t when, GError **error);
 /* Removes sessions and API tokens that expired before that time. */
 bool tokens_forget(Db *db, int64_t before, GError **error);
 
-/* Whether a token was ever made by hand: from then on nobody is let in without one. */
+/* Whether a token was ever made by hand, or an access key: from then on nobody is let in without
+ * one. */
 bool tokens_exist(Db *db, bool *exist, GError **error);
 /* Whether any of any kind was ever made. */
 bool tokens_begun(Db *db, bool *begun, GError **error);

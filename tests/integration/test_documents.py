@@ -127,11 +127,13 @@ def test_the_example_of_terraform_can_be_made(ready, package, tmp_path):
         assert details["model_status"] == "published"
         assert json.loads(details["config"]) == config
         assert details["source_location"] == body["source_location"]
-        failing = server.ask("POST", "/v1/default/models", body | {"initial_config": "{",
-                                                                   "model_version": "0.0.2"}, PROVIDER)
+        failing = server.ask("POST", "/v1/default/models", body | {
+            "model_version": "0.0.2", "dependencies": [{"installer": "pip", "packages": [
+                {"package_name": "numpy", "package_version": "1.26.4", "restraint": "EXACT"}]}]},
+            PROVIDER)
         server.settled(failing.json["model_id"])
         told = server.ask("GET", f"/v1/default/models/{failing.json['model_id']}",
                           headers=PROVIDER).json["model_status"]
-        assert told.startswith("failed: ConfigValueInvalid "), "the options of the example set it"
+        assert told.startswith("failed: BuildStartFailed "), "the options of the example set it"
     finally:
         assert server.stop() == 0
