@@ -11,7 +11,7 @@ static void print_commands(FILE *out)
           "usage: waybill COMMAND [ARGUMENT…] [OPTION…]\n\n",
           out);
     for (const Command *command = COMMANDS; command->name; command++)
-        fprintf(out, "  %-10s %s\n", command->name, command->summary);
+        fprintf(out, "  %-11s %s\n", command->name, command->summary);
     fputs("\nCommon options, before or after the command: --data DIR, --server URL,\n"
           "--project NAME, --config-file FILE, --set SECTION.KEY=VALUE, --lang en|zh,\n"
           "--color auto|always|never, --utc, --quiet, --help.\n"

@@ -320,7 +320,7 @@ const Command COMMANDS[] = {
      "attempt N: digits:0.0.2@1. Without B: A against the newest imported attempt before it.\n"
      "+ is new, - is gone, ~ changed, ? may have changed: it was written to and is not hashed.",
      command_diff, true},
-    {"report", "MODEL", "All that is known of a model in one file to send on, without secrets",
+    {"report", "MODEL", "All that is known of a model in one file, without secrets",
      "Markdown: the model, its attempts with events and evidence, the end of the build log,\n"
      "settings, program and machine. Keys, passwords and the like stand as ***. Look it\n"
      "through before you send it.",
