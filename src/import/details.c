@@ -67,6 +67,22 @@ static json_t *failure_of(Service *service, const Model *model, const json_t *la
     return failure;
 }
 
+/* As the original calls what an import failed of (specification, api.md, "Codes"). */
+static const char *error_code_of(const json_t *failure)
+{
+    const char *reason = json_string_value(json_object_get(failure, "reason"));
+    const CatalogRow *row = reason ? catalog_find(reason) : NULL;
+    switch (row ? row->number : 0) {
+    case 11:
+        return "ModelArts.3043";
+    case 10:
+    case 41:
+        return "ModelArts.3044";
+    default:
+        return "ModelArts.3006";
+    }
+}
+
 json_t *model_item(Service *service, const Model *model, GError **error)
 {
     g_autoptr(Attempt) attempt = attempt_load(service->db, model->id, model->attempt, error);
@@ -206,6 +222,12 @@ json_t *model_details(Service *service, const Model *model, GError **error)
     json_object_set_new(details, "source_location", source_location(request));
     if (attempt->runtime)
         json_object_set_new(details, "runtime", json_string(attempt->runtime));
+    const json_t *failure = json_object_get(details, "failure");
+    if (failure)
+        json_object_set_new(details, "error_code", json_string(error_code_of(failure)));
+    /* Of the original, and always empty here. */
+    json_object_update_new(details,
+                           json_pack("{s:s, s:[], s:s}", "schema_doc", "", "labels", "cmd", ""));
     json_object_set_new(details, "input_params", json_array());
     json_object_set_new(details, "output_params", json_array());
     set_attributes(details, request, attempt);

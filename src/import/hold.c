@@ -7,6 +7,7 @@
 #include "base/instant.h"
 #include "event/timeline.h"
 #include "import/pipeline.h"
+#include "store/caller.h"
 #include "store/maintenance.h"
 
 static Event *event_held(const Maintenance *maintenance, int64_t ahead)
@@ -73,10 +74,11 @@ bool maintenance_switch(Service *service, const MaintenanceWish *wish, const cha
     if (!before)
         return false;
     *was_on = before->on;
-    if (wish->on)
-        return maintenance_begin(db, actor, wish->message, wish->until, error) &&
-               db_commit(db, error);
-    return maintenance_end(db, error) && db_commit(db, error);
+    return (wish->on ? maintenance_begin(db, actor, wish->message, wish->until, error)
+                     : maintenance_end(db, error)) &&
+           service_audit(service, actor, CALLER_EVERY_PROJECT,
+                         wish->on ? "maintenance.on" : "maintenance.off", "", error) &&
+           db_commit(db, error);
 }
 
 json_t *maintenance_json(Service *service, GError **error)

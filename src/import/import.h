@@ -20,6 +20,7 @@ GQuark import_error_quark(void);
 typedef enum {
     IMPORT_ERROR_CONFLICT, /* somebody works on the version */
     IMPORT_ERROR_TAKEN,    /* the version exists */
+    IMPORT_ERROR_IN_USE,   /* its image is the base of a runtime */
     IMPORT_ERROR_USAGE,    /* e.g. no runtime of that name */
     IMPORT_ERROR_BUILDING, /* its image is being built: it cannot be rebuilt now */
     IMPORT_ERROR_SOURCE,   /* the upload is not there, or not complete */

@@ -342,13 +342,31 @@ bool import_cancel(Service *service, const Model *model, const char *actor, bool
     return !*running || import_work(service, import, error);
 }
 
+/* False: *error; a runtime that was made of the model's image needs it. */
+static bool is_no_base(Service *service, const Model *model, GError **error)
+{
+    g_autoptr(GPtrArray) runtimes = runtimes_list(service->db, error);
+    for (guint i = 0; runtimes && i < runtimes->len; i++) {
+        const Runtime *runtime = runtimes->pdata[i];
+        if (g_strcmp0(runtime->digest, model->image_digest) != 0)
+            continue;
+        g_set_error(error, IMPORT_ERROR, IMPORT_ERROR_IN_USE,
+                    "%s:%s is in use: its image is the base of runtime %s", model->name,
+                    model->version, runtime->name);
+        return false;
+    }
+    return runtimes != NULL;
+}
+
 bool import_delete(Service *service, const Model *model, const char *actor, GError **error)
 {
     bool running;
-    if (!import_cancel(service, model, actor, &running, error))
+    if (!is_no_base(service, model, error) ||
+        !import_cancel(service, model, actor, &running, error))
         return false;
     g_autoptr(DbTransaction) transaction = db_transaction(service->db, error);
-    if (!transaction || !model_mark_deleted(service->db, model->id, actor, error) ||
+    if (!transaction || !is_no_base(service, model, error) ||
+        !model_mark_deleted(service->db, model->id, actor, error) ||
         !service_audit(service, actor, model->project, "model.delete", model->id, error) ||
         !db_commit(service->db, error))
         return false;

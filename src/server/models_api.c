@@ -214,6 +214,9 @@ static GPtrArray *models_to_delete(Service *service, Model *model, bool cascade,
 /* The client sees no path of the server's disk. */
 static json_t *delete_failure(const Model *model, const GError *why)
 {
+    if (g_error_matches(why, IMPORT_ERROR, IMPORT_ERROR_IN_USE))
+        return json_pack("{s:s, s:s, s:s}", "model_id", model->id, "error_code", "ModelArts.3009",
+                         "error_msg", why->message);
     g_warning("%s:%s could not be deleted: %s", model->name, model->version, why->message);
     return json_pack("{s:s, s:s, s:s}", "model_id", model->id, "error_code", "ModelArts.0010",
                      "error_msg", "the server could not do this; its log says why");

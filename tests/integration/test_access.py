@@ -315,6 +315,11 @@ def test_the_command_line_is_in_the_audit_list(ready, package):
     rows = [json.loads(line) for line in ready.run("audit", "--json", check=True).stdout.splitlines()]
     assert [(row["action"], row["project"], row["request_id"]) for row in rows] == \
         [("model.create", "mine", None), ("model.delete", "mine", None)]
+    ready.run("maintenance", "on", check=True)
+    ready.run("maintenance", "off", check=True)
+    rows = [json.loads(line) for line in ready.run("audit", "--json", check=True).stdout.splitlines()]
+    assert [row["action"] for row in rows if row["project"] == "*"] == \
+        ["maintenance.on", "maintenance.off"]
 
 
 def test_refused_sign_ins_do_not_fill_the_store(serve, ready):

@@ -483,3 +483,36 @@ def test_faults_are_named_by_the_fields_of_the_body(server, package):
     odd = server.ask("POST", "/v1/default/models", b"{}",
                      {"Content-Type": "application/jsonx"})
     assert odd.status == 415, str(odd)
+
+
+def test_a_failed_model_has_the_code_of_what_it_failed_of(ready, package, tmp_path):
+    server = Server(ready, tmp_path, "--set", "limits.model_gib=0.0001",
+                    "--set", "limits.model_file_gib=0.0001")
+    try:
+        wrong = package(config={"model_type": "Nonsense"}, name="wrong")
+        large = package({"model/weights.bin": MIB}, name="large")
+        codes = {}
+        for source in (wrong, large):
+            created = server.create(source, name=source.name).json["model_id"]
+            server.settled(created)
+            details = server.get(f"/models/{created}").json
+            codes[details["failure"]["reason"]] = details["error_code"]
+        assert codes == {"ConfigValueInvalid": "ModelArts.3006",
+                         "ModelFileTooLarge": "ModelArts.3044"}
+    finally:
+        assert server.stop() == 0
+
+
+def test_a_model_that_is_a_runtimes_base_is_not_deleted(server, ready, package):
+    model_id = server.create(package()).json["model_id"]
+    server.settled(model_id)
+    image = f"oci:{ready.data}/images:default/m:0.0.1"
+    ready.run("runtime", "add", "mine", "--image", image, check=True)
+    deleted = server.ask("DELETE", f"/v1/default/models/{model_id}").json
+    assert deleted["delete_success_list"] == []
+    [failed] = deleted["delete_failed_list"]
+    assert (failed["model_id"], failed["error_code"]) == (model_id, "ModelArts.3009"), failed
+    refused = ready.run("delete", "m")
+    assert refused.returncode == 2 and "base of runtime mine" in refused.stderr, str(refused)
+    ready.run("runtime", "remove", "mine", check=True)
+    assert server.ask("DELETE", f"/v1/default/models/{model_id}").json["delete_success_list"]

@@ -181,6 +181,9 @@ def test_retry_takes_source_config_and_stage(server, package):
             ({"initial_config": "{"}, "ModelArts.3015", ["initial_config:1:2: found the end"]),
             ({"initial_config": "{}", "dependencies": [1]}, "ModelArts.3016",
              ["model_algorithm is missing", "dependencies[0] is 1"]),
+            ({"initial_config": json.dumps({"model_type": "Custom", "model_algorithm": "t",
+                                            "health": {"protocol": "http", "url": "/other"}})},
+             "ModelArts.3592", ["health"]),
             ({"source_location": "file:///etc"}, "ModelArts.3017", ["import_roots"])]:
         answer = server.ask("POST", url, body)
         assert (answer.status, answer.json["error_code"]) == (400, code), answer
