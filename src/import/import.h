@@ -87,6 +87,12 @@ bool import_delete(Service *service, const Model *model, const char *actor, GErr
 /* Whether somebody attends the attempt, or a worker holds its job or its build's. */
 bool import_is_worked_on(Service *service, const char *model_id, bool *worked_on, GError **error);
 
+/* An upload's source_path; NULL stays where the upload is gone: event 29 says so. Other sources are
+ * left alone. */
+bool import_request_resolve(Service *service, ImportRequest *request, GError **error);
+/* False: IMPORT_ERROR_SOURCE, the upload cannot be imported from. Other sources are left alone. */
+bool upload_is_ready(Service *service, const ImportRequest *request, GError **error);
+
 /* Every check that needs no build: what stage `check` does, and all that `waybill check` does.
  * runtimes: of Runtime. *package, *config and *runtime (each may be NULL) are set to what was
  * looked at, NULL where there is none. */

@@ -215,7 +215,7 @@ static char *name_of_source(const ImportRequest *request)
     g_autoptr(Reference) reference = reference_parse(request->source, NULL);
     const char *path = request->source;
     if (import_request_upload(request))
-        return g_strdup(""); /* an id is nobody's name */
+        return g_strdup("upload"); /* of a check: an import says its name */
     if (reference)
         path = reference->kind == REFERENCE_LAYOUT ? reference->directory : reference->repository;
     g_autofree char *last = g_path_get_basename(path);

@@ -4,12 +4,8 @@
 #include "import/pipeline.h"
 #include "store/uploads.h"
 
-/* An upload's source_path; NULL stays where the upload is gone: event 29 says so. Other sources are
- * left alone. */
-bool import_request_resolve(Service *service, ImportRequest *request, GError **error);
-/* Within the submitting transaction. False: IMPORT_ERROR_SOURCE, it cannot be imported from. */
-bool upload_is_ready(Service *service, const ImportRequest *request, GError **error);
-/* Within it too: kept until the attempt's job has ended. One that is gone is no error here. */
+/* Within the submitting transaction: kept until the attempt's job has ended. One that is gone is no
+ * error here. */
 bool upload_keep(Service *service, const ImportRequest *request, const char *model_id, int attempt,
                  GError **error);
 

@@ -61,7 +61,10 @@ static HttpReply check_begin(HttpRequest *request)
     json_decref(body);
     if (!import)
         return reply;
-    g_autoptr(GPtrArray) runtimes = runtimes_list(service->db, &error);
+    g_autoptr(GPtrArray) runtimes =
+        upload_is_ready(service, import, &error) && import_request_resolve(service, import, &error)
+            ? runtimes_list(service->db, &error)
+            : NULL;
     if (!runtimes)
         return api_failed(error);
     Check *check = g_new0(Check, 1);

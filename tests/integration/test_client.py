@@ -294,3 +294,14 @@ def test_the_same_key_and_arguments_import_once(run, server, package):
                  "--idempotency-key", "build-7")
     assert [run(*arguments).returncode for _ in range(2)] == [0, 0]
     assert server.get("/models").json["total_count"] == 1
+
+
+def test_a_directory_of_this_machine_is_sent_and_imported(client, run, server, package):
+    source = package({"model/deep/a file.bin": 3 << 20, "model/空.txt": "x"})
+    model = client.import_model(str(source), name="sent")
+    details = server.get(f"/models/{model['model_id']}").json
+    assert details["model_status"] == "published"
+    assert details["source_location"].startswith("upload://")
+    assert sum(layer["files"] for layer in details["layers"] if layer["origin"] == "model") == 4
+    assert run("import", str(source), "--name", "sent").returncode == 0
+    assert server.get("/models").json["total_count"] == 2
