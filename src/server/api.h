@@ -36,10 +36,6 @@ bool api_wait(HttpRequest *request, const char *model_id, int64_t seen, bool *go
  * check needs must be there. */
 ImportRequest *models_request(HttpRequest *request, Service *service, json_t *body, bool to_check,
                               HttpReply *reply);
-/* An answer of server-sent events, whose connection follows the hub; takes the stream over. */
-HttpReply stream_reply(HttpRequest *request, MHD_ContentReaderCallback read, void *stream,
-                       MHD_ContentReaderFreeCallback free_stream);
-
 /* ?event_type=, of which a list is allowed: "abnormal,hint". False: *reply. */
 bool api_event_types(const HttpRequest *request, bool *normal, bool *abnormal, bool *hint,
                      HttpReply *reply);

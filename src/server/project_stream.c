@@ -6,33 +6,25 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "server/api.h"
+#include "server/frames.h"
 #include "store/model_changes.h"
 
-#define BEAT_MS 15000
-
+/* seen: the number of the change that was taken last. */
 typedef struct {
-    Server *server;
-    HubFollower follower;
+    Frames frames;
     char *project, *epoch;
-    int64_t seen;  /* every change up to it was taken for sending */
     int64_t known; /* the newest change when it began: what was deleted before was never sent */
-    bool says_reset, said_synced, said_end;
+    bool says_reset, said_synced;
     GPtrArray *next; /* ModelFrame: read, not yet sent; may be NULL */
     guint next_at;
-    GBytes *frame; /* what is being sent */
-    gsize at;      /* how much of it */
-    int64_t beat;  /* monotonic ms: when a comment is due */
 } ProjectStream;
 
-static void stream_free(void *data)
+static void stream_free(Frames *frames)
 {
-    ProjectStream *stream = data;
-    hub_leave(stream->server->hub, &stream->follower);
-    model_frames_leave(stream->server->model_frames, stream->project);
+    ProjectStream *stream = (ProjectStream *)frames;
+    model_frames_leave(frames->server->model_frames, stream->project);
     g_clear_pointer(&stream->next, g_ptr_array_unref);
-    g_clear_pointer(&stream->frame, g_bytes_unref);
     g_free(stream->project);
     g_free(stream->epoch);
     g_free(stream);
@@ -49,33 +41,33 @@ static GBytes *change_next(ProjectStream *stream, GError **error)
     if (stream->next && stream->next_at == stream->next->len)
         g_clear_pointer(&stream->next, g_ptr_array_unref);
     if (!stream->next) {
-        Service *service = server_service(stream->server, error);
-        stream->next =
-            service ? model_frames_after(stream->server->model_frames, service, stream->project,
-                                         stream->epoch, stream->seen, stream->known, error)
-                    : NULL;
+        Service *service = server_service(stream->frames.server, error);
+        stream->next = service ? model_frames_after(stream->frames.server->model_frames, service,
+                                                    stream->project, stream->epoch,
+                                                    stream->frames.seen, stream->known, error)
+                               : NULL;
         stream->next_at = 0;
     }
     if (!stream->next || stream->next->len == 0)
         return NULL;
     const ModelFrame *frame = stream->next->pdata[stream->next_at++];
-    stream->seen = frame->number;
+    stream->frames.seen = frame->number;
     return g_bytes_ref(frame->bytes);
 }
 
 static GBytes *synced(ProjectStream *stream)
 {
     stream->said_synced = true;
-    stream->seen = MAX(stream->seen, stream->known);
+    stream->frames.seen = MAX(stream->frames.seen, stream->known);
     g_autofree char *text = g_strdup_printf("id: %s-%" PRId64 "\nevent: synced\ndata: {}\n\n",
-                                            stream->epoch, stream->seen);
+                                            stream->epoch, stream->frames.seen);
     return text_frame(text);
 }
 
-/* What is sent next. NULL: the stream waits now, or (*error) cannot go on. */
-static GBytes *stream_next(ProjectStream *stream, GError **error)
+static GBytes *stream_next(Frames *frames, GError **error)
 {
     GError *failure = NULL;
+    ProjectStream *stream = (ProjectStream *)frames;
     if (stream->says_reset) {
         stream->says_reset = false;
         return text_frame("event: reset\ndata: {}\n\n");
@@ -85,44 +77,7 @@ static GBytes *stream_next(ProjectStream *stream, GError **error)
         g_propagate_error(error, failure);
     if (frame || failure)
         return frame;
-    if (!stream->said_synced)
-        return synced(stream);
-    if (hub_is_closed(stream->server->hub)) {
-        stream->said_end = true;
-        return text_frame(": the server stops\n\n");
-    }
-    if (clock_monotonic_ms() < stream->beat)
-        return NULL;
-    stream->beat = clock_monotonic_ms() + BEAT_MS;
-    return text_frame(":\n\n");
-}
-
-static ssize_t stream_read(void *data, uint64_t position, char *buffer, size_t size)
-{
-    ProjectStream *stream = data;
-    g_autoptr(GError) error = NULL;
-    if (!stream->frame && stream->said_end)
-        return MHD_CONTENT_READER_END_OF_STREAM;
-    if (!stream->frame) {
-        stream->frame = stream_next(stream, &error);
-        stream->at = 0;
-    }
-    if (error) {
-        g_warning("a stream is cut: %s", error->message); /* its client reconnects */
-        return MHD_CONTENT_READER_END_WITH_ERROR;
-    }
-    if (!stream->frame) {
-        hub_wait(stream->server->hub, &stream->follower, stream->seen, stream->beat);
-        return 0;
-    }
-    gsize length;
-    const char *bytes = g_bytes_get_data(stream->frame, &length);
-    gsize take = MIN(size, length - stream->at);
-    memcpy(buffer, bytes + stream->at, take);
-    stream->at += take;
-    if (stream->at == length)
-        g_clear_pointer(&stream->frame, g_bytes_unref);
-    return (ssize_t)take;
+    return stream->said_synced ? NULL : synced(stream);
 }
 
 /* "EPOCH-NUMBER", "now", or nothing. Sets epoch and number of it; false: it is none of them. */
@@ -149,7 +104,7 @@ static bool stream_begin(ProjectStream *stream, const HttpRequest *request, Serv
     const char *last = http_header(request, "Last-Event-ID");
     const char *since = last ? last : http_query(request, "since");
     const bool now = !last && g_strcmp0(since, "now") == 0;
-    if (!now && !place_read(since, &epoch, &stream->seen)) {
+    if (!now && !place_read(since, &epoch, &stream->frames.seen)) {
         *reply = http_error(MHD_HTTP_BAD_REQUEST, API_PARAMETER,
                             "%s is \"%s\"; expected an id of this stream%s",
                             last ? "Last-Event-ID" : "since", since, last ? "" : ", or now");
@@ -161,13 +116,13 @@ static bool stream_begin(ProjectStream *stream, const HttpRequest *request, Serv
         return false;
     }
     if (now) {
-        stream->seen = stream->known;
-    } else if (g_strcmp0(epoch, stream->epoch) != 0 || stream->seen > stream->known) {
-        stream->seen = 0;
+        stream->frames.seen = stream->known;
+    } else if (g_strcmp0(epoch, stream->epoch) != 0 || stream->frames.seen > stream->known) {
+        stream->frames.seen = 0;
         stream->says_reset = true;
     }
     if (!stream->says_reset)
-        stream->known = stream->seen; /* the client may have what was deleted since */
+        stream->known = stream->frames.seen; /* the client may have what was deleted since */
     return true;
 }
 
@@ -175,7 +130,8 @@ HttpReply project_stream(HttpRequest *request)
 {
     HttpReply reply;
     Service *service = api_service(request, &reply);
-    ProjectStream begun = {.server = request->server};
+    ProjectStream begun = {
+        .frames = {.server = request->server, .next = stream_next, .free = stream_free}};
     if (!service || !stream_begin(&begun, request, service, &reply)) {
         g_free(begun.epoch);
         return reply;
@@ -183,9 +139,8 @@ HttpReply project_stream(HttpRequest *request)
     ProjectStream *stream = g_new(ProjectStream, 1);
     *stream = begun;
     stream->project = g_strdup(request->arguments[0]);
-    stream->beat = clock_monotonic_ms() + BEAT_MS;
-    model_frames_join(stream->server->model_frames, stream->project);
-    hub_follow_project(stream->server->hub, &stream->follower, request->connection,
+    model_frames_join(request->server->model_frames, stream->project);
+    hub_follow_project(request->server->hub, &stream->frames.follower, request->connection,
                        stream->project);
-    return stream_reply(request, stream_read, stream, stream_free);
+    return frames_reply(request, &stream->frames);
 }

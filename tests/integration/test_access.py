@@ -233,15 +233,17 @@ def test_when_a_token_was_used_is_known_afterwards(serve, ready):
     server.start()
 
 
-def test_a_stream_ends_soon_after_the_token_that_reads_it(serve, ready, package):
+@pytest.mark.parametrize("path, first", [("models/{}/events/stream", b"id: 1"),
+                                         ("events/stream", b"event: reset")])
+def test_a_stream_ends_soon_after_the_token_that_reads_it(serve, ready, package, path, first):
     server = serve()
     writer, reader = make_token(ready), make_token(ready, "bob", "reader")
     model = import_as(server, writer, package())
     connection = server.connection(timeout=25)
-    connection.request("GET", f"/v1/default/models/{model['model_id']}/events/stream",
+    connection.request("GET", "/v1/default/" + path.format(model["model_id"]),
                        headers=with_token(reader))
     response = connection.getresponse()
-    assert response.readline() == b"id: 1\n"
+    assert response.readline() == first + b"\n"
     ready.run("token", "revoke", reader["id"], check=True)
     last = [line for line in response if line.strip()][-1]
     assert last.startswith(b": the token"), last
