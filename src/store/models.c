@@ -203,11 +203,14 @@ GPtrArray *models_deleted_before(Db *db, int64_t time, GError **error)
     return rows && !failure ? g_steal_pointer(&ids) : NULL;
 }
 
+#define FORGET_WAITING                                                        \
+    "UPDATE jobs SET waits_for = NULL WHERE state = 'done' AND waits_for IN " \
+    "(SELECT id FROM jobs WHERE model_id = $1)"
+
 bool model_remove(Db *db, const char *id, GError **error)
 {
     static const char *const STATEMENTS[] = {
-        "UPDATE jobs SET waits_for = NULL WHERE state = 'done' AND waits_for IN "
-        "(SELECT id FROM jobs WHERE model_id = $1)",
+        FORGET_WAITING,
         "DELETE FROM jobs WHERE model_id = $1",
         "DELETE FROM build_log WHERE model_id = $1",
         "DELETE FROM files WHERE model_id = $1",

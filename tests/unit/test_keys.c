@@ -113,7 +113,7 @@ static void access_keys_are_listed_by_project_and_noted_as_used(void **state)
     char *secret = NULL;
     g_autoptr(AccessKey) one = create(scene, "p", 0, &secret);
     seal_forget(secret);
-    g_autoptr(AccessKey) other = create(scene, "q", 0, &secret);
+    g_autoptr(AccessKey) other G_GNUC_UNUSED = create(scene, "q", 0, &secret);
     seal_forget(secret);
     g_autoptr(GPtrArray) all = access_keys_list(scene->db, NULL, NULL);
     g_autoptr(GPtrArray) of_p = access_keys_list(scene->db, "p", NULL);

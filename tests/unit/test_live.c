@@ -185,7 +185,7 @@ static void killed_worker_counts_no_longer_and_is_swept(void **state)
     g_autoptr(GPtrArray) dead = heartbeats_read(scene->data);
     assert_int_equal(dead->len, 0);
     g_autofree char *folder = data_path(scene->data, "run");
-    g_autoptr(Pulse) pulse = pulse_begin(scene->data, false, NULL);
+    g_autoptr(Pulse) pulse G_GNUC_UNUSED = pulse_begin(scene->data, false, NULL);
     g_autoptr(GDir) left = g_dir_open(folder, 0, NULL);
     assert_non_null(g_dir_read_name(left)); /* its own */
     assert_null(g_dir_read_name(left));
