@@ -14,6 +14,7 @@ import pytest
 sys.dont_write_bytecode = True  # a __pycache__ in examples/ would become part of a package
 
 from oci_layout import make_base  # noqa: E402
+from serving import Server  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = os.path.abspath(os.environ.get("WAYBILL") or ROOT / "build/waybill")
@@ -120,6 +121,14 @@ def ready(waybill, base_layout):
     """Waybill with the runtime `base`, which serves every engine."""
     waybill.run("runtime", "add", "base", "--image", f"oci:{base_layout}:latest", check=True)
     return waybill
+
+
+@pytest.fixture
+def server(ready, tmp_path):
+    """`waybill serve` on ready's data directory, which may import from what `package` makes."""
+    running = Server(ready, tmp_path)
+    yield running
+    assert running.stop() == 0
 
 
 def write_package(where, files, links=None, fifos=(), modes=None):

@@ -13,20 +13,10 @@ import time
 
 import pytest
 
-from serving import Server
+from attempts import SOUND
 from wholeness import assert_timeline, event_names
 
 MIB = 1 << 20
-SOUND = ["ImportStarted", "ModelSizeCalculated", "ModelFilesImported", "ImageBuildRequested",
-         "ImageBuildStatus(queued)", "ImageBuildStarted", "ImageBuildStatus(running)", "ImageBuilt",
-         "ImageBuildStatus(succeeded)", "ModelImported"]
-
-
-@pytest.fixture
-def server(ready, tmp_path):
-    server = Server(ready, tmp_path)
-    yield server
-    assert server.stop() == 0
 
 
 @pytest.fixture

@@ -3,20 +3,10 @@ import getpass
 import sqlite3
 import time
 
-import pytest
-
-from serving import Server
 from wholeness import assert_store
 
 DAY_MS = 24 * 3600 * 1000
 TABLES = ("models", "attempts", "stages", "events", "jobs", "layers", "files", "build_log")
-
-
-@pytest.fixture
-def server(ready, tmp_path):
-    server = Server(ready, tmp_path)
-    yield server
-    assert server.stop() == 0
 
 
 def age(waybill, days, name="m"):

@@ -23,13 +23,6 @@ def make_key(waybill, *options, project="default", role="writer"):
     return json.loads(made.stdout)
 
 
-@pytest.fixture
-def server(ready, tmp_path):
-    server = Server(ready, tmp_path)
-    yield server
-    assert server.stop() == 0
-
-
 class Signer:
     """Asks a server with signed requests; keyword arguments are sdk_signer.signed's."""
 

@@ -19,15 +19,12 @@ import time
 
 import pytest
 
+from attempts import SOUND
 from conftest import Waybill, finish, make_scratch, write_package
 from wholeness import assert_store, assert_timeline, event_names, index_of
 
 POINTS = int(os.environ.get("WAYBILL_TEST_POINTS", "200"))
 SEED = 20231
-# Of a sound import of a package with no dependencies.
-SOUND = ["ImportStarted", "ModelSizeCalculated", "ModelFilesImported", "ImageBuildRequested",
-         "ImageBuildStatus(queued)", "ImageBuildStarted", "ImageBuildStatus(running)", "ImageBuilt",
-         "ImageBuildStatus(succeeded)", "ModelImported"]
 # What a crash can tear: writes, their order on the disk, names.
 DURABLE_CALLS = "pwrite64,write,fsync,fdatasync,renameat,renameat2,unlink,unlinkat,ftruncate,openat"
 

@@ -16,13 +16,6 @@ GIB = 1 << 30
 PROJECT = "/v1/default"
 
 
-@pytest.fixture
-def server(ready, tmp_path):
-    server = Server(ready, tmp_path)
-    yield server
-    assert server.stop() == 0
-
-
 def until(true, what, seconds=30):
     end = time.monotonic() + seconds
     while time.monotonic() < end:

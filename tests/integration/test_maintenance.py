@@ -9,21 +9,11 @@ from datetime import datetime, timezone
 
 import pytest
 
+from attempts import SOUND
 from conftest import finish
-from serving import Server
 from wholeness import assert_store, assert_timeline, event_names
 
 MIB = 1 << 20
-SOUND = ["ImportStarted", "ModelSizeCalculated", "ModelFilesImported", "ImageBuildRequested",
-         "ImageBuildStatus(queued)", "ImageBuildStarted", "ImageBuildStatus(running)", "ImageBuilt",
-         "ImageBuildStatus(succeeded)", "ModelImported"]
-
-
-@pytest.fixture
-def server(ready, tmp_path):
-    server = Server(ready, tmp_path)
-    yield server
-    assert server.stop() == 0
 
 
 def switch(server, on, **fields):

@@ -7,18 +7,10 @@ import jsonschema
 import pytest
 
 from conftest import ROOT
-from serving import Server
 
 METHODS = ("get", "put", "post", "delete", "patch")
 SOURCE = ROOT / "src/server/openapi.json"
 ROW = re.compile(r'\{"([A-Z]+)",\s*((?:[A-Z]+\s*|"[^"]*"\s*)+),')
-
-
-@pytest.fixture
-def server(ready, tmp_path):
-    server = Server(ready, tmp_path)
-    yield server
-    assert server.stop() == 0
 
 
 @pytest.fixture

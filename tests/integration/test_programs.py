@@ -15,13 +15,6 @@ MIB = 1 << 20
 LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 12345\n"
 
 
-@pytest.fixture
-def server(ready, tmp_path):
-    server = Server(ready, tmp_path)
-    yield server
-    assert server.stop() == 0
-
-
 def create(server, source, key, name="m", path="/v1/default/models", **fields):
     body = {"model_name": name, "model_version": "0.0.1", "model_type": "Custom",
             "source_location": f"file://{source}"} | fields

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from attempts import SOUND, attempt, models, state, timeline, write_at
+from attempts import SOUND, attempt, models, state, write_at
 from conftest import Waybill, finish, make_scratch
 from oci_layout import host_platform, make_base
 from wholeness import assert_store, index_of
@@ -20,7 +20,6 @@ def waybill(tmp_path_factory):
     where = make_scratch(tmp_path_factory, "same-version", 2 << 30)
     yield Waybill(where / "data")
     shutil.rmtree(where)
-
 
 
 @pytest.fixture

@@ -14,20 +14,11 @@ import time
 
 import pytest
 
+from attempts import SOUND
 from serving import Server, read_stream
 from wholeness import assert_store, assert_timeline, event_names
 
 MIB = 1 << 20
-SOUND = ["ImportStarted", "ModelSizeCalculated", "ModelFilesImported", "ImageBuildRequested",
-         "ImageBuildStatus(queued)", "ImageBuildStarted", "ImageBuildStatus(running)", "ImageBuilt",
-         "ImageBuildStatus(succeeded)", "ModelImported"]
-
-
-@pytest.fixture
-def server(ready, tmp_path):
-    server = Server(ready, tmp_path)
-    yield server
-    assert server.stop() == 0
 
 
 def error_code(answer):

@@ -21,35 +21,7 @@
 #include "store/projects.h"
 #include "store/schema.h"
 #include "store/tokens.h"
-
-typedef struct {
-    char *path;
-    DataDirectory *data;
-    Db *db;
-} Scene;
-
-static int scene_up(void **state)
-{
-    Scene *scene = g_new0(Scene, 1);
-    scene->path = g_dir_make_tmp("waybill-store-XXXXXX", NULL);
-    scene->data = data_open(scene->path, true, 200, NULL);
-    scene->db = data_open_store(scene->data, NULL);
-    *state = scene;
-    return scene->db ? 0 : -1;
-}
-
-static int scene_down(void **state)
-{
-    Scene *scene = *state;
-    const char *argv[] = {"rm", "-rf", scene->path, NULL};
-    db_free(scene->db);
-    data_free(scene->data);
-    g_spawn_sync(NULL, (char **)argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL, NULL, NULL,
-                 NULL);
-    g_free(scene->path);
-    g_free(scene);
-    return 0;
-}
+#include "store_fixture.h"
 
 static int64_t submit(Db *db, const char *id)
 {
