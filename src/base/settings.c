@@ -23,7 +23,8 @@ static const SettingRow TABLE[] = {
     {"server.tls_cert", SETTING_TEXT, "",
      "file of the server's certificate, PEM; plain HTTP when empty"},
     {"server.tls_key", SETTING_TEXT, "", "file of its key, PEM"},
-    {"server.workers", SETTING_COUNT, "2", "imports that the server works on at once"},
+    {"server.workers", SETTING_PROCESSORS, "",
+     "imports that the server works on at once; as many as processors when empty"},
     {"server.import_roots", SETTING_TEXT, "",
      "directories, separated by colons, that a request may import from"},
     {"compat.terraform_reason", SETTING_BOOL, "false",
@@ -155,9 +156,11 @@ static const char *setting_check(SettingType type, const char *value, char **nor
         *normal = decimal_shortest(number);
         return NULL;
     }
-    case SETTING_COUNT: {
+    case SETTING_COUNT:
+    case SETTING_PROCESSORS: {
         guint64 number;
-        if (!g_ascii_string_to_unsigned(value, 10, 1, 4096, &number, NULL))
+        if (!(type == SETTING_PROCESSORS && !*value) &&
+            !g_ascii_string_to_unsigned(value, 10, 1, 4096, &number, NULL))
             return "a whole number from 1 to 4096";
         *normal = g_strdup(value);
         return NULL;

@@ -16,13 +16,14 @@ GQuark settings_error_quark(void);
 
 typedef enum {
     SETTING_TEXT,
-    SETTING_PATH,    /* begins with a slash: a URL's path */
-    SETTING_GIB,     /* a size in GiB, fractions allowed, above 0 */
-    SETTING_COUNT,   /* a whole number, 1 or more */
-    SETTING_MS,      /* a whole number of milliseconds */
-    SETTING_BOOL,    /* true or false */
-    SETTING_DAYS,    /* a whole number, 0 or more */
-    SETTING_PLATFORM /* os/architecture[/variant], "" is the host's */
+    SETTING_PATH,       /* begins with a slash: a URL's path */
+    SETTING_GIB,        /* a size in GiB, fractions allowed, above 0 */
+    SETTING_COUNT,      /* a whole number, 1 or more */
+    SETTING_PROCESSORS, /* a whole number, 1 or more; "" is how many processors there are */
+    SETTING_MS,         /* a whole number of milliseconds */
+    SETTING_BOOL,       /* true or false */
+    SETTING_DAYS,       /* a whole number, 0 or more */
+    SETTING_PLATFORM    /* os/architecture[/variant], "" is the host's */
 } SettingType;
 
 typedef struct {

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include "base/io.h"
 #include "command/command.h"
@@ -73,10 +74,21 @@ static void print_link(const Session *session, Server *server)
         complain("no sign-in link: %s", error->message);
     if (path)
         printf(session->out.language == LANGUAGE_ZH
-                   ? "在 %d 分钟内打开此链接登录控制台,只能使用一次:\n  %s%s\n"
-                   : "signs you in to the console, once, within %d minutes:\n  %s%s\n",
+                   ? "在 %d 分钟内打开此链接登录,只能使用一次:\n  %s%s\n"
+                   : "signs you in, once, within %d minutes:\n  %s%s\n",
                LINK_SECONDS / 60, server_address(server), path);
     fflush(stdout);
+}
+
+/* As --workers says, or the setting; else one for each processor. */
+static int workers_wanted(const Session *session, int option)
+{
+    static const char KEY[] = "server.workers";
+    if (option)
+        return option;
+    if (*settings_text(session->settings, KEY))
+        return (int)settings_int(session->settings, KEY);
+    return (int)CLAMP(sysconf(_SC_NPROCESSORS_ONLN), 1, MOST_WORKERS);
 }
 
 int command_serve(Session *session, int argc, char **argv)
@@ -90,7 +102,7 @@ int command_serve(Session *session, int argc, char **argv)
         {"log-format", 0, 0, G_OPTION_ARG_STRING, &log_format,
          "A line for each request on standard error: text (default) or json", "FORMAT"},
         {"workers", 0, 0, G_OPTION_ARG_INT, &workers,
-         "Work on so many imports at once (server.workers: 2)", "N"},
+         "Work on so many imports at once (server.workers)", "N"},
         {NULL}};
     int status = session_parse(session, command_find("serve"), entries, &argc, &argv, 0, 0);
     if (status >= 0)
@@ -112,12 +124,13 @@ int command_serve(Session *session, int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     g_autoptr(GError) error = NULL;
     g_autofree char *directory = session_data_directory(session);
-    const ServerOptions options = {
-        .directory = directory,
-        .log_json = log_json,
-        .settings = session->settings,
-        .listen = listen ? listen : settings_text(session->settings, "server.listen"),
-        .workers = workers ? workers : (int)settings_int(session->settings, "server.workers")};
+    const ServerOptions options = {.directory = directory,
+                                   .log_json = log_json,
+                                   .settings = session->settings,
+                                   .listen =
+                                       listen ? listen
+                                              : settings_text(session->settings, "server.listen"),
+                                   .workers = workers_wanted(session, workers)};
     g_autoptr(Server) server = server_start(&options, &error);
     if (!server)
         return refuse_start(session, options.listen, error);

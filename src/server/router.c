@@ -5,6 +5,7 @@
 #define UPLOAD  PROJECT "/uploads/{upload_id}"
 
 const HttpRoute API_ROUTES[] = {
+    {"GET", "/", front_get, 0, HTTP_PUBLIC},
     {"GET", "/healthz", health_get, 0, HTTP_PUBLIC},
     {"GET", "/readyz", ready_get, 0, HTTP_PUBLIC},
     {"GET", "/metrics", metrics_get, 0, HTTP_READER},

@@ -14,6 +14,7 @@ HOUR = 3600 * 1000
 MODEL = "/v1/{project_id}/models/{model_id}"
 # Every route, and the least role that may ask for it. None: whoever reaches the server.
 ROUTES = {
+    ("GET", "/"): None,
     ("GET", "/healthz"): None,
     ("GET", "/readyz"): None,
     ("GET", "/metrics"): "reader",
