@@ -27,7 +27,7 @@ import urllib.error
 import urllib.request
 import uuid
 from typing import Any, Dict, Iterator, List, Optional
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 __all__ = ["Waybill", "ImportFailed", "ApiError", "Unreachable"]
 
@@ -37,6 +37,8 @@ MOST_WAIT = 60  # seconds that the server lets a request wait
 SILENCE = 45  # seconds; on a stream the server says something every 15
 BLOCK = 1 << 20
 NOT_THERE = (404, 405)
+AGAIN = (429, 502, 503, 504)
+LOCATION = re.compile(r"[A-Za-z0-9]+:")
 
 Json = Dict[str, Any]
 
@@ -77,6 +79,16 @@ class ImportFailed(Exception):
         super().__init__(f"{self.place}: {self.summary}" if self.place else self.summary)
 
 
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """The API has none, and a token is for the server that it was given for."""
+
+    def redirect_request(self, *arguments):
+        return None
+
+
+_OPENER = urllib.request.build_opener(_NoRedirect)
+
+
 class Waybill:
     """One server, one project. token: a token of the server's, where it asks for one. Requests that
     may be sent again are, for `patience` seconds, while the server does not answer. May be used by
@@ -89,14 +101,18 @@ class Waybill:
 
     # -- requests --
 
-    def _open(self, method: str, path: str, body=None, headers=None, timeout: float = 30):
+    def _headers(self, headers=None) -> Dict[str, str]:
         headers = dict(headers or {})
         headers["X-Language"] = "zh-cn" if self.language == "zh" else "en-us"
         if self.token:
             headers["X-Auth-Token"] = self.token
+        return headers
+
+    def _open(self, method: str, path: str, body=None, headers=None, timeout: float = 30):
+        headers = self._headers(headers)
         request = urllib.request.Request(self.url + path, body, headers, method=method)
         try:
-            return urllib.request.urlopen(request, timeout=timeout)
+            return _OPENER.open(request, timeout=timeout)
         except urllib.error.HTTPError as error:
             with error:
                 text = error.read().decode(errors="replace")
@@ -127,7 +143,7 @@ class Waybill:
             try:
                 return self._once(method, path, data, headers, timeout)
             except (ConnectionError, ApiError) as error:
-                if isinstance(error, ApiError) and error.status not in (429, 502, 503, 504):
+                if isinstance(error, ApiError) and error.status not in AGAIN:
                     raise
                 tries.again(error)
 
@@ -152,7 +168,10 @@ class Waybill:
         out. model_type: as the package's config says when it is left out. fields: others of POST
         /models, as they are called there (description, runtime, initial_config, …). It is imported
         once, however often the request has to be sent; with an idempotency_key of your own also when
-        this program is run again with the same arguments."""
+        this program is run again with the same arguments, for which it needs a version, and a
+        source that the server has."""
+        if idempotency_key and (version is None or not LOCATION.match(source)):
+            raise ValueError("an idempotency key needs a version, and a source that the server has")
         location = self.locate(source)
         body = {"model_name": name, "model_version": version or self.next_version(name),
                 "model_type": model_type or self._type_of(location, fields),
@@ -192,7 +211,7 @@ class Waybill:
     def locate(self, source: str) -> str:
         """source as the server knows it. A directory of this machine is uploaded; a server without
         uploads reads it itself, when it is on this machine too."""
-        if re.match(r"[A-Za-z0-9]+:", source):
+        if LOCATION.match(source):
             return source
         if not os.path.isdir(source):
             raise NotADirectoryError(f"{source}: expected a directory, or a location such as "
@@ -217,13 +236,38 @@ class Waybill:
         where = self._path(f"/uploads/{upload_id}/{quote(path)}")
         while True:
             try:
-                with open(file, "rb") as body:
-                    length = os.fstat(body.fileno()).st_size
-                    self._once("PUT", where, body, {"Content-Type": "application/octet-stream",
-                                                    "Content-Length": str(length)}, 600)
-                return
-            except ConnectionError as error:
+                return self._put(where, file)
+            except (ConnectionError, ApiError) as error:
+                # 409: the server still waits for the rest of what broke off.
+                if isinstance(error, ApiError) and error.status not in (409, *AGAIN):
+                    raise
                 tries.again(error)
+
+    def _put(self, where: str, file: str) -> None:
+        """Not by urllib, which loses the answer of a server that refuses before it has read all."""
+        url = urlsplit(self.url)
+        https = url.scheme == "https"
+        kind = http.client.HTTPSConnection if https else http.client.HTTPConnection
+        connection = kind(url.netloc, timeout=600)
+        try:
+            with open(file, "rb") as body:
+                length = os.fstat(body.fileno()).st_size
+                headers = self._headers({"Content-Type": "application/octet-stream",
+                                         "Content-Length": str(length)})
+                try:
+                    connection.request("PUT", url.path + where, body, headers)
+                except (BrokenPipeError, ConnectionResetError):
+                    pass  # it has answered
+            response = connection.getresponse()
+            text = response.read().decode(errors="replace")
+        except (http.client.HTTPException, OSError) as error:
+            if isinstance(error, OSError) and error.filename == file:
+                raise
+            raise ConnectionError(f"{self.url}: {error!r}") from error
+        finally:
+            connection.close()
+        if response.status >= 300:
+            raise ApiError(response.status, _json(text), text.strip())
 
     # -- following --
 
@@ -250,8 +294,7 @@ class Waybill:
             try:
                 if self._has_ended(model_id, after):
                     return
-                for event in self._stream(model_id, after):
-                    tries.begin()
+                for event in self._stream(model_id, after, tries.begin):
                     if event["seq"] <= after:
                         continue
                     after = event["seq"]
@@ -267,14 +310,15 @@ class Waybill:
                 cause = error
             tries.again(cause)
 
-    def _stream(self, model_id: str, after: int) -> Iterator[Json]:
-        """One connection's events (https://html.spec.whatwg.org/#server-sent-events)."""
+    def _stream(self, model_id: str, after: int, alive) -> Iterator[Json]:
+        """One connection's events; alive is called when anything comes (https://html.spec.whatwg.org/#server-sent-events)."""
         headers = {"Accept": "text/event-stream", "Last-Event-ID": str(after)}
         data: List[str] = []
         is_event = False
         with self._open("GET", self._path(f"/models/{model_id}/events/stream"), None, headers,
                         SILENCE) as response:
             for line in response:
+                alive()
                 name, _, value = line.decode().rstrip("\r\n").partition(":")
                 value = value[1:] if value.startswith(" ") else value
                 if name == "data":
@@ -312,16 +356,19 @@ class Waybill:
 
 
 class _Tries:
-    """Pauses between tries, 0.1 s to 5 s, for so many seconds."""
+    """Pauses between tries, 0.1 s to 5 s, for so many seconds from the first failure on."""
 
     def __init__(self, patience: float):
         self.patience = patience
         self.begin()
 
     def begin(self) -> None:
-        self.end, self.pause = time.monotonic() + self.patience, 0.1
+        self.end: Optional[float] = None
+        self.pause = 0.1
 
     def again(self, cause: Exception) -> None:
+        if self.end is None:
+            self.end = time.monotonic() + self.patience
         if time.monotonic() + self.pause > self.end:
             if isinstance(cause, ApiError):
                 raise cause
@@ -337,12 +384,16 @@ def _json(text: str) -> Any:
         return None
 
 
+def _unreadable(error: OSError) -> None:
+    raise error
+
+
 def _package_files(directory: str) -> Iterator[Any]:
     """(path in the package, file): what lies in model/, and the files beside it that an import
     reads. Links are followed as long as they stay in the package."""
     root = os.path.realpath(directory)
     found = []
-    for folder, folders, files in os.walk(os.path.join(root, "model"), followlinks=False):
+    for folder, folders, files in os.walk(os.path.join(root, "model"), onerror=_unreadable):
         links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
         if links:
             raise ValueError(f"{os.path.join(folder, links[0])} is a link to a directory: put the "
@@ -353,6 +404,8 @@ def _package_files(directory: str) -> Iterator[Any]:
         real = os.path.realpath(file)
         if os.path.commonpath([real, root]) != root:
             raise ValueError(f"{file} is a link that leaves the package: put the file itself there")
+        if os.path.lexists(file) and not os.path.isfile(real):
+            raise ValueError(f"{file} is no file, or a link to nothing")
         if os.path.isfile(real):
             yield os.path.relpath(file, root).replace(os.sep, "/"), real
 

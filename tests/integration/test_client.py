@@ -226,6 +226,78 @@ def test_nothing_outside_of_a_package_is_uploaded(module, uploads, package):
     assert not files
 
 
+class FakeOther(http.server.BaseHTTPRequestHandler):
+    """Refuses what is sent before it has read it, and sends everybody else somewhere else."""
+    asked, elsewhere = [], ""
+
+    def do_PUT(self):
+        text = b'{"error_code": "ModelArts.0104", "error_msg": "too large"}'
+        self.send_response(413)
+        self.send_header("Content-Length", str(len(text)))
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(text)
+
+    def do_GET(self):
+        self.asked.append(self.headers.get("X-Auth-Token"))
+        self.send_response(302)
+        self.send_header("Location", self.elsewhere)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_POST = FakeUploads.do_POST
+    answer = FakeUploads.answer
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture
+def other():
+    FakeOther.asked = []
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), FakeOther) as fake:
+        thread = threading.Thread(target=fake.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{fake.server_port}"
+        fake.shutdown()
+        thread.join()
+
+
+def test_a_file_that_is_refused_is_told_in_the_server_s_words(module, other, package):
+    source = package({"model/large.bin": 64 << 20})
+    with pytest.raises(module.ApiError, match="too large") as refused:
+        module.Waybill(other, patience=5).upload(str(source))
+    assert refused.value.status == 413
+
+
+def test_a_token_goes_nowhere_else(module, other, uploads):
+    FakeOther.elsewhere = other.replace("127.0.0.1", "localhost") + "/v1/default/models/x"
+    with pytest.raises(module.ApiError) as refused:
+        module.Waybill(other, token="secret", patience=1).model("x")
+    assert refused.value.status == 302 and FakeOther.asked == ["secret"]
+
+
+def test_what_cannot_be_sent_is_told(module, uploads, package):
+    source = package(links={"model/link": "nothing"})
+    with pytest.raises(ValueError, match="link to nothing"):
+        module.Waybill(uploads[0]).upload(str(source))
+
+
+def test_patience_begins_with_the_first_failure(module):
+    tries = module._Tries(0.5)
+    time.sleep(0.6)
+    tries.again(ConnectionError("once"))
+    with pytest.raises(module.Unreachable):
+        for _ in range(10):
+            tries.again(ConnectionError("again"))
+
+
+def test_a_key_of_ones_own_needs_arguments_that_stay(client, package):
+    for version, source in ((None, "file:///x"), ("0.0.1", str(package()))):
+        with pytest.raises(ValueError, match="idempotency key"):
+            client.submit(source, "m", version, idempotency_key="k")
+
+
 # -- the command line --
 
 @pytest.fixture
