@@ -150,9 +150,10 @@ bool access_login_failed(HttpRequest *request, HttpReply *reply)
     LoginLimit *logins = request->server->logins;
     const int64_t now = clock_monotonic_ms();
     g_autofree char *address = http_client_address(request);
-    login_limit_failed(logins, address, request->id, now);
-    if (login_limit_check(logins, address, request->id, now, &retry_after))
+    if (login_limit_check(logins, address, NULL, now, &retry_after)) {
+        login_limit_failed(logins, address, NULL, now);
         return false;
+    }
     *reply = api_login_refused(retry_after);
     return true;
 }

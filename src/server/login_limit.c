@@ -82,18 +82,25 @@ static Entry *entry_find(LoginLimit *limit, uint64_t hash)
     return NULL;
 }
 
-/* Of a full set the one goes that is stopped least long, and of those the quietest. */
+static bool goes_before(const Entry *one, const Entry *other, int64_t now)
+{
+    const int64_t stopped = MAX(one->until - now, 0), longer = MAX(other->until - now, 0);
+    if (one->known != other->known)
+        return other->known;
+    return stopped < longer || (stopped == longer && one->touched < other->touched);
+}
+
+/* Of a full set the one goes that is stopped least long, and of those the quietest; last those who
+ * have logged in: else whoever fails often makes strangers of them. */
 static Entry *entry_make(LoginLimit *limit, uint64_t hash, int64_t now)
 {
     Entry *set = limit->entries[hash % SETS], *least = &set[0];
     Entry *found = entry_find(limit, hash);
     if (found)
         return found;
-    for (int i = 1; i < WAYS && least->hash; i++) {
-        const int64_t stopped = MAX(set[i].until - now, 0), most = MAX(least->until - now, 0);
-        if (!set[i].hash || stopped < most || (stopped == most && set[i].touched < least->touched))
+    for (int i = 1; i < WAYS && least->hash; i++)
+        if (!set[i].hash || goes_before(&set[i], least, now))
             least = &set[i];
-    }
     *least = (Entry){.hash = hash, .touched = now, .began = now};
     return least;
 }
@@ -123,6 +130,10 @@ static int entries_of(LoginLimit *limit, const char *address, const char *identi
                       uint64_t hashes[2])
 {
     g_autofree char *network = network_of(address);
+    if (!identity) {
+        hashes[0] = hash_of(limit, OF_ADDRESS, network, NULL);
+        return 1;
+    }
     uint64_t pair = hash_of(limit, OF_PAIR, network, identity);
     const Entry *known = entry_find(limit, pair);
     hashes[0] = pair;

@@ -25,7 +25,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(LoginLimit, login_limit_free)
 
 /* Before a secret is looked at. False: not now, but in *retry_after seconds. `address`: the
  * client's as text (behind a trusted proxy the one that it names), a network of /64 counting as one
- * IPv6 address; `identity`: who it says it is, with its kind ("key ABC"). `now`: monotonic ms. */
+ * IPv6 address; `identity`: who it says it is, with its kind ("key ABC"); NULL where it says
+ * nothing. `now`: monotonic ms. */
 bool login_limit_check(LoginLimit *limit, const char *address, const char *identity, int64_t now,
                        int *retry_after);
 void login_limit_failed(LoginLimit *limit, const char *address, const char *identity, int64_t now);

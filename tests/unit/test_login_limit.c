@@ -113,15 +113,38 @@ static void an_ip6_network_is_one_address(void **state)
     assert_int_equal(wait_of(*state, "2001:db8:0:2::1", "key B", 0), 0);
 }
 
-static void the_table_does_not_grow_and_keeps_who_is_stopped(void **state)
+static void fail_from_everywhere(LoginLimit *limit)
 {
-    fail_often(*state, ATTACKER, "key A", LOGIN_LIMIT_FAILURES, 0);
     for (int i = 0; i < 40000; i++) {
         g_autofree char *address = g_strdup_printf("10.%d.%d.%d", i >> 16, i >> 8 & 255, i & 255);
         g_autofree char *identity = g_strdup_printf("key %d", i);
-        login_limit_failed(*state, address, identity, 1);
+        login_limit_failed(limit, address, identity, 1);
     }
+}
+
+static void the_table_does_not_grow_and_keeps_who_is_stopped(void **state)
+{
+    fail_often(*state, ATTACKER, "key A", LOGIN_LIMIT_FAILURES, 0);
+    fail_from_everywhere(*state);
     assert_int_equal(wait_of(*state, ATTACKER, "key A", 1), 60);
+}
+
+static void who_is_known_stays_known_however_many_fail(void **state)
+{
+    login_limit_succeeded(*state, OFFICE, "key A", 0);
+    fail_from_everywhere(*state);
+    fail_often(*state, OFFICE, "key B", LOGIN_LIMIT_FAILURES, 1);
+    assert_int_equal(wait_of(*state, OFFICE, "key A", 1), 0);
+}
+
+static void who_says_no_name_stops_its_address_only(void **state)
+{
+    login_limit_succeeded(*state, OFFICE, "key A", 0);
+    fail_often(*state, OFFICE, NULL, LOGIN_LIMIT_FAILURES, 0);
+    assert_int_equal(wait_of(*state, OFFICE, NULL, 0), 60);
+    assert_int_equal(wait_of(*state, OFFICE, "key B", 0), 60);
+    assert_int_equal(wait_of(*state, OFFICE, "key A", 0), 0);
+    assert_int_equal(wait_of(*state, ATTACKER, NULL, 0), 0);
 }
 
 static void *fail_in_thread(void *limit)
@@ -153,6 +176,8 @@ int main(void)
         TEST(a_login_of_ones_own_takes_no_failure_back),
         TEST(an_ip6_network_is_one_address),
         TEST(the_table_does_not_grow_and_keeps_who_is_stopped),
+        TEST(who_is_known_stays_known_however_many_fail),
+        TEST(who_says_no_name_stops_its_address_only),
         TEST(threads_may_share_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
