@@ -241,7 +241,13 @@ HttpReply access_admit(HttpRequest *request)
     if (is_signed) {
         g_autofree char *address = http_client_address(request);
         refusal = signed_admit(request, address);
-        return refusal.response ? refusal : check_rights(request);
+        if (refusal.response)
+            return refusal;
+        refusal = check_rights(request);
+        if (signed_is_verified(request))
+            return refusal;
+        request->denied = refusal; /* which names the key's user */
+        return HTTP_WAITS;
     }
     Asked asked = who_asks(request);
     /* Clients that cannot do without send any token; what names somebody is heard all the same. */

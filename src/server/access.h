@@ -42,11 +42,11 @@ void access_note_use(Access *access, const char *token_id);
  * be a password; and so many rows a minute at most, so that nobody outside fills the store. */
 void access_audit_refusal(HttpRequest *request, const char *action);
 
-/* Whether Origin, where there is one, is this server's. */
 /* Notes that somebody failed to log in from the client's address. True: that was once too often,
  * and *reply says when to try again. Whoever has a good secret is let in all the same. */
 bool access_login_failed(HttpRequest *request, HttpReply *reply);
 
+/* Whether Origin, where there is one, is this server's. */
 bool access_is_own_origin(const HttpRequest *request);
 
 /* -- a trusted proxy (proxy.c) -- */

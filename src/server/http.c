@@ -66,6 +66,8 @@ static void request_free(void *data, struct MHD_Connection *connection, void **c
     if (!request)
         return;
     request_drop_state(request);
+    if (request->denied.response)
+        MHD_destroy_response(request->denied.response);
     if (request->begun) {
         connections_set(connection, CONNECTION_IDLE);
         if (http->options.ended)
@@ -279,6 +281,10 @@ static enum MHD_Result on_request(void *data, struct MHD_Connection *connection,
     }
     connections_set(connection, CONNECTION_ANSWER);
     HttpReply reply = request->body_too_large ? too_large(request) : signed_body_end(request);
+    if (!reply.response) {
+        reply = request->denied;
+        request->denied = HTTP_WAITS;
+    }
     return reply_send(request, reply.response ? reply : request->route->run(request));
 }
 

@@ -70,11 +70,12 @@ struct HttpRequest {
     char *rest;                                /* what the last argument of a "{path...}" is */
     GByteArray *body;                          /* or NULL */
     bool body_too_large;
-    bool body_refused;      /* by the sink: the rest is dropped */
-    uint64_t body_bytes;    /* that the sink was given */
-    Digest *body_hash;      /* of what arrived; NULL: nobody asked (http_hash_body) */
-    Caller *caller;         /* who asks, once it was admitted; its own */
-    const char *actor;      /* caller->user: stands on events and jobs */
+    bool body_refused;   /* by the sink: the rest is dropped */
+    uint64_t body_bytes; /* that the sink was given */
+    Digest *body_hash;   /* of what arrived; NULL: nobody asked (http_hash_body) */
+    Caller *caller;      /* who asks, once it was admitted; its own */
+    const char *actor;   /* caller->user: stands on events and jobs */
+    HttpReply denied;    /* the answer once a signed body was verified; without a response: none */
     SignedRequest *signing; /* until its body was verified (signed.h); NULL: it is not signed */
     char id[37];            /* X-Request-Id */
     int64_t began;          /* monotonic ms */

@@ -171,6 +171,11 @@ HttpReply signed_admit(HttpRequest *request, const char *address)
     return HTTP_WAITS;
 }
 
+bool signed_is_verified(const HttpRequest *request)
+{
+    return !request->signing || request->signing->verified;
+}
+
 void signed_body_update(HttpRequest *request, const void *data, gsize size)
 {
     if (request->signing)

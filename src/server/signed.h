@@ -16,6 +16,9 @@ bool signed_is_meant(const HttpRequest *request);
  * as text, for the limit on failed logins. */
 HttpReply signed_admit(HttpRequest *request, const char *address);
 
+/* False: whose it claims to be is not known to be true yet. */
+bool signed_is_verified(const HttpRequest *request);
+
 /* For http.c, and for what takes a body in parts: each part as it comes. */
 void signed_body_update(HttpRequest *request, const void *data, gsize size);
 /* After the last part: refuses the request when it is not what was signed. What keeps something of

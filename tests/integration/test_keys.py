@@ -429,3 +429,12 @@ def test_sources_allow_narrows_what_a_project_may_import_from(ready, package, tm
     wrong = ready.run("serve", "--set", "server.listen=127.0.0.1:0", "--set",
                       "sources.allow=/srv/models")
     assert wrong.returncode == 2 and 'sources.allow has "/srv/models"' in wrong.stderr
+
+
+def test_whose_a_key_is_is_not_told_before_the_signature_was_verified(server, ready):
+    pair = make_key(ready)
+    for path in ("/v1/other/models", "/v1/default/credentials"):
+        guess = Signer(server, pair | {"secret_key": "x" * 40}).ask("POST", path, {"a": 1})
+        assert error_code(guess) == (401, "APIGW.0301") and "ann" not in guess.json["error_msg"], str(guess)
+        own = Signer(server, pair).ask("POST", path, {"a": 1})
+        assert error_code(own) == (403, "ModelArts.0108"), str(own)
