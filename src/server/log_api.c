@@ -124,14 +124,15 @@ static bool tail_fill(Tail *tail, bool *ended)
     Service *service = server_service(tail->server, &error);
     g_autoptr(Attempt) attempt =
         service ? attempt_load(service->db, tail->model_id, tail->attempt, &error) : NULL;
-    if (!attempt) {
-        g_warning("a log that is followed: %s", error->message);
-        return false;
-    }
-    *ended = strcmp(attempt->outcome, "running") != 0;
     g_string_truncate(tail->text, 0);
     tail->at = 0;
-    return append_lines(service->db, tail->model_id, tail->attempt, &tail->line, tail->text, NULL);
+    /* Without a row it was deleted long ago. */
+    *ended = !attempt || strcmp(attempt->outcome, "running") != 0;
+    if (attempt)
+        append_lines(service->db, tail->model_id, tail->attempt, &tail->line, tail->text, &error);
+    if (error)
+        g_warning("a log that is followed is cut: %s", error->message);
+    return !error;
 }
 
 static bool tail_may_go_on(Tail *tail)
