@@ -129,6 +129,21 @@ bool sources_allow(const Settings *settings, bool loopback, const char *project,
     return *entries ? entries_allow(entries, project, location) : loopback;
 }
 
+static bool request_allows(const Settings *settings, const ImportRequest *request,
+                           const char *location)
+{
+    return !request->asked_over ||
+           sources_allow(settings, strcmp(request->asked_over, ASKED_OVER_LOOPBACK) == 0,
+                         request->project, location);
+}
+
+bool sources_allow_folder(const Settings *settings, const ImportRequest *request,
+                          const char *directory)
+{
+    g_autofree char *location = g_strconcat(FILE_SCHEME, directory, NULL);
+    return import_request_upload(request) || request_allows(settings, request, location);
+}
+
 /* An upload has files only: no link leads out of it. */
 static bool is_inside(const char *directory, const char *of)
 {
@@ -142,11 +157,8 @@ bool sources_allow_layout(const Settings *settings, const ImportRequest *request
 {
     if (import_request_upload(request))
         return request->source_path && is_inside(directory, request->source_path);
-    if (!request->asked_over)
-        return true;
     g_autofree char *location = g_strconcat(OCI_SCHEME, directory, ":", NULL);
-    return sources_allow(settings, strcmp(request->asked_over, ASKED_OVER_LOOPBACK) == 0,
-                         request->project, location);
+    return request_allows(settings, request, location);
 }
 
 /* An entry names a scheme or a host; a directory stands behind its scheme. */

@@ -28,6 +28,10 @@ bool sources_beneath_roots(const Settings *settings, const char *directory);
  * lies elsewhere. For the first two both rules count. */
 bool sources_allow(const Settings *settings, bool loopback, const char *project,
                    const char *location);
+/* The same of a folder that a request names, by where it lies now, links resolved: they may lead
+ * elsewhere than when the request was admitted. */
+bool sources_allow_folder(const Settings *settings, const ImportRequest *request,
+                          const char *directory);
 /* The same of an OCI layout that a request or its package names, by its directory. */
 bool sources_allow_layout(const Settings *settings, const ImportRequest *request,
                           const char *directory);

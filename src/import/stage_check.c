@@ -42,6 +42,20 @@ static Event *finding_upload_gone(const ImportRequest *request)
     return event_with(event, "{s:s, s:s}", "found", "nothing", "expected", "an upload");
 }
 
+/* NULL: *error. Who asks over HTTP does not learn whether there is what may not be read. */
+static PackageSource *open_folder(const Look *look, GError **error)
+{
+    const ImportRequest *request = look->request;
+    PackageSource *source = folder_source_new(request->source_path, request->dereference, error);
+    g_autofree char *place = source ? folder_source_place(source, error) : NULL;
+    if (place && sources_allow_folder(look->settings, request, place))
+        return source;
+    if (place)
+        io_fail(error, ENOENT, "%s", request->source);
+    package_source_free(source);
+    return NULL;
+}
+
 static bool look_at_package(Look *look, Findings *unsafe, GError **error)
 {
     g_autoptr(GError) failure = NULL;
@@ -49,8 +63,7 @@ static bool look_at_package(Look *look, Findings *unsafe, GError **error)
         findings_add(look->findings, finding_upload_gone(look->request));
         return true;
     }
-    PackageSource *source =
-        folder_source_new(look->request->source_path, look->request->dereference, &failure);
+    PackageSource *source = open_folder(look, &failure);
     if (!source) {
         findings_add(look->findings, finding_source_gone(look->request, failure));
         return true;

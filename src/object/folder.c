@@ -507,6 +507,18 @@ PackageSource *folder_source_new(const char *directory, bool dereference, GError
     return &folder->base;
 }
 
+char *folder_source_place(const PackageSource *source, GError **error)
+{
+    const Folder *folder = (const Folder *)source;
+    g_autofree char *link = g_strdup_printf("/proc/self/fd/%d", folder->fd);
+    char place[PATH_MAX];
+    ssize_t length = readlink(link, place, sizeof place);
+    if (length >= 0 && (size_t)length < sizeof place)
+        return g_strndup(place, (gsize)length);
+    io_fail(error, length < 0 ? errno : ENAMETOOLONG, "%s", folder->directory);
+    return NULL;
+}
+
 void folder_source_set_name(PackageSource *source, const char *name)
 {
     Folder *folder = (Folder *)source;

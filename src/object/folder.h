@@ -15,5 +15,7 @@
 
 /* NULL: the directory cannot be opened (IO_ERROR). */
 PackageSource *folder_source_new(const char *directory, bool dereference, GError **error);
+/* Where the folder lies that was opened, links resolved; NULL: *error. The caller frees it. */
+char *folder_source_place(const PackageSource *source, GError **error);
 /* What findings call the folder in place of its path. */
 void folder_source_set_name(PackageSource *source, const char *name);

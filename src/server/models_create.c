@@ -45,7 +45,9 @@ char *source_of(const Server *server, const char *project, const char *location)
     if (g_str_has_prefix(location, UPLOAD_SCHEME))
         return g_strdup(location); /* of this project, which is asked for when it is submitted */
     if ((!is_file && !g_str_has_prefix(location, "oci:")) ||
-        !sources_allow(server->settings, server->loopback, project, location))
+        !sources_allow(server->settings,
+                       strcmp(server_asked_over(server), ASKED_OVER_LOOPBACK) == 0, project,
+                       location))
         return NULL;
     return g_strdup(is_file ? location + strlen("file://") : location);
 }

@@ -44,9 +44,7 @@ Service *server_service(Server *server, GError **error)
     if (!service)
         return NULL;
     service->serves = true;
-    /* Behind a proxy, others than this machine's users ask. */
-    service->asked_over = server->loopback && !access_proxies(server->access) ? ASKED_OVER_LOOPBACK
-                                                                              : ASKED_OVER_NETWORK;
+    service->asked_over = server_asked_over(server);
     service->committed = (void (*)(gpointer))hub_wake;
     service->committed_data = server->hub;
     pthread_setspecific(own_service, service);
@@ -184,6 +182,13 @@ Server *server_start(const ServerOptions *options, GError **error)
 const char *server_address(const Server *server)
 {
     return http_address(server->http);
+}
+
+/* Behind a proxy, others than this machine's users ask. */
+const char *server_asked_over(const Server *server)
+{
+    bool proxied = server->access && access_proxies(server->access);
+    return server->loopback && !proxied ? ASKED_OVER_LOOPBACK : ASKED_OVER_NETWORK;
 }
 
 bool server_is_exposed(const Server *server)

@@ -42,6 +42,8 @@ typedef struct {
 
 Server *server_start(const ServerOptions *options, GError **error);
 const char *server_address(const Server *server);
+/* ImportRequest.asked_over of what it is asked. */
+const char *server_asked_over(const Server *server);
 /* Whether others than this machine reach it. */
 bool server_is_exposed(const Server *server);
 /* On the first start on a data directory that never had a token: the path that signs `user` in,

@@ -431,6 +431,29 @@ def test_sources_allow_narrows_what_a_project_may_import_from(ready, package, tm
     assert wrong.returncode == 2 and 'sources.allow has "/srv/models"' in wrong.stderr
 
 
+def test_a_folder_that_leads_elsewhere_by_now_is_not_read(ready, package, tmp_path):
+    roots, secret = tmp_path / "roots", package(name="secret")
+    mine = package(name="roots/mine", config={"model_type": "Nonsense"})
+    server = Server(ready, roots)
+    try:
+        model_id = server.create(mine).json["model_id"]
+        assert server.settled(model_id)["model_status"] == "failed"
+        mine.rename(roots / "away")
+        mine.symlink_to(secret)
+        retried = server.ask("POST", f"/v1/default/models/{model_id}/retry", {})
+        assert retried.status == 200, retried
+        details = server.settled(model_id)
+        assert details["failure"]["reason"] == "ModelFilesCopyFailed", details
+        mine.unlink()
+        mine.symlink_to(tmp_path / "nothing")
+        server.ask("POST", f"/v1/default/models/{model_id}/retry", {})
+        gone = server.settled(model_id)
+        assert {**gone["failure"], "seq": 0, "url": ""} == {**details["failure"], "seq": 0, "url": ""}, \
+            "nobody learns what is there"
+    finally:
+        assert server.stop() == 0
+
+
 def test_whose_a_key_is_is_not_told_before_the_signature_was_verified(server, ready):
     pair = make_key(ready)
     for path in ("/v1/other/models", "/v1/default/credentials"):

@@ -129,9 +129,14 @@ def test_only_a_trusted_proxy_names_a_user(serve, ready, package):
     named = {"X-Forwarded-User": "dora@example.org"}
     assert server.ask("GET", "/v1/whoami", headers=named).json == {
         "user": "dora@example.org", "project": "default", "role": "writer", "open": False}
-    created = server.ask("POST", "/v1/default/models", {
-        "model_name": "m", "model_version": "0.0.1", "model_type": "Custom",
-        "source_location": f"file://{package()}"}, named)
+    wanted = {"model_name": "m", "model_version": "0.0.1", "model_type": "Custom",
+              "source_location": f"file://{package()}"}
+    refused = server.ask("POST", "/v1/default/models", wanted, named)
+    assert error(refused) == (400, "ModelArts.3017"), "others than this machine's users ask"
+    server.stop()
+    server = serve(*trusting, "server.trusted_proxy=10.0.0.0/8, 127.0.0.1", "--set",
+                   "sources.allow=file:///")
+    created = server.ask("POST", "/v1/default/models", wanted, named)
     assert created.status == 200, str(created)
     events = server.ask("GET", f"/v1/default/models/{created.json['model_id']}/events",
                         headers=named, wait=10).json["events"]
