@@ -9,7 +9,7 @@ enum { NORMAL = 1, ABNORMAL = 2, HINT = 4 };
     "FROM events WHERE model_id = $1 AND seq > $2 AND ($3 = 0 OR attempt = $3) "            \
     "AND occur_time >= $4 AND ($5 = 0 OR occur_time <= $5) AND ($6 = '' OR reason = $6) "   \
     "AND ($7 = '' OR stage = $7) AND ($8 = 7 OR CASE event_type WHEN 'normal' THEN $8 & 1 " \
-    "WHEN 'abnormal' THEN $8 & 2 ELSE $8 & 4 END <> 0) "
+    "WHEN 'abnormal' THEN $8 & 2 ELSE $8 & 4 END <> 0) AND ($9 = 0 OR seq < $9) "
 
 void timeline_head_clear(TimelineHead *head)
 {
@@ -57,7 +57,8 @@ static bool info_fits(const char *text, const char *info)
 static bool is_whole(const TimelineSearch *search)
 {
     return !search->attempt && !search->start_time && !search->end_time && !search->reason &&
-           !search->stage && types_of(search) == (NORMAL | ABNORMAL | HINT) && !search->descending;
+           !search->stage && !search->before && types_of(search) == (NORMAL | ABNORMAL | HINT) &&
+           !search->descending;
 }
 
 static DbRows *search_start(Db *db, const TimelineSearch *search, GError **error)
@@ -69,9 +70,9 @@ static DbRows *search_start(Db *db, const TimelineSearch *search, GError **error
     return db_query(db, error,
                     search->descending ? "SELECT event " FILTERS "ORDER BY seq DESC"
                                        : "SELECT event " FILTERS "ORDER BY seq",
-                    "siiiissi", search->model_id, search->after, (int64_t)search->attempt,
+                    "siiiissii", search->model_id, search->after, (int64_t)search->attempt,
                     search->start_time, search->end_time, search->reason ? search->reason : "",
-                    search->stage ? search->stage : "", types_of(search));
+                    search->stage ? search->stage : "", types_of(search), search->before);
 }
 
 /* The messages are in the rendered events only: whoever asks for a part of one pays for reading

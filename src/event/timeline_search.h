@@ -20,11 +20,12 @@ bool timeline_head(Db *db, const char *project, const char *model_id, TimelineHe
 
 typedef struct {
     const char *model_id;
-    bool normal, abnormal, hint;         /* none set: all types */
-    const char *info;                    /* part of the message in either language, or NULL */
-    const char *reason, *stage;          /* or NULL */
-    int attempt;                         /* 0: all */
-    int64_t after, start_time, end_time; /* end_time 0: no end */
+    bool normal, abnormal, hint;  /* none set: all types */
+    const char *info;             /* part of the message in either language, or NULL */
+    const char *reason, *stage;   /* or NULL */
+    int attempt;                  /* 0: all */
+    int64_t after, before;        /* of their seq, neither of them listed; before 0: no end */
+    int64_t start_time, end_time; /* end_time 0: no end */
     bool descending;
     int64_t offset, limit;
 } TimelineSearch;

@@ -67,6 +67,22 @@ static json_t *failure_of(Service *service, const Model *model, const json_t *la
     return failure;
 }
 
+/* The cause as a whole, and the seq of every one: who reads the details can explain the failure
+ * without asking for the timeline. */
+static void set_causes(Service *service, const Model *model, json_t *failure, GError **error)
+{
+    const int64_t cause = json_integer_value(json_object_get(failure, "seq"));
+    g_autofree char *text = timeline_event(service->db, model->id, cause, error);
+    g_autofree char *end = text ? timeline_last(service->db, model->id, error) : NULL;
+    json_auto_t *last = end ? json_loads(end, 0, NULL) : NULL;
+    json_t *causes = json_object_get(last, "causes");
+    if (!last)
+        return;
+    json_object_set_new(failure, "event", json_loads(text, 0, NULL));
+    json_object_set_new(failure, "causes",
+                        causes ? json_incref(causes) : json_pack("[I]", (json_int_t)cause));
+}
+
 /* As the original calls what an import failed of (specification, api.md, "Codes"). */
 static const char *error_code_of(const json_t *failure)
 {
@@ -81,6 +97,13 @@ static const char *error_code_of(const json_t *failure)
     default:
         return "ModelArts.3006";
     }
+}
+
+/* A folder as the API takes it, so that who reads it back finds what was asked for. */
+static json_t *source_location(const ImportRequest *request)
+{
+    const bool is_folder = request->source_path && *request->source == '/';
+    return json_sprintf("%s%s", is_folder ? "file://" : "", request->source);
 }
 
 json_t *model_item(Service *service, const Model *model, GError **error)
@@ -101,6 +124,7 @@ json_t *model_item(Service *service, const Model *model, GError **error)
                   "install_type", "real-time", "workspace_id", "0", "market_flag", 0, "tunable", 0,
                   "publishable_flag", 0, "source_copy", "true", "specification", "attempt",
                   model->attempt);
+    json_object_set_new(item, "source_location", source_location(request));
     g_autofree char *text = timeline_last(service->db, model->id, error);
     json_t *last = text ? json_loads(text, 0, NULL) : NULL;
     json_t *failure = last ? failure_of(service, model, last, error) : NULL;
@@ -204,13 +228,6 @@ static void set_attributes(json_t *details, const ImportRequest *request, const 
         set_from_config(details, "apis", attributes, "apis", true);
 }
 
-/* A folder as the API takes it, so that who reads it back finds what was asked for. */
-static json_t *source_location(const ImportRequest *request)
-{
-    const bool is_folder = request->source_path && *request->source == '/';
-    return json_sprintf("%s%s", is_folder ? "file://" : "", request->source);
-}
-
 json_t *model_details(Service *service, const Model *model, GError **error)
 {
     g_autoptr(Attempt) attempt = attempt_load(service->db, model->id, model->attempt, error);
@@ -219,12 +236,13 @@ json_t *model_details(Service *service, const Model *model, GError **error)
     json_t *details = request ? model_item(service, model, error) : NULL;
     if (!details)
         return NULL;
-    json_object_set_new(details, "source_location", source_location(request));
     if (attempt->runtime)
         json_object_set_new(details, "runtime", json_string(attempt->runtime));
-    const json_t *failure = json_object_get(details, "failure");
-    if (failure)
+    json_t *failure = json_object_get(details, "failure");
+    if (failure) {
         json_object_set_new(details, "error_code", json_string(error_code_of(failure)));
+        set_causes(service, model, failure, error);
+    }
     /* Of the original, and always empty here. */
     json_object_update_new(details,
                            json_pack("{s:s, s:[], s:s}", "schema_doc", "", "labels", "cmd", ""));

@@ -52,6 +52,7 @@ static bool read_search(const HttpRequest *request, TimelineSearch *search, Http
     if (!api_event_types(request, &search->normal, &search->abnormal, &search->hint, reply) ||
         !api_number(request, "attempt", 0, &attempt, reply) ||
         !api_number(request, "after", 0, &search->after, reply) ||
+        !api_number(request, "before", 0, &search->before, reply) ||
         !api_number(request, "start_time", 0, &search->start_time, reply) ||
         !api_number(request, "end_time", 0, &search->end_time, reply) ||
         !api_number(request, "offset", 0, &search->offset, reply) ||

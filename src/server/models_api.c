@@ -16,7 +16,7 @@
 
 static bool read_order(const HttpRequest *request, ModelSearch *search, HttpReply *reply)
 {
-    static const char *const NAMES[] = {"create_at", "model_version", "model_size"};
+    static const char *const NAMES[] = {"create_at", "model_version", "model_size", "model_name"};
     const char *sort = http_query(request, "sort_by"), *order = http_query(request, "order");
     search->ascending = g_strcmp0(order, "asc") == 0;
     if (order && !search->ascending && strcmp(order, "desc") != 0) {
@@ -30,7 +30,9 @@ static bool read_order(const HttpRequest *request, ModelSearch *search, HttpRepl
             return true;
         }
     *reply = http_error(MHD_HTTP_BAD_REQUEST, API_PARAMETER,
-                        "sort_by is \"%s\"; expected create_at, model_version or model_size", sort);
+                        "sort_by is \"%s\"; expected create_at, model_version, model_size or "
+                        "model_name",
+                        sort);
     return false;
 }
 
@@ -44,6 +46,7 @@ static bool read_search(const HttpRequest *request, ModelSearch *search, HttpRep
     search->description = http_query(request, "description");
     search->type = http_query(request, "model_type");
     search->not_type = http_query(request, "not_model_type");
+    search->owner = http_query(request, "owner");
     if (search->type && search->not_type) {
         *reply = http_error(MHD_HTTP_BAD_REQUEST, API_PARAMETER,
                             "model_type and not_model_type exclude each other");
@@ -51,6 +54,7 @@ static bool read_search(const HttpRequest *request, ModelSearch *search, HttpRep
     }
     if (!read_order(request, search, reply) ||
         !api_flag(request, "deleted", &search->deleted, reply) ||
+        !api_flag(request, "newest", &search->newest, reply) ||
         !api_number(request, "offset", 0, &search->offset, reply) ||
         !api_number(request, "limit", PAGE_ITEMS, &search->limit, reply))
         return false;

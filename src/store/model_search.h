@@ -4,13 +4,14 @@
 
 #include "store/models.h"
 
-typedef enum { MODELS_BY_TIME, MODELS_BY_VERSION, MODELS_BY_SIZE } ModelOrder;
+typedef enum { MODELS_BY_TIME, MODELS_BY_VERSION, MODELS_BY_SIZE, MODELS_BY_NAME } ModelOrder;
 
 typedef struct {
     const char *project;
     /* NULL: not asked for */
-    const char *name, *version, *status, *description, *type, *not_type;
+    const char *name, *version, *status, *description, *type, *not_type, *owner;
     bool deleted;    /* those that were deleted, and no others */
+    bool newest;     /* of each name its newest version */
     bool name_exact; /* else any part of it; "_" and "%" are themselves */
     ModelOrder order;
     bool ascending;        /* ties by id */

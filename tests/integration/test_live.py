@@ -450,6 +450,9 @@ def test_failure_has_a_link_and_last_event_is_small(ready, package, tmp_path):
                 "retryable"} <= set(failure)
         assert set(details["last_event"]) == {"seq", "occur_time", "event_type", "reason",
                                               "event_info", "event_info_cn"}
+        events = server.get(f"/models/{details['model_id']}/events").json["events"]
+        assert failure.pop("event") == events[failure["seq"] - 1]
+        assert failure.pop("causes") == events[-1]["causes"]
         item = server.get("/models").json["models"][0]
         assert item["failure"] == failure and item["last_event"] == details["last_event"]
         assert "progress" not in item

@@ -507,3 +507,35 @@ def test_a_model_that_is_a_runtimes_base_is_not_deleted(server, ready, package):
     assert refused.returncode == 2 and "base of runtime mine" in refused.stderr, str(refused)
     ready.run("runtime", "remove", "mine", check=True)
     assert server.ask("DELETE", f"/v1/default/models/{model_id}").json["delete_success_list"]
+
+
+def test_the_list_knows_owners_names_and_newest_versions(server, package):
+    source = package()
+    ids = [server.create(source, name, version).json["model_id"]
+           for name, version in (("b", "0.0.9"), ("b", "0.0.10"), ("a", "0.1.0"), ("b", "0.0.2"))]
+    for model_id in ids:
+        server.settled(model_id)
+
+    def listed(**query):
+        return [(item["model_name"], item["model_version"])
+                for item in server.get("/models", **query).json["models"]]
+    assert listed(newest="true", sort_by="model_name", order="asc") == [("a", "0.1.0"), ("b", "0.0.10")]
+    assert server.get("/models", newest="true").json["total_count"] == 2
+    assert len(listed(owner="api")) == 4 and listed(owner="ap") == []
+    assert listed(sort_by="model_name", order="asc")[0] == ("a", "0.1.0")
+    assert server.get("/models", newest="yes").status == 400
+    assert server.get("/models").json["models"][0]["source_location"] == f"file://{source}"
+    server.ask("DELETE", f"/v1/default/models/{ids[1]}")
+    assert listed(newest="true", model_name="b") == [("b", "0.0.9")]
+
+
+def test_events_before_one_are_listed(server, package):
+    model_id = server.create(package()).json["model_id"]
+    server.settled(model_id)
+
+    def seqs(**query):
+        return [event["seq"] for event in server.get(f"/models/{model_id}/events", **query).json["events"]]
+    assert seqs(before=4) == [1, 2, 3]
+    assert seqs(before=4, order="desc", limit=2) == [3, 2]
+    assert seqs(before=4, after=1) == [2, 3]
+    assert seqs(before=1) == []
