@@ -92,6 +92,6 @@ HttpReply identity_domains(HttpRequest *request);
 HttpReply identity_projects(HttpRequest *request);
 HttpReply client_get(HttpRequest *request);
 HttpReply openapi_get(HttpRequest *request);
-HttpReply front_get(HttpRequest *request);
+HttpReply console_get(HttpRequest *request);
 HttpReply health_get(HttpRequest *request);
 HttpReply ready_get(HttpRequest *request);

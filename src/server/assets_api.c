@@ -4,28 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/digest.h"
 #include "config.h"
 #include "server/api.h"
+#include "server/asset.h"
 #include "server/assets-resource.h"
-
-typedef struct {
-    const char *media_type;
-    const char *text; /* for as long as the program runs */
-    gsize length;
-    char tag[40]; /* ETag */
-} Asset;
 
 static Asset client = {.media_type = "text/x-python; charset=utf-8"};
 static Asset openapi = {.media_type = "application/json; charset=utf-8"};
-
-static void asset_set(Asset *asset, const char *text, gsize length)
-{
-    g_autofree char *digest = digest_of(text, length);
-    asset->text = text;
-    asset->length = length;
-    g_snprintf(asset->tag, sizeof asset->tag, "\"%.32s\"", digest_hex(digest));
-}
 
 static const char *resource_text(const char *name, gsize *length)
 {
@@ -94,21 +79,6 @@ static void assets_make(void)
     const char *text = resource_text("waybill.py", &length);
     asset_set(&client, text, length);
     openapi_make();
-}
-
-static HttpReply asset_reply(const HttpRequest *request, const Asset *asset)
-{
-    const char *known = http_header(request, MHD_HTTP_HEADER_IF_NONE_MATCH);
-    const bool is_known = known && strstr(known, asset->tag);
-    HttpReply reply = {is_known ? MHD_HTTP_NOT_MODIFIED : MHD_HTTP_OK,
-                       MHD_create_response_from_buffer(is_known ? 0 : asset->length,
-                                                       (void *)asset->text,
-                                                       MHD_RESPMEM_PERSISTENT)};
-    http_set_header(&reply, MHD_HTTP_HEADER_CONTENT_TYPE, asset->media_type);
-    http_set_header(&reply, MHD_HTTP_HEADER_ETAG, asset->tag);
-    http_set_header(&reply, MHD_HTTP_HEADER_CACHE_CONTROL, "no-cache");
-    http_set_header(&reply, "X-Content-Type-Options", "nosniff");
-    return reply;
 }
 
 static pthread_once_t assets_once = PTHREAD_ONCE_INIT;

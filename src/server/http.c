@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/pause.h"
+#include "config.h"
 #include "server/connections.h"
 #include "server/framing.h"
 #include "server/signed.h"
@@ -197,6 +198,7 @@ static enum MHD_Result reply_send(HttpRequest *request, HttpReply reply)
     request->status = reply.status;
     connections_set(request->connection, CONNECTION_ANSWER);
     MHD_add_response_header(reply.response, "X-Request-Id", request->id);
+    MHD_add_response_header(reply.response, "X-Waybill-Version", WAYBILL_VERSION);
     enum MHD_Result queued = MHD_queue_response(request->connection, reply.status, reply.response);
     MHD_destroy_response(reply.response);
     if (request->target)

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "config.h"
 #include "server/server.h"
 
 #define PROVIDER "terraform-provider-iac" /* in its User-Agent */
@@ -12,16 +13,24 @@ static const char *text_of(const json_t *object, const char *key)
     return text ? text : "";
 }
 
-/* Of the problems of its newest attempt, under the name by which the client reached the server. */
+/* Where a person reads about it, under the name by which the client reached the server: the
+ * console's page of the event, else the problems of the newest attempt. */
 static char *url_of(const HttpRequest *request, const json_t *model)
 {
     const char *host = http_header(request, MHD_HTTP_HEADER_HOST);
     const bool tls = *settings_text(request->server->settings, "server.tls_cert");
+    const char *scheme = tls ? "https" : "http", *project = request->arguments[0];
+    const char *id = text_of(model, "model_id");
     g_autofree char *name = g_utf8_make_valid(host ? host : "", -1);
+#ifdef WAYBILL_CONSOLE
+    const json_t *seq = json_object_get(json_object_get(model, "failure"), "seq");
+    return g_strdup_printf("%s://%s/#/%s/models/%s/events/%d", scheme, name, project, id,
+                           (int)json_integer_value(seq));
+#else
     return g_strdup_printf("%s://%s/v1/%s/models/%s/events?attempt=%d&event_type=abnormal,hint",
-                           tls ? "https" : "http", name, request->arguments[0],
-                           text_of(model, "model_id"),
+                           scheme, name, project, id,
                            (int)json_integer_value(json_object_get(model, "attempt")));
+#endif
 }
 
 static bool is_provider(const HttpRequest *request)

@@ -5,7 +5,10 @@
 #define UPLOAD  PROJECT "/uploads/{upload_id}"
 
 const HttpRoute API_ROUTES[] = {
-    {"GET", "/", front_get, 0, HTTP_PUBLIC},
+    {"GET", "/", console_get, 0, HTTP_PUBLIC},
+    {"GET", "/console.js", console_get, 0, HTTP_PUBLIC},
+    {"GET", "/console.css", console_get, 0, HTTP_PUBLIC},
+    {"GET", "/favicon.svg", console_get, 0, HTTP_PUBLIC},
     {"GET", "/healthz", health_get, 0, HTTP_PUBLIC},
     {"GET", "/readyz", ready_get, 0, HTTP_PUBLIC},
     {"GET", "/metrics", metrics_get, 0, HTTP_READER},

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "config.h"
 #include "server/api.h"
 
 char *sign_in_link_make(Service *service, const char *actor, const char *user, const char *project,
@@ -138,18 +137,6 @@ HttpReply sign_in_with_link(HttpRequest *request)
     http_set_header(&reply, "Referrer-Policy", "no-referrer");
     set_cookie(request, &reply, cookie, SESSION_SECONDS);
     return reply;
-}
-
-/* Where a person lands. */
-HttpReply front_get(HttpRequest *request)
-{
-    const char *text =
-        http_wants_chinese(request)
-            ? "Waybill " WAYBILL_VERSION
-              "。此版本没有控制台。API 说明见 /openapi.json,当前用户见 /v1/whoami。\n"
-            : "Waybill " WAYBILL_VERSION ". This version has no console. The API is "
-              "described at /openapi.json, and /v1/whoami says who you are.\n";
-    return http_text(MHD_HTTP_OK, "text/plain; charset=utf-8", g_strdup(text), strlen(text));
 }
 
 /* -- with a token -- */

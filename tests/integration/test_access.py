@@ -15,6 +15,9 @@ MODEL = "/v1/{project_id}/models/{model_id}"
 # Every route, and the least role that may ask for it. None: whoever reaches the server.
 ROUTES = {
     ("GET", "/"): None,
+    ("GET", "/console.js"): None,
+    ("GET", "/console.css"): None,
+    ("GET", "/favicon.svg"): None,
     ("GET", "/healthz"): None,
     ("GET", "/readyz"): None,
     ("GET", "/metrics"): "reader",

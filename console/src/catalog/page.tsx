@@ -1,0 +1,3 @@
+export function CatalogPage(_: { project: string; id?: string; reason?: string; part?: string }) {
+    return <div class="page">…</div>;
+}

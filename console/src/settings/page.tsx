@@ -1,0 +1,3 @@
+export function SettingsPage(_: { project: string; id?: string; reason?: string; part?: string }) {
+    return <div class="page">…</div>;
+}
