@@ -8,7 +8,7 @@ test("an empty list says what to do first", async ({ page, waybill }) => {
 
 test("rows appear and change by themselves, and a failed one leads to the event that explains it", async ({ page, waybill }) => {
     await page.goto(waybill.url);
-    await expect(page.getByText("live", { exact: true })).toBeVisible();
+    await expect(page.locator(".connection").getByText("live")).toBeVisible();
     await waybill.imported(waybill.package("good"));
     const good = page.getByRole("row", { name: /good/ });
     await expect(good.getByText("published")).toBeVisible();

@@ -1,4 +1,5 @@
-/* A model's build log as text: whole, a range of its bytes, or followed to the import's end. */
+/* A model's build log as text: whole or behind a line, a range of its bytes, or followed to the
+ * import's end. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -163,7 +164,7 @@ static ssize_t tail_read(void *data, uint64_t position, char *buffer, size_t siz
     return (ssize_t)take;
 }
 
-static HttpReply tail_reply(HttpRequest *request, const Model *model, int attempt)
+static HttpReply tail_reply(HttpRequest *request, const Model *model, int attempt, int64_t line)
 {
     Tail *tail = g_new0(Tail, 1);
     tail->server = request->server;
@@ -171,6 +172,7 @@ static HttpReply tail_reply(HttpRequest *request, const Model *model, int attemp
     tail->look = clock_monotonic_ms() + RIGHTS_MS;
     tail->model_id = g_strdup(model->id);
     tail->attempt = attempt;
+    tail->line = line;
     tail->text = g_string_new(NULL);
     request->is_stream = true;
     hub_follow(tail->server->hub, &tail->follower, request->connection, model->id);
@@ -184,17 +186,18 @@ static HttpReply tail_reply(HttpRequest *request, const Model *model, int attemp
 HttpReply log_get(HttpRequest *request)
 {
     HttpReply reply;
-    int64_t attempt, line = 0;
+    int64_t attempt, line;
     g_autoptr(GError) error = NULL;
     Service *service = api_service(request, &reply);
     g_autoptr(Model) model = service ? api_model(request, service, &reply) : NULL;
-    if (!model || !api_number(request, "attempt", model->attempt, &attempt, &reply))
+    if (!model || !api_number(request, "attempt", model->attempt, &attempt, &reply) ||
+        !api_number(request, "after", 0, &line, &reply))
         return reply;
     if (attempt < 1 || attempt > model->attempt)
         return http_error(MHD_HTTP_NOT_FOUND, API_PARAMETER, "%s:%s has attempts 1 to %d",
                           model->name, model->version, model->attempt);
     if (g_strcmp0(http_query(request, "follow"), "1") == 0)
-        return tail_reply(request, model, (int)attempt);
+        return tail_reply(request, model, (int)attempt, line);
     GString *text = g_string_new(NULL);
     if (append_lines(service->db, model->id, (int)attempt, &line, text, &error))
         return range_reply(request, text);

@@ -539,3 +539,12 @@ def test_events_before_one_are_listed(server, package):
     assert seqs(before=4, order="desc", limit=2) == [3, 2]
     assert seqs(before=4, after=1) == [2, 3]
     assert seqs(before=1) == []
+
+
+def test_the_log_behind_a_line(server, package):
+    model_id = server.create(package()).json["model_id"]
+    server.settled(model_id)
+    lines = server.get(f"/models/{model_id}/log").body.splitlines()
+    for follow in ({}, {"follow": 1}):
+        behind = server.get(f"/models/{model_id}/log", after=2, **follow).body.splitlines()
+        assert behind == lines[2:] and behind

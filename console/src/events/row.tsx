@@ -1,0 +1,95 @@
+// One event of the timeline: a line, and unfolded everything it rests on.
+import { memo } from "../ui/memo";
+import { href } from "../route";
+import { duration, t } from "../text";
+import type { Event } from "../types";
+import { Copy, Time, TypeMark, WithCommands } from "../ui/parts";
+import { EvidenceView } from "./evidence";
+import { advice, asMarkdown, asText, message, place, solution, stageName, summary } from "./words";
+
+export interface RowProps {
+    event: Event;
+    page: string[];
+    open: boolean;
+    here: boolean;
+    onToggle: (seq: number) => void;
+}
+
+/** What a line says behind the original's message. */
+function Gist({ event, page }: { event: Event; page: string[] }) {
+    if (event.cause !== undefined)
+        return (
+            <a class="gist" href={href([...page, "events", event.cause])}>
+                {t(`cause: #${event.cause}`, `原因:#${event.cause}`)}
+            </a>
+        );
+    const where = place(event.evidence);
+    if (event.event_type === "normal" || !where) return null;
+    return <code class="gist">{where}</code>;
+}
+
+function Took({ event }: { event: Event }) {
+    return <span class="took">{event.duration_ms !== undefined ? duration(event.duration_ms) : ""}</span>;
+}
+
+function Details({ event, page }: { event: Event; page: string[] }) {
+    const steps = advice(event);
+    return (
+        <div class="event-details">
+            {summary(event) && <p class="summary">{summary(event)}</p>}
+            <EvidenceView event={event} page={page} />
+            {steps.length > 0 && (
+                <ol class="steps">
+                    {steps.map((step) => (
+                        <li>
+                            <WithCommands text={step} />
+                        </li>
+                    ))}
+                </ol>
+            )}
+            {solution(event) && (
+                <p>
+                    <span class="quiet">{t("Solution", "解决方法")}:</span> {solution(event)}
+                </p>
+            )}
+            <div class="event-links">
+                <a href={href([...page, "events", event.seq])}>#{event.seq}</a>
+                <a href={href([page[0]!, "catalog", event.reason])}>
+                    {event.reason}
+                    {event.kind ? ` · ${event.kind}` : ""} · FAQ
+                </a>
+                {event.actor && <span class="quiet">{t(`by ${event.actor}`, `操作者:${event.actor}`)}</span>}
+                <span class="grow" />
+                <Copy text={`${location.href.split("#")[0]}${href([...page, "events", event.seq])}`} label={t("Copy link", "复制链接")} />
+                <Copy text={asText(event)} label={t("Copy text", "复制文本")} />
+                <Copy text={asMarkdown(event)} label={t("Copy Markdown", "复制 Markdown")} />
+                <Copy text={JSON.stringify(event, null, 2)} label={t("Copy JSON", "复制 JSON")} />
+            </div>
+        </div>
+    );
+}
+
+export const EventRow = memo(function EventRow({ event, page, open, here, onToggle }: RowProps) {
+    const quiet = event.reason === "ImageBuildStatus";
+    return (
+        <li id={`event-${event.seq}`} class={`event event-${event.event_type}${here ? " here" : ""}${quiet ? " event-status" : ""}`}>
+            <button
+                type="button"
+                class="event-line"
+                data-row={event.seq}
+                aria-expanded={open}
+                aria-label={`#${event.seq} ${message(event)}`}
+                onClick={() => onToggle(event.seq)}
+            >
+                <TypeMark type={event.event_type} />
+                <Time at={event.occur_time} />
+                <span class="stage">{stageName(event.stage)}</span>
+                <span class="message">{message(event)}</span>
+            </button>
+            <Gist event={event} page={page} />
+            <span class="solution">{solution(event) ?? ""}</span>
+            <Took event={event} />
+            {open && <Details event={event} page={page} />}
+        </li>
+    );
+});
