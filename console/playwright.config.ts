@@ -7,7 +7,7 @@ export default defineConfig({
     expect: { timeout: 10_000 },
     fullyParallel: true,
     workers: 2,
-    reporter: [["line"], ["json", { outputFile: process.env.WAYBILL_CONSOLE_REPORT ?? "test-results/report.json" }]],
+    reporter: [["list"], ["json", { outputFile: process.env.WAYBILL_CONSOLE_REPORT ?? "test-results/report.json" }]],
     outputDir: "test-results",
     use: {
         browserName: "chromium",

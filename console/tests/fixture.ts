@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
+export const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
 const PROGRAM = resolve(process.env.WAYBILL ?? join(ROOT, "build/waybill"));
 const MAKE_BASE = `import sys; sys.dont_write_bytecode = True; sys.path.insert(0, sys.argv[2])
 from oci_layout import make_base

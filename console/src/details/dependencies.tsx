@@ -4,7 +4,7 @@ import { ask, mayWrite, projectPath } from "../api";
 import { href } from "../route";
 import { t } from "../text";
 import type { Dependency, ModelDetails, Package } from "../types";
-import { Empty, Problem, isRunning } from "../ui/parts";
+import { Empty, Problem, Wide, isRunning } from "../ui/parts";
 import type { LiveModel } from "./live-model";
 
 interface Row extends Package {
@@ -101,6 +101,7 @@ function Shown({ dependencies }: { dependencies: Dependency[] }) {
     const rows = toRows(dependencies);
     if (!rows.length) return <Empty>{t("The model has no dependencies.", "该模型没有依赖。")}</Empty>;
     return (
+        <Wide label={t("Dependencies", "依赖")}>
         <table class="card">
             <thead>
                 <tr>
@@ -121,6 +122,7 @@ function Shown({ dependencies }: { dependencies: Dependency[] }) {
                 ))}
             </tbody>
         </table>
+        </Wide>
     );
 }
 

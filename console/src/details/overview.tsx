@@ -3,7 +3,7 @@ import { useSignal } from "@preact/signals";
 import { ask, mayWrite, projectPath } from "../api";
 import { bytes, dateAndTime, offset, plural, t } from "../text";
 import type { Layer, ModelDetails } from "../types";
-import { Command, Copy, Problem } from "../ui/parts";
+import { Command, Copy, Problem, Wide } from "../ui/parts";
 import type { LiveModel } from "./live-model";
 
 export function OverviewTab({ live, model }: { live: LiveModel; model: ModelDetails }) {
@@ -179,7 +179,7 @@ function Layers({ layers }: { layers: Layer[] }) {
                     );
                 })}
             </svg>
-            <div class="scroll-x" tabIndex={0} role="region" aria-label={t("Layers", "镜像层")}>
+            <Wide label={t("Layers", "镜像层")}>
                 <table>
                     <thead>
                         <tr>
@@ -209,7 +209,7 @@ function Layers({ layers }: { layers: Layer[] }) {
                         ))}
                     </tbody>
                 </table>
-            </div>
+            </Wide>
         </>
     );
 }

@@ -5,7 +5,7 @@ import { href } from "../route";
 import { bytes, t } from "../text";
 import type { ModelDetails, ModelList } from "../types";
 import { useLoad } from "../ui/load";
-import { Loading, Problem, Status, Time } from "../ui/parts";
+import { Loading, Problem, Status, Time, Wide } from "../ui/parts";
 import { DifferenceView, sideName, type Difference } from "./difference";
 import type { LiveModel } from "./live-model";
 
@@ -17,6 +17,7 @@ export function VersionsTab({ live, model }: { live: LiveModel; model: ModelDeta
     if (!list.data.value) return <Loading />;
     return (
         <>
+            <Wide label={t("Versions", "版本")}>
             <table class="card">
                 <thead>
                     <tr>
@@ -56,6 +57,7 @@ export function VersionsTab({ live, model }: { live: LiveModel; model: ModelDeta
                     ))}
                 </tbody>
             </table>
+            </Wide>
             {against.value && <Compared live={live} against={against.value} />}
         </>
     );

@@ -1,7 +1,7 @@
 // One event of the timeline: a line, and unfolded everything it rests on.
 import { memo } from "../ui/memo";
 import { href } from "../route";
-import { duration, t } from "../text";
+import { bytes, duration, plural, t } from "../text";
 import type { Event } from "../types";
 import { Copy, Time, TypeMark, WithCommands } from "../ui/parts";
 import { EvidenceView } from "./evidence";
@@ -15,6 +15,14 @@ export interface RowProps {
     onToggle: (seq: number) => void;
 }
 
+/** "53 KiB in 3 files", of an event that says how much. */
+function amountOf(event: Event): string {
+    const { size, bytes: copied, files, from, to } = (event.evidence ?? {}) as Record<string, unknown>;
+    const amount = typeof size === "number" ? size : copied;
+    if (event.event_type !== "normal" || typeof amount !== "number") return from && to ? `${from} → ${to}` : "";
+    return typeof files === "number" ? t(`${bytes(amount)} in ${plural(files, "file", "files")}`, `${bytes(amount)},${files} 个文件`) : bytes(amount);
+}
+
 /** What a line says behind the original's message. */
 function Gist({ event, page }: { event: Event; page: string[] }) {
     if (event.cause !== undefined)
@@ -23,9 +31,10 @@ function Gist({ event, page }: { event: Event; page: string[] }) {
                 {t(`cause: #${event.cause}`, `原因:#${event.cause}`)}
             </a>
         );
-    const where = place(event.evidence);
-    if (event.event_type === "normal" || !where) return null;
-    return <code class="gist">{where}</code>;
+    const where = event.event_type === "normal" ? "" : place(event.evidence);
+    if (where) return <code class="gist">{where}</code>;
+    const amount = amountOf(event);
+    return amount ? <span class="gist quiet">{amount}</span> : null;
 }
 
 function Took({ event }: { event: Event }) {
@@ -78,7 +87,6 @@ export const EventRow = memo(function EventRow({ event, page, open, here, onTogg
                 class="event-line"
                 data-row={event.seq}
                 aria-expanded={open}
-                aria-label={`#${event.seq} ${message(event)}`}
                 onClick={() => onToggle(event.seq)}
             >
                 <TypeMark type={event.event_type} />

@@ -61,7 +61,7 @@ function Row({ span, begin, whole }: { span: Span; begin: number; whole: number 
             <td class="span-bar" aria-hidden="true">
                 <svg width="100%" height="12" preserveAspectRatio="none">
                     <rect class="track" x="0" y="5" width="100%" height="2" />
-                    <rect class="bar" x={`${Math.min(x, 99.4)}%`} y="1" width={`${width}%`} height="10" rx="2" />
+                    <rect class="ran" x={`${Math.min(x, 99.4)}%`} y="1" width={`${width}%`} height="10" rx="2" />
                     {waited > 0 && <rect class="wait" x={`${x}%`} y="1" width={`${waited}%`} height="10" rx="2" />}
                 </svg>
             </td>

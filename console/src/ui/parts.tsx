@@ -185,6 +185,15 @@ export function Empty({ children }: { children: ComponentChildren }) {
     return <div class="empty">{children}</div>;
 }
 
+/** What may be wider than the page scrolls by itself. */
+export function Wide({ label, children }: { label: string; children: ComponentChildren }) {
+    return (
+        <div class="scroll-x" tabIndex={0} role="region" aria-label={label}>
+            {children}
+        </div>
+    );
+}
+
 /** A share of a whole, with its numbers in words for who does not see it. */
 export function Bar({ value, of, label, kind = "" }: { value: number; of: number; label: string; kind?: string }) {
     return (
