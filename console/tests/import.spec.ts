@@ -1,7 +1,8 @@
 // The Import page: a folder is sent, checked, mended and imported.
 import type { Page } from "@playwright/test";
 import { randomBytes } from "node:crypto";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { join } from "node:path";
 import { CONFIG, expect, test, type Waybill } from "./fixture";
 
@@ -43,7 +44,7 @@ test("a folder is sent with its progress, goes on after the server was killed, a
     await openImport(page, waybill);
     await choose(page, folder);
     await expect(page.getByLabel("Name", { exact: true })).toHaveValue("digits");
-    await expect(page.getByLabel(/^Version/)).toHaveValue("0.0.1");
+    await expect(page.getByLabel("Version", { exact: true })).toHaveValue("0.0.1");
     await limitUpload(page, 4 * MIB);
     await importIt(page);
     const upload = page.getByRole("region", { name: "Upload" });
@@ -246,4 +247,77 @@ test("a version that is there is not taken, and a failed one is retried", async 
     const details = await waybill.settled(failed);
     expect(details.model_status).toBe("published");
     expect(details.attempt).toBe(2);
+});
+
+/** Drops what lies at the paths, as a person does with a file manager. */
+async function drop(page: Page, ...files: string[]): Promise<void> {
+    const box = (await page.locator(".drop").boundingBox())!;
+    const session = await page.context().newCDPSession(page);
+    for (const type of ["dragEnter", "dragOver", "drop"] as const)
+        await session.send("Input.dispatchDragEvent", { type, x: box.x + 20, y: box.y + 20, data: { items: [], files, dragOperationsMask: 1 } });
+}
+
+test("a folder is dropped, and again when a file of it has changed: only that one is sent", async ({ page, waybill }) => {
+    const folder = waybill.package("dropped", FAULTY, { "model/weights.bin": "weights", "model/deep/er/notes.txt": "notes" });
+    const sent: string[] = [];
+    page.on("request", (request) => request.method() === "PUT" && sent.push(new URL(request.url()).pathname.replace(/.*\/uploads\/[^/]+\//, "")));
+    await openImport(page, waybill);
+    await drop(page, folder);
+    await expect(page.locator(".chosen")).toContainText("dropped/ · 3 files");
+    await check(page);
+    await expect(page.getByRole("heading", { name: /would stop here/ })).toBeVisible();
+    expect(sent.sort()).toEqual(["model/config.json", "model/deep/er/notes.txt", "model/weights.bin"]);
+    sent.length = 0;
+    writeFileSync(join(folder, "model/config.json"), JSON.stringify(CONFIG));
+    await drop(page, folder);
+    await expect(editor(page)).toHaveValue(JSON.stringify(CONFIG));
+    await check(page);
+    await expect(page.getByRole("heading", { name: /nothing that would stop/ })).toBeVisible();
+    expect(sent).toEqual(["model/config.json"]);
+});
+
+test("a folder around the package is looked through, and a name is made valid", async ({ page, waybill }) => {
+    waybill.package("around/my model (v2)");
+    writeFileSync(join(waybill.directory, "packages/around/other.txt"), "other");
+    await openImport(page, waybill);
+    await choose(page, join(waybill.directory, "packages/around"));
+    await expect(page.locator(".chosen")).toContainText("my model (v2)/ · 2 files");
+    await expect(page.getByLabel("Name", { exact: true })).toHaveValue("my-model-v2");
+});
+
+test("limits of the server are told: too large, no room, too many uploads", async ({ page, waybill }) => {
+    await waybill.stop();
+    await waybill.start("upload.limit_gib=0.001");
+    const folder = waybill.package("big", CONFIG, { "model/weights.bin": randomBytes(2 * MIB) });
+    await openImport(page, waybill);
+    await choose(page, folder);
+    await check(page);
+    const upload = page.getByRole("region", { name: "Upload" });
+    await expect(upload.getByRole("alert")).toContainText("larger than the server takes");
+    await waybill.stop();
+    await waybill.start("upload.min_free_gib=1000000");
+    await check(page);
+    await expect(upload.getByRole("alert")).toContainText("disk has no room");
+    await waybill.stop();
+    await waybill.start("upload.max_open=1");
+    await page.getByRole("button", { name: "Start over" }).click();
+    await choose(page, waybill.package("other"));
+    await check(page);
+    await expect(upload.getByRole("alert")).toContainText("upload.max_open");
+});
+
+test("axe finds no serious violation, in both themes", async ({ page, waybill }) => {
+    const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+    await openImport(page, waybill);
+    await choose(page, waybill.package("faulty", FAULTY, { "model/weights.bin": "weights", "model/Dockerfile": "FROM x\n" }));
+    await check(page);
+    await expect(page.getByRole("heading", { name: /would stop here/ })).toBeVisible();
+    await page.evaluate(axe);
+    for (const theme of ["light", "dark"])
+        for (const view of ["Form", "Text"]) {
+            await page.getByLabel("Colours").selectOption(theme);
+            await page.getByRole("button", { name: view, exact: true }).click();
+            const found = await page.evaluate(async () => (await (window as any).axe.run()).violations.filter((one: any) => ["serious", "critical"].includes(one.impact)));
+            expect(found.map((one: any) => `${one.id}: ${one.nodes[0].html}`)).toEqual([]);
+        }
 });

@@ -1,6 +1,5 @@
 // What the model is called, and how it is served.
 import { useMemo } from "preact/hooks";
-import type { ComponentChildren } from "preact";
 import { ask, projectPath } from "../api";
 import { href } from "../route";
 import { t } from "../text";
@@ -8,7 +7,8 @@ import { useLoad } from "../ui/load";
 import { Status, hasFailed } from "../ui/parts";
 import { TYPES, textField } from "./config-text";
 import { nextVersion, type Draft } from "./draft";
-import { FieldNotes, notesOf } from "./notes";
+import { Field } from "./field";
+import { notesOf } from "./notes";
 
 const TYPING_MS = 300;
 const NAME = /^[A-Za-z0-9_\-\u3400-\u9fff]{1,64}$/;
@@ -18,22 +18,6 @@ const LONGEST_DESCRIPTION = 100;
 
 interface Runtimes {
     engine_runtimes: { ai_engine: string; runtimes: string[] }[];
-}
-
-/** A field with its rule, and under it what is wrong with it. `fault`: what is seen before anything is sent. */
-function Field(props: { draft: Draft; field: string; label: string; rule: string; fault?: boolean; children: ComponentChildren }) {
-    const notes = notesOf(props.draft.notes.value, props.field);
-    return (
-        <label class="field">
-            <span>{props.label}</span>
-            {props.children}
-            <small class={props.fault ? "type-abnormal" : "quiet"}>
-                {props.fault && <span aria-hidden="true">✗ </span>}
-                {props.rule}
-            </small>
-            <FieldNotes notes={notes} />
-        </label>
-    );
 }
 
 export function Fields({ draft }: { draft: Draft }) {
@@ -62,13 +46,12 @@ function NameField({ draft }: { draft: Draft }) {
     const { value } = draft.name;
     return (
         <Field
-            draft={draft}
-            field="model_name"
+            notes={notesOf(draft.notes.value, "model_name")}
             label={t("Name", "名称")}
             rule={t("1 to 64 letters (Chinese too), digits, - and _", "1 到 64 个字符:字母、汉字、数字、- 和 _")}
             fault={value !== "" && !NAME.test(value.trim())}
         >
-            <input value={value} spellcheck={false} onInput={(event) => onInput(event.currentTarget.value)} />
+            {(control) => <input {...control} value={value} spellcheck={false} onInput={(event) => onInput(event.currentTarget.value)} />}
         </Field>
     );
 }
@@ -82,13 +65,12 @@ function VersionField({ draft }: { draft: Draft }) {
     return (
         <div>
             <Field
-                draft={draft}
-                field="model_version"
+                notes={notesOf(draft.notes.value, "model_version")}
                 label={t("Version", "版本")}
                 rule={t("N.N.N, each from 0 to 99", "N.N.N,每段 0 到 99")}
                 fault={value !== "" && !VERSION.test(value.trim())}
             >
-                <input value={value} spellcheck={false} onInput={(event) => onInput(event.currentTarget.value)} />
+                {(control) => <input {...control} value={value} spellcheck={false} onInput={(event) => onInput(event.currentTarget.value)} />}
             </Field>
             <Versions draft={draft} onTake={onInput} />
         </div>
@@ -133,13 +115,15 @@ function TypeField({ draft }: { draft: Draft }) {
     const isImage = draft.kind.value === "image";
     const none = own ? t(`as in config.json: ${own}`, `按 config.json:${own}`) : t("choose…", "请选择…");
     return (
-        <Field draft={draft} field="model_type" label={t("Type", "类型")} rule={t("What the model's files are of.", "模型文件所属的框架。")}>
-            <select value={isImage ? "Image" : draft.type.value} disabled={isImage} onChange={(event) => (draft.type.value = event.currentTarget.value)}>
-                <option value="">{none}</option>
-                {TYPES.map((type) => (
-                    <option value={type}>{type}</option>
-                ))}
-            </select>
+        <Field notes={notesOf(draft.notes.value, "model_type")} label={t("Type", "类型")} rule={t("What the model's files are of.", "模型文件所属的框架。")}>
+            {(control) => (
+                <select {...control} value={isImage ? "Image" : draft.type.value} disabled={isImage} onChange={(event) => (draft.type.value = event.currentTarget.value)}>
+                    <option value="">{none}</option>
+                    {TYPES.map((type) => (
+                        <option value={type}>{type}</option>
+                    ))}
+                </select>
+            )}
         </Field>
     );
 }
@@ -151,8 +135,7 @@ function RuntimeField({ draft }: { draft: Draft }) {
     const empty = list.data.value !== undefined && groups.length === 0;
     return (
         <Field
-            draft={draft}
-            field="runtime"
+            notes={notesOf(draft.notes.value, "runtime")}
             label={t("Runtime", "运行时")}
             rule={
                 empty
@@ -161,16 +144,18 @@ function RuntimeField({ draft }: { draft: Draft }) {
             }
             fault={empty}
         >
-            <select value={draft.runtime.value} onChange={(event) => (draft.runtime.value = event.currentTarget.value)}>
-                <option value="">{own ? t(`as in config.json: ${own}`, `按 config.json:${own}`) : t("the default", "默认")}</option>
-                {groups.map(({ ai_engine, runtimes }) => (
-                    <optgroup label={ai_engine}>
-                        {runtimes.map((name) => (
-                            <option value={name}>{name}</option>
-                        ))}
-                    </optgroup>
-                ))}
-            </select>
+            {(control) => (
+                <select {...control} value={draft.runtime.value} onChange={(event) => (draft.runtime.value = event.currentTarget.value)}>
+                    <option value="">{own ? t(`as in config.json: ${own}`, `按 config.json:${own}`) : t("the default", "默认")}</option>
+                    {groups.map(({ ai_engine, runtimes }) => (
+                        <optgroup label={ai_engine}>
+                            {runtimes.map((name) => (
+                                <option value={name}>{name}</option>
+                            ))}
+                        </optgroup>
+                    ))}
+                </select>
+            )}
         </Field>
     );
 }
@@ -182,13 +167,12 @@ function DescriptionField({ draft }: { draft: Draft }) {
     return (
         <div class="wide">
             <Field
-                draft={draft}
-                field="description"
+                notes={notesOf(draft.notes.value, "description")}
                 label={t("Description", "描述")}
                 rule={count ? `${rule} · ${count} / ${LONGEST_DESCRIPTION}` : rule}
                 fault={count > LONGEST_DESCRIPTION || FORBIDDEN.test(value)}
             >
-                <input value={value} onInput={(event) => (draft.description.value = event.currentTarget.value)} />
+                {(control) => <input {...control} value={value} onInput={(event) => (draft.description.value = event.currentTarget.value)} />}
             </Field>
         </div>
     );

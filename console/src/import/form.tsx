@@ -1,8 +1,8 @@
 // The small form of config.json: what most packages need. What it does not know stays in the text.
-import type { ComponentChildren } from "preact";
 import { t } from "../text";
 import { TYPES, dependenciesOf, printConfig, rowOfPointer, rowsOf, textField, withField, type ConfigObject, type DependencyRow } from "./config-text";
 import type { Draft } from "./draft";
+import { Field } from "./field";
 import type { Note } from "./findings";
 import { FieldNotes } from "./notes";
 
@@ -44,37 +44,35 @@ function at(notes: Note[], pointer: string): Note[] {
     return notes.filter(({ place }) => place.at === "config" && place.pointer === pointer);
 }
 
-function Labelled({ label, hint, notes, children }: { label: string; hint?: string; notes: Note[]; children: ComponentChildren }) {
-    return (
-        <label class="field">
-            <span>{label}</span>
-            {children}
-            {hint && <small class="quiet">{hint}</small>}
-            <FieldNotes notes={notes} />
-        </label>
-    );
-}
-
 function TextInput({ part, name, label, hint }: { part: Part; name: string; label: string; hint?: string }) {
     return (
-        <Labelled label={label} hint={hint} notes={at(part.notes, `/${name}`)}>
-            <input value={textField(part.config, name)} spellcheck={false} onInput={(event) => part.change(withField(part.config, name, event.currentTarget.value))} />
-        </Labelled>
+        <Field label={label} rule={hint} notes={at(part.notes, `/${name}`)}>
+            {(control) => (
+                <input
+                    {...control}
+                    value={textField(part.config, name)}
+                    spellcheck={false}
+                    onInput={(event) => part.change(withField(part.config, name, event.currentTarget.value))}
+                />
+            )}
+        </Field>
     );
 }
 
 function SelectInput({ part, name, label, options }: { part: Part; name: string; label: string; options: string[] }) {
     const value = textField(part.config, name);
+    const known = value && !options.includes(value) ? [...options, value] : options;
     return (
-        <Labelled label={label} notes={at(part.notes, `/${name}`)}>
-            <select value={value} onChange={(event) => part.change(withField(part.config, name, event.currentTarget.value))}>
-                <option value="">{t("choose…", "请选择…")}</option>
-                {value && !options.includes(value) && <option value={value}>{value}</option>}
-                {options.map((option) => (
-                    <option value={option}>{option}</option>
-                ))}
-            </select>
-        </Labelled>
+        <Field label={label} notes={at(part.notes, `/${name}`)}>
+            {(control) => (
+                <select {...control} value={value} onChange={(event) => part.change(withField(part.config, name, event.currentTarget.value))}>
+                    <option value="">{t("choose…", "请选择…")}</option>
+                    {known.map((option) => (
+                        <option value={option}>{option}</option>
+                    ))}
+                </select>
+            )}
+        </Field>
     );
 }
 
@@ -211,8 +209,8 @@ function healthLabel(name: string): string {
 function NumberInput({ part, name }: { part: Part; name: string }) {
     const set = (text: string) => part.change(withField(part.config, name, /^\d+$/.test(text) ? Number(text) : text));
     return (
-        <Labelled label={healthLabel(name)} notes={at(part.notes, `/${name}`)}>
-            <input inputMode="numeric" value={textField(part.config, name)} onInput={(event) => set(event.currentTarget.value)} />
-        </Labelled>
+        <Field label={healthLabel(name)} notes={at(part.notes, `/${name}`)}>
+            {(control) => <input {...control} inputMode="numeric" value={textField(part.config, name)} onInput={(event) => set(event.currentTarget.value)} />}
+        </Field>
     );
 }

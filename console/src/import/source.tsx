@@ -5,6 +5,7 @@ import { ask, projectPath } from "../api";
 import { bytes, plural, t } from "../text";
 import { Choice, Problem, Time } from "../ui/parts";
 import type { Draft, SourceKind } from "./draft";
+import { Field } from "./field";
 import { FieldNotes, notesOf } from "./notes";
 import { CHILD, MOST_FILES, droppedEntries, folderOfDrop, folderOfInput, type Folder } from "./package";
 import { allRemembered, forget, type Remembered } from "./remembered";
@@ -170,47 +171,51 @@ function lastSegment(text: string): string {
 }
 
 function PathSource({ draft }: { draft: Draft }) {
-    const notes = notesOf(draft.notes.value, "source_location");
     return (
-        <label class="field">
-            <span>{t("Where the package lies, as the server sees it", "模型包在服务器看来的位置")}</span>
-            <input
-                class="mono"
-                value={draft.path.value}
-                placeholder="file:///srv/models/digits"
-                spellcheck={false}
-                aria-describedby="source-hint"
-                aria-invalid={notes.length > 0}
-                onInput={(event) => (draft.path.value = event.currentTarget.value)}
-                onChange={() => draft.suggestName(lastSegment(draft.path.value))}
-            />
-            <small class="quiet" id="source-hint">
-                {t("file:///DIR, or oci:DIR:TAG for an image. Which ones may be read is the server's setting (server.import_roots, sources.allow).", "file:///目录,镜像可用 oci:目录:标签。允许读取的位置由服务器设置(server.import_roots、sources.allow)决定。")}
-            </small>
-            <FieldNotes notes={notes} />
-        </label>
+        <Field
+            label={t("Where the package lies, as the server sees it", "模型包在服务器看来的位置")}
+            notes={notesOf(draft.notes.value, "source_location")}
+            rule={t(
+                "file:///DIR, or oci:DIR:TAG for an image. Which ones may be read is the server's setting (server.import_roots, sources.allow).",
+                "file:///目录,镜像可用 oci:目录:标签。允许读取的位置由服务器设置(server.import_roots、sources.allow)决定。",
+            )}
+        >
+            {(control) => (
+                <input
+                    {...control}
+                    class="mono"
+                    value={draft.path.value}
+                    placeholder="file:///srv/models/digits"
+                    spellcheck={false}
+                    onInput={(event) => (draft.path.value = event.currentTarget.value)}
+                    onChange={() => draft.suggestName(lastSegment(draft.path.value))}
+                />
+            )}
+        </Field>
     );
 }
 
 function ImageSource({ draft }: { draft: Draft }) {
-    const notes = notesOf(draft.notes.value, "source_location");
     return (
-        <label class="field">
-            <span>{t("Image reference", "镜像地址")}</span>
-            <input
-                class="mono"
-                value={draft.image.value}
-                placeholder="registry.example.com/team/resnet:v5"
-                spellcheck={false}
-                aria-describedby="image-hint"
-                aria-invalid={notes.length > 0}
-                onInput={(event) => (draft.image.value = event.currentTarget.value)}
-                onChange={() => draft.suggestName(lastSegment(draft.image.value).replace(/[:@].*$/, ""))}
-            />
-            <small class="quiet" id="image-hint">
-                {t("The image itself is the model: it listens on 8080 and answers its health check. The type is Image.", "镜像本身就是模型:监听 8080 端口并响应健康检查。类型为 Image。")}
-            </small>
-            <FieldNotes notes={notes} />
-        </label>
+        <Field
+            label={t("Image reference", "镜像地址")}
+            notes={notesOf(draft.notes.value, "source_location")}
+            rule={t(
+                "The image itself is the model: it listens on 8080 and answers its health check. The type is Image.",
+                "镜像本身就是模型:监听 8080 端口并响应健康检查。类型为 Image。",
+            )}
+        >
+            {(control) => (
+                <input
+                    {...control}
+                    class="mono"
+                    value={draft.image.value}
+                    placeholder="registry.example.com/team/resnet:v5"
+                    spellcheck={false}
+                    onInput={(event) => (draft.image.value = event.currentTarget.value)}
+                    onChange={() => draft.suggestName(lastSegment(draft.image.value).replace(/[:@].*$/, ""))}
+                />
+            )}
+        </Field>
     );
 }
