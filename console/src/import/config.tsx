@@ -73,7 +73,7 @@ function TextView({ draft, notes, handle }: { draft: Draft; notes: Note[]; handl
                 <p class="after-editor">
                     {draft.kind.value === "folder" && draft.chosen.value ? t("The folder has no config.json. ", "文件夹中没有 config.json。") : ""}
                     <button type="button" class="small" onClick={begin}>
-                        {t("Begin one", "新建一份")}
+                        {t("Write one here", "在此新建")}
                     </button>
                 </p>
             )}

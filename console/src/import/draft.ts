@@ -51,6 +51,7 @@ export class Draft {
     readonly error = signal<unknown>(null);
     nameTouched = false;
     versionTouched = false;
+    private readonly kept: Partial<Record<SourceKind, { text: string; packaged: string | null }>> = {};
     private key = { of: "", value: "" };
 
     readonly config = computed(() => parseConfig(this.configText.value));
@@ -59,9 +60,13 @@ export class Draft {
         const folder = this.chosen.value;
         return folder?.isModelDirectory && this.asModel.value ? inChild(folder) : folder;
     });
+    /** By source: what the check found in it. */
+    private readonly typeOf = signal<Record<string, string>>({});
+    /** What config.json says, seen here or by the check. */
+    readonly foundType = computed(() => textField(this.config.value, "model_type") || this.typeOf.value[this.sourceKey()] || "");
     readonly effectiveType = computed(() => {
         if (this.kind.value === "image") return "Image";
-        return this.type.value || textField(this.config.value, "model_type");
+        return this.type.value || this.foundType.value;
     });
     /** The version that is there already under this name. */
     readonly existing = computed(() => this.versions.value.find((model) => model.model_version === this.version.value) ?? null);
@@ -101,11 +106,28 @@ export class Draft {
         return text.trim() === "" || text === this.packaged.value ? "" : text;
     }
 
+    private sourceKey(): string {
+        const folder = this.folder.value;
+        if (this.kind.value === "folder") return `folder ${folder?.name} ${folder?.bytes} ${folder?.files.length} ${folder?.files[0]?.path}`;
+        return `${this.kind.value} ${this.kind.value === "path" ? this.path.value : this.image.value}`;
+    }
+
     /** What a check's answer is about: once it is another, the answer is of before. */
     private stateKey(): string {
-        const folder = this.folder.value;
-        const source = { folder: `${folder?.name}:${folder?.bytes}:${folder?.files.length}:${folder?.files[0]?.path}`, path: this.path.value, image: this.image.value };
-        return JSON.stringify([this.kind.value, source[this.kind.value], this.fields.value]);
+        return JSON.stringify([this.sourceKey(), this.type.value, this.runtime.value, this.sentConfig()]);
+    }
+
+    /** Each kind of source has a config.json of its own. */
+    setKind(kind: SourceKind): void {
+        if (kind === this.kind.value) return;
+        batch(() => {
+            this.kept[this.kind.value] = { text: this.configText.value, packaged: this.packaged.value };
+            const { text, packaged } = this.kept[kind] ?? { text: "", packaged: null };
+            this.kind.value = kind;
+            this.configText.value = text;
+            this.packaged.value = packaged;
+            this.forgetAnswers();
+        });
     }
 
     async choose(folder: Folder): Promise<void> {
@@ -171,18 +193,20 @@ export class Draft {
 
     async check(): Promise<void> {
         await this.work("check", async () => {
+            const source_location = await this.source();
             const of = this.stateKey();
-            const body = { ...this.fields.value, source_location: await this.source() };
+            const body = { ...this.fields.value, source_location };
             const answer = await ask<CheckAnswer>("POST", projectPath(this.project, "models", "check"), { body });
             this.checked.value = { answer, of };
+            if (answer.model_type) this.typeOf.value = { ...this.typeOf.value, [this.sourceKey()]: answer.model_type };
         });
     }
 
     async import(): Promise<void> {
         await this.work("import", async () => {
-            const { existing } = this;
-            const again = existing.value && hasFailed(existing.value.model_status) ? existing.value : null;
             const source_location = await this.source();
+            const there = this.existing.value;
+            const again = there && hasFailed(there.model_status) ? there : null;
             const id = again ? await this.retry(again, source_location) : await this.create({ ...this.fields.value, source_location });
             drafts.delete(this.project);
             go([this.project, "models", id, "events"]);

@@ -111,7 +111,7 @@ function Take({ version, onTake }: { version: string; onTake: (version: string) 
 }
 
 function TypeField({ draft }: { draft: Draft }) {
-    const own = textField(draft.config.value, "model_type");
+    const own = draft.foundType.value;
     const isImage = draft.kind.value === "image";
     const none = own ? t(`as in config.json: ${own}`, `按 config.json:${own}`) : t("choose…", "请选择…");
     return (

@@ -12,9 +12,9 @@ import { allRemembered, forget, type Remembered } from "./remembered";
 
 export function Source({ draft }: { draft: Draft }) {
     const kinds: Record<SourceKind, string> = {
-        folder: t("A folder of this computer", "本机文件夹"),
-        path: t("A path or address", "路径或地址"),
-        image: t("An image", "镜像"),
+        folder: t("Folder", "本机文件夹"),
+        path: t("Path or address", "路径或地址"),
+        image: t("Image", "镜像"),
     };
     return (
         <section class="card" aria-label={t("Source", "来源")}>
@@ -23,7 +23,7 @@ export function Source({ draft }: { draft: Draft }) {
                 label={t("Kind of source", "来源类型")}
                 value={draft.kind.value}
                 options={(["folder", "path", "image"] as const).map((value) => ({ value, label: kinds[value] }))}
-                onChange={(value) => (draft.kind.value = value)}
+                onChange={(value) => draft.setKind(value)}
             />
             {draft.kind.value === "folder" && <FolderSource draft={draft} />}
             {draft.kind.value === "path" && <PathSource draft={draft} />}
@@ -75,7 +75,7 @@ function FolderSource({ draft }: { draft: Draft }) {
                     class="offscreen"
                     type="file"
                     tabIndex={-1}
-                    aria-label={t("Folder", "文件夹")}
+                    aria-label={t("Folder to send", "要上传的文件夹")}
                     // @ts-expect-error: every browser has it, the types do not
                     webkitdirectory
                     multiple
@@ -117,7 +117,7 @@ function Chosen({ draft, folder }: { draft: Draft; folder: Folder }) {
             )}
             {folder.isModelDirectory && (
                 <label class="check as-model">
-                    <input type="checkbox" checked={draft.asModel.value} onChange={(event) => (draft.asModel.value = event.currentTarget.checked)} />
+                    <input type="checkbox" checked={draft.asModel.value} disabled={draft.busy.value !== ""} onChange={(event) => (draft.asModel.value = event.currentTarget.checked)} />
                     <span>
                         {t("There is no ", "其中没有 ")}
                         <code>{CHILD}/</code>

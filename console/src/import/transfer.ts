@@ -147,9 +147,19 @@ export class Transfer {
             const there = await this.look(known);
             if (there) return there;
         }
-        const made = await ask<UploadAnswer>("POST", projectPath(this.project, "uploads"), { body: {}, signal: this.abort.signal });
-        this.take(made.upload_id);
+        this.take(await this.make());
         return new Map();
+    }
+
+    private async make(): Promise<string> {
+        try {
+            const made = await ask<UploadAnswer>("POST", projectPath(this.project, "uploads"), { body: {}, signal: this.abort.signal });
+            return made.upload_id;
+        } catch (error) {
+            if (!(error instanceof ApiError) || error.status !== 409) throw error;
+            const lead = t("The project has as many unfinished uploads as it may have: ", "项目中未完成的上传已达上限:");
+            throw new ApiError(error.status, error.code, lead + error.message);
+        }
     }
 
     private async look(id: string): Promise<Map<string, { offset: number; complete: boolean }> | null> {
@@ -222,7 +232,7 @@ export class Transfer {
     }
 
     private async sendParts(one: PackageFile, from: number): Promise<void> {
-        const url = projectPath(this.project, "uploads", this.id, ...one.path.split("/"));
+        const url = this.addressOf(one);
         let offset = from < one.file.size ? from : 0; // all arrived, but it was not ended: again
         let most = PART_BYTES;
         for (let tries = 0; ; ) {
@@ -250,6 +260,14 @@ export class Transfer {
                 this.progress(one.path, offset);
                 most = PROBE_BYTES;
             }
+        }
+    }
+
+    private addressOf({ path }: PackageFile): string {
+        try {
+            return projectPath(this.project, "uploads", this.id, ...path.split("/"));
+        } catch {
+            throw new PutError(400, "", t("Its name is not valid Unicode.", "文件名不是合法的 Unicode。"));
         }
     }
 

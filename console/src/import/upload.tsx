@@ -1,4 +1,5 @@
 // How far the upload is, and what one can do about it.
+import { useEffect, useRef } from "preact/hooks";
 import { about, bytes, plural, t } from "../text";
 import { now } from "../ui/now";
 import { Bar, Problem } from "../ui/parts";
@@ -25,11 +26,16 @@ function said(transfer: Transfer): string {
 
 export function Upload({ draft }: { draft: Draft }) {
     const transfer = draft.transfer.value;
+    const card = useRef<HTMLElement>(null);
+    const isBusy = draft.busy.value !== "";
+    useEffect(() => {
+        if (isBusy) card.current?.scrollIntoView({ block: "nearest" });
+    }, [transfer, isBusy]);
     if (!transfer || draft.kind.value !== "folder" || transfer.folder !== draft.folder.value) return null;
     const state = transfer.state.value;
     const isRunning = state === "sending" || state === "broken";
     return (
-        <section class="card upload" aria-label={t("Upload", "上传")}>
+        <section class="card upload" ref={card} aria-label={t("Upload", "上传")}>
             <p role="status" class={state === "broken" || state === "failed" ? "upload-bad" : ""}>
                 {state === "done" && <span aria-hidden="true">✓ </span>}
                 {(state === "broken" || state === "failed") && <span aria-hidden="true">! </span>}
@@ -68,7 +74,7 @@ function Numbers({ transfer, isRunning }: { transfer: Transfer; isRunning: boole
             <Bar value={done} of={total} label={t(`Upload: ${words}`, `上传:${words}`)} />
             <p class="numbers">
                 {words} · {t(`${transfer.filesDone.value} of ${plural(files, "file", "files")}`, `${transfer.filesDone.value} / ${files} 个文件`)}
-                {isRunning && rate > 0 && (
+                {transfer.state.value === "sending" && rate > 0 && (
                     <>
                         {" · "}
                         {bytes(rate)}/s · {t(`${about((1000 * (total - done)) / rate)} left`, `剩余 ${about((1000 * (total - done)) / rate)}`)}
