@@ -355,3 +355,22 @@ test("axe finds no serious violation, in both themes", async ({ page, waybill })
             expect(found.map((one: any) => `${one.id}: ${one.nodes[0].html}`)).toEqual([]);
         }
 });
+
+test("whoever signed in imports as that user; a reader is told why not", async ({ page, waybill }) => {
+    const token = (role: string) => /wb_\S+/.exec(waybill.run("token", "create", "--project", "default", "--user", `ann-${role}`, "--role", role).stdout)![0];
+    const folder = waybill.package("digits");
+    for (const role of ["reader", "writer"]) {
+        const secret = token(role);
+        await page.context().clearCookies();
+        await page.goto("about:blank");
+        await page.goto(`${waybill.url}#/default/import`);
+        await page.locator("input").first().fill(secret);
+        await page.keyboard.press("Enter");
+        if (role === "reader") await expect(page.getByText("the role writer is needed")).toBeVisible();
+    }
+    await choose(page, folder);
+    await importIt(page);
+    await shownModel(page);
+    await page.goto(`${waybill.url}#/default/models`);
+    await expect(page.getByRole("row", { name: /digits/ })).toContainText("ann-writer");
+});

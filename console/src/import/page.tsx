@@ -23,7 +23,7 @@ export function ImportPage({ project }: { project: string }) {
             </div>
         );
     return (
-        <div class="page import" key={begun.value}>
+        <div class="page import" key={begun.value} onDragOver={ignore} onDrop={ignore}>
             <div class="row">
                 <h1>{t("Import a model", "导入模型")}</h1>
                 <span class="grow" />
@@ -43,6 +43,11 @@ export function ImportPage({ project }: { project: string }) {
             <Actions draft={draft} />
         </div>
     );
+}
+
+/** A folder that falls beside its place must not replace the page. */
+function ignore(event: DragEvent): void {
+    event.preventDefault();
 }
 
 /** The title of the tab, and what a screen reader hears. */

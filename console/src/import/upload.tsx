@@ -28,9 +28,10 @@ export function Upload({ draft }: { draft: Draft }) {
     const transfer = draft.transfer.value;
     const card = useRef<HTMLElement>(null);
     const isBusy = draft.busy.value !== "";
+    const hasFailed = transfer?.state.value === "failed";
     useEffect(() => {
-        if (isBusy) card.current?.scrollIntoView({ block: "nearest" });
-    }, [transfer, isBusy]);
+        if (isBusy || hasFailed) card.current?.scrollIntoView({ block: "nearest" });
+    }, [transfer, isBusy, hasFailed]);
     if (!transfer || draft.kind.value !== "folder" || transfer.folder !== draft.folder.value) return null;
     const state = transfer.state.value;
     const isRunning = state === "sending" || state === "broken";
