@@ -57,7 +57,7 @@ export function NoteCard({ note, onPlace, withSnippet = false }: { note: Note; o
             {finding && <FoundExpected note={note} />}
             {withSnippet && finding?.evidence?.snippet && <SnippetLines snippet={finding.evidence.snippet} line={finding.evidence.line} />}
             {steps.length > 0 ? (
-                <ol class="steps">
+                <ol class="note-steps">
                     {steps.map((step) => (
                         <li>
                             <WithCommands text={step} />
@@ -75,7 +75,7 @@ function FoundExpected({ note }: { note: Note }) {
     const { found, expected } = note.finding?.evidence ?? {};
     if (found === undefined && expected === undefined) return null;
     return (
-        <dl class="facts found">
+        <dl class="facts note-found">
             {found !== undefined && (
                 <>
                     <dt>{t("found", "实际")}</dt>
@@ -104,5 +104,5 @@ function SnippetLines({ snippet, line }: { snippet: Snippet; line?: number }) {
         const row = `${String(number).padStart(4)}  ${content}`;
         return number === line && caret ? [row, `      ${caret}`] : [row];
     });
-    return <pre class="snippet">{text.join("\n")}</pre>;
+    return <pre class="note-snippet">{text.join("\n")}</pre>;
 }
