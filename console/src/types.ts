@@ -4,6 +4,11 @@ export type EventType = "normal" | "abnormal" | "hint";
 export type FixBy = "you" | "admin" | "wait";
 export type ModelStatus = "publishing" | "published" | "failed" | "building" | "building_failed";
 
+/** What config.json may say its model_type is. */
+export const MODEL_TYPES = [
+    "TensorFlow", "PyTorch", "MindSpore", "MXNet", "Caffe", "XGBoost", "Scikit_Learn", "Spark_MLlib", "ONNX", "LLM", "Custom", "Image",
+];
+
 export interface Snippet {
     first_line: number;
     lines: string[];

@@ -1,8 +1,6 @@
 // config.json as text, and as the small form shows it: the text is what counts, the form edits it.
 import type { Dependency, Package } from "../types";
 
-export const TYPES = ["TensorFlow", "PyTorch", "MindSpore", "MXNet", "Caffe", "XGBoost", "Scikit_Learn", "Spark_MLlib", "ONNX", "LLM", "Custom", "Image"];
-
 export type ConfigObject = Record<string, unknown>;
 
 /** null: it is no JSON object, or empty. */

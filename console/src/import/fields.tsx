@@ -3,9 +3,10 @@ import { useMemo } from "preact/hooks";
 import { ask, projectPath } from "../api";
 import { href } from "../route";
 import { t } from "../text";
+import { MODEL_TYPES } from "../types";
 import { useLoad } from "../ui/load";
 import { Status, hasFailed } from "../ui/parts";
-import { TYPES, textField } from "./config-text";
+import { textField } from "./config-text";
 import { nextVersion, type Draft } from "./draft";
 import { Field } from "./field";
 import { notesOf } from "./notes";
@@ -119,7 +120,7 @@ function TypeField({ draft }: { draft: Draft }) {
             {(control) => (
                 <select {...control} value={isImage ? "Image" : draft.type.value} disabled={isImage} onChange={(event) => (draft.type.value = event.currentTarget.value)}>
                     <option value="">{none}</option>
-                    {TYPES.map((type) => (
+                    {MODEL_TYPES.map((type) => (
                         <option value={type}>{type}</option>
                     ))}
                 </select>

@@ -1,6 +1,7 @@
 // The small form of config.json: what most packages need. What it does not know stays in the text.
 import { t } from "../text";
-import { TYPES, dependenciesOf, printConfig, rowOfPointer, rowsOf, textField, withField, type ConfigObject, type DependencyRow } from "./config-text";
+import { MODEL_TYPES } from "../types";
+import { dependenciesOf, printConfig, rowOfPointer, rowsOf, textField, withField, type ConfigObject, type DependencyRow } from "./config-text";
 import type { Draft } from "./draft";
 import { Field } from "./field";
 import type { Note } from "./findings";
@@ -31,7 +32,7 @@ export function ConfigForm({ draft, notes }: { draft: Draft; notes: Note[] }) {
         <div class="config-form">
             <div class="form-grid">
                 <TextInput part={part} name="model_algorithm" label={t("Algorithm", "算法")} hint={t("1 to 36 characters, begins with a letter", "1 到 36 个字符,以字母开头")} />
-                <SelectInput part={part} name="model_type" label={t("Type", "类型")} options={TYPES} />
+                <SelectInput part={part} name="model_type" label={t("Type", "类型")} options={MODEL_TYPES} />
                 {isImage && draft.kind.value !== "image" && <TextInput part={part} name="swr_location" label={t("Image", "镜像")} hint="registry/repository:tag" />}
                 {!isImage && <TextInput part={part} name="runtime" label={t("Runtime", "运行时")} hint={t("the engine's default where it is empty", "留空则使用默认运行时")} />}
             </div>

@@ -7,7 +7,7 @@ import { useKeys } from "../keys";
 import { openLink, type Link } from "../live";
 import { href, route, setQuery } from "../route";
 import { bytes, ofPair, plural, t } from "../text";
-import type { Model, ModelChange, ModelList } from "../types";
+import { MODEL_TYPES, type Model, type ModelChange, type ModelList } from "../types";
 import { ConnectionState } from "../ui/connection";
 import { useLoad } from "../ui/load";
 import { Command, Empty, Loading, Problem, Select, Status, Time, TypeMark, hasFailed, isRunning, statusName } from "../ui/parts";
@@ -16,7 +16,6 @@ import { setTab } from "../ui/tab-state";
 const PAGE_ROWS = 50;
 const SETTLE_MS = 400;
 const STATUSES = ["publishing", "published", "failed", "building", "building_failed"] as const;
-const TYPES = ["TensorFlow", "PyTorch", "MindSpore", "MXNet", "Caffe", "XGBoost", "Scikit_Learn", "Spark_MLlib", "ONNX", "LLM", "Custom", "Image"];
 const SORTS = ["create_at", "model_name", "model_version", "model_size"] as const;
 
 interface Filter {
@@ -185,7 +184,7 @@ function Filters({ filter, search }: { filter: Filter; search: RefObject<HTMLInp
             <Select
                 label={t("Type", "类型")}
                 value={filter.type}
-                options={[{ value: "", label: t("every type", "全部类型") }, ...TYPES.map((value) => ({ value, label: value }))]}
+                options={[{ value: "", label: t("every type", "全部类型") }, ...MODEL_TYPES.map((value) => ({ value, label: value }))]}
                 onChange={(type) => setQuery({ type, page: null })}
             />
             <Select
