@@ -29,7 +29,7 @@ export function Entry({ project, row }: { project: string; row: CatalogRow }) {
                 <TypeMark type={row.type} />
                 <code>{row.reason}</code>
                 <span class="quiet">
-                    {row.no ? t(`event ${row.no}`, `事件 ${row.no}`) : t("of Waybill's own", "Waybill 自有事件")} · {t("stage", "阶段")} {stageName(row.stage)}
+                    {row.no ? t(`event ${row.no}`, `事件 ${row.no}`) : t("of Waybill's own", "Waybill 自有事件")} · {t(`stage ${stageName(row.stage)}`, `${stageName(row.stage)}阶段`)}
                 </span>
                 <span class="grow" />
                 <Copy text={link} label={t("Copy link", "复制链接")} />

@@ -1,7 +1,7 @@
 // Every event that can be: what it means, why it comes, what to do. #/PROJECT/catalog/REASON is an
 // entry's permalink, which every event links to.
 import { useSignalEffect } from "@preact/signals";
-import { useMemo, useRef } from "preact/hooks";
+import { useEffect, useMemo, useRef } from "preact/hooks";
 import { useKeys } from "../keys";
 import { href, route, setQuery } from "../route";
 import { ofPair, plural, t } from "../text";
@@ -103,6 +103,7 @@ function Rows(props: { project: string; rows: CatalogRow[]; total: number; curre
         links[Math.max(0, Math.min(links.length - 1, at + by))]?.focus();
     };
     useKeys({ j: () => move(1), k: () => move(-1) });
+    useEffect(() => document.querySelector(".catalog-rows a[aria-current]")?.scrollIntoView({ block: "nearest" }), []);
     if (props.rows.length === 0)
         return (
             <Empty>

@@ -4,8 +4,8 @@ import { plural, t } from "../text";
 import type { Day } from "./page";
 
 const DAY_MS = 24 * 3600 * 1000;
-const HEIGHT = 140;
-const SLOT = 10;
+const [WIDTH, HEIGHT] = [1200, 140];
+const WIDEST_BAR = 60;
 
 /** The days on which nothing ended, too: the last `count` with today. */
 function everyDay(days: Day[], count: number): Day[] {
@@ -23,6 +23,7 @@ function words(day: Day): string {
 
 export function DayChart({ project, days, count }: { project: string; days: Day[]; count: number }) {
     const all = everyDay(days, count);
+    const slot = WIDTH / count;
     const most = Math.max(1, ...all.map((day) => day.imported + day.failed));
     const imported = all.reduce((sum, day) => sum + day.imported, 0);
     const failed = all.reduce((sum, day) => sum + day.failed, 0);
@@ -35,15 +36,15 @@ export function DayChart({ project, days, count }: { project: string; days: Day[
                 <span class="swatch swatch-bad" aria-hidden="true" /> ✗ {t(`${failed} failed`, `失败 ${failed}`)}
                 <span class="quiet">{t(`at most ${most} a day · days in UTC`, `单日最多 ${most} 次 · 日期为 UTC`)}</span>
             </p>
-            <svg class="chart" viewBox={`0 0 ${all.length * SLOT} ${HEIGHT}`} preserveAspectRatio="none" role="group" aria-labelledby="days-title">
+            <svg class="chart" viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" role="group" aria-labelledby="days-title">
                 <defs>
-                    <pattern id="failed-hatch" width="3" height="3" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
-                        <rect class="hatch-ground" width="3" height="3" />
-                        <rect class="hatch-line" width="1.2" height="3" />
+                    <pattern id="failed-hatch" width="7" height="7" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
+                        <rect class="hatch-ground" width="7" height="7" />
+                        <rect class="hatch-line" width="3" height="7" />
                     </pattern>
                 </defs>
                 {all.map((day, at) =>
-                    day.imported + day.failed > 0 ? <DayBar day={day} x={at * SLOT} scale={(HEIGHT - 2) / most} href={link(day)} /> : null,
+                    day.imported + day.failed > 0 ? <DayBar day={day} x={at * slot} slot={slot} scale={(HEIGHT - 2) / most} href={link(day)} /> : null,
                 )}
             </svg>
             <p class="axis quiet" aria-hidden="true">
@@ -55,15 +56,17 @@ export function DayChart({ project, days, count }: { project: string; days: Day[
     );
 }
 
-function DayBar({ day, x, scale, href: to }: { day: Day; x: number; scale: number; href: string }) {
+function DayBar({ day, x, slot, scale, href: to }: { day: Day; x: number; slot: number; scale: number; href: string }) {
+    const width = Math.min(slot * 0.8, WIDEST_BAR);
+    const left = x + (slot - width) / 2;
     const good = day.imported * scale;
     const bad = day.failed * scale;
     return (
         <a href={to} aria-label={words(day)}>
             <title>{words(day)}</title>
-            <rect class="chart-hit" x={x} y={0} width={SLOT} height={HEIGHT} />
-            <rect class="chart-good" x={x + 1} y={HEIGHT - good} width={SLOT - 2} height={good} />
-            <rect fill="url(#failed-hatch)" x={x + 1} y={HEIGHT - good - bad} width={SLOT - 2} height={bad} />
+            <rect class="chart-hit" x={x} y={0} width={slot} height={HEIGHT} />
+            <rect class="chart-good" x={left} y={HEIGHT - good} width={width} height={good} />
+            {bad > 0 && <rect class="chart-failed" fill="url(#failed-hatch)" x={left} y={HEIGHT - good - bad} width={width} height={bad} />}
         </a>
     );
 }

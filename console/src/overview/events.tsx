@@ -130,6 +130,7 @@ function Rows({ project, path, first }: { project: string; path: string; first: 
         }
     };
     const events = pages.value.flatMap((page) => page.events);
+    const timed = events.some((event) => event.duration_ms !== undefined);
     return (
         <>
             <p class="quiet" role="status">
@@ -145,14 +146,16 @@ function Rows({ project, path, first }: { project: string; path: string; first: 
                         <th scope="col">{t("Model", "模型")}</th>
                         <th scope="col">{t("Type", "类型")}</th>
                         <th scope="col">{t("Event", "事件")}</th>
-                        <th scope="col" class="number">
-                            {t("Took", "耗时")}
-                        </th>
+                        {timed && (
+                            <th scope="col" class="number">
+                                {t("Took", "耗时")}
+                            </th>
+                        )}
                     </tr>
                 </thead>
                 <tbody>
                     {events.map((event) => (
-                        <Row key={event.event_id} project={project} event={event} />
+                        <Row key={event.event_id} project={project} event={event} timed={timed} />
                     ))}
                 </tbody>
             </table>
@@ -166,7 +169,7 @@ function Rows({ project, path, first }: { project: string; path: string; first: 
     );
 }
 
-function Row({ project, event }: { project: string; event: ProjectEvent }) {
+function Row({ project, event, timed }: { project: string; event: ProjectEvent; timed: boolean }) {
     const model = [project, "models", event.model_id];
     const message = ofPair(event.event_info, event.event_info_cn);
     const summary = ofPair(event.summary, event.summary_cn);
@@ -187,7 +190,11 @@ function Row({ project, event }: { project: string; event: ProjectEvent }) {
                 <a href={href([...model, "events", event.seq])}>{summary ?? message}</a>
                 {summary && <span class="quiet">{message}</span>}
             </td>
-            <td class="number">{event.duration_ms === undefined ? "" : duration(event.duration_ms)}</td>
+            {timed && (
+                <td class="number" data-label={t("Took", "耗时")}>
+                    {event.duration_ms === undefined ? "–" : duration(event.duration_ms)}
+                </td>
+            )}
         </tr>
     );
 }

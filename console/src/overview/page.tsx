@@ -3,6 +3,7 @@
 import { useSignalEffect } from "@preact/signals";
 import { ask, projectPath, withQuery } from "../api";
 import { loadCatalog } from "../catalog/data";
+import { Template } from "../catalog/template";
 import { useKeys } from "../keys";
 import { href, route } from "../route";
 import { duration, ofPair, plural, t } from "../text";
@@ -133,7 +134,9 @@ function Reasons({ project, reasons, days }: { project: string; reasons: ReasonC
                             <tr>
                                 <th scope="row" class="reason">
                                     <a href={href([project, "overview"], { reason: row.reason, days: String(days) })}>{row.reason}</a>
-                                    <span class="quiet">{message(row.reason)}</span>
+                                    <span class="quiet">
+                                        <Template text={message(row.reason)} />
+                                    </span>
                                 </th>
                                 <td data-label={t("How often", "次数")}>
                                     <span class="bar-row">

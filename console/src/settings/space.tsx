@@ -118,7 +118,8 @@ function Projects({ space }: { space: Space }) {
 }
 
 function Models({ models }: { models: ModelSpace[] }) {
-    if (models.length === 0) return null;
+    const large = models.filter((row) => row.bytes > 0);
+    if (large.length === 0) return null;
     return (
         <section class="card" aria-labelledby="models-title">
             <h2 id="models-title">{t("The largest models", "最大的模型")}</h2>
@@ -136,7 +137,7 @@ function Models({ models }: { models: ModelSpace[] }) {
                     </tr>
                 </thead>
                 <tbody>
-                    {models.map((row) => (
+                    {large.map((row) => (
                         <tr>
                             <th scope="row">
                                 <a href={href([row.project, "models", row.model_id])}>

@@ -124,7 +124,7 @@ function ShownOnce({ token, onClose }: { token: NewToken; onClose: () => void })
 function stateOf(token: Token): { text: string; ended: boolean } {
     if (token.revoked_at) return { text: t("revoked", "已吊销"), ended: true };
     if (token.expires_at && token.expires_at <= Date.now()) return { text: t("expired", "已过期"), ended: true };
-    return { text: token.expires_at ? t(`until ${dateAndTime(token.expires_at)}`, `至 ${dateAndTime(token.expires_at)}`) : t("for ever", "永久有效"), ended: false };
+    return { text: token.expires_at ? t(`until ${dateAndTime(token.expires_at)}`, `至 ${dateAndTime(token.expires_at)}`) : t("without an end", "永久有效"), ended: false };
 }
 
 function TokenTable({ tokens, revoking }: { tokens: Token[]; revoking: Signal<Token | null> }) {
@@ -137,7 +137,7 @@ function TokenTable({ tokens, revoking }: { tokens: Token[]; revoking: Signal<To
                     <th scope="col">{t("Role", "角色")}</th>
                     <th scope="col">{t("Id", "编号")}</th>
                     <th scope="col">{t("Last used", "最近使用")}</th>
-                    <th scope="col">{t("Good", "有效期")}</th>
+                    <th scope="col">{t("Valid", "有效期")}</th>
                     <th scope="col">
                         <span class="offscreen">{t("Revoke", "吊销")}</span>
                     </th>
@@ -163,7 +163,7 @@ function TokenRow({ token, revoking }: { token: Token; revoking: Signal<Token | 
                 <code>{token.id}</code>
             </td>
             <td data-label={t("Last used", "最近使用")}>{token.last_used_at ? <Time at={token.last_used_at} /> : "–"}</td>
-            <td data-label={t("Good", "有效期")}>{state.text}</td>
+            <td data-label={t("Valid", "有效期")}>{state.text}</td>
             <td>
                 {!token.revoked_at && (
                     <button type="button" class="small" onClick={() => (revoking.value = token)} aria-label={t(`Revoke ${token.id} of ${token.user}`, `吊销 ${token.user} 的 ${token.id}`)}>
