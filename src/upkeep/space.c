@@ -108,26 +108,36 @@ static int compare_models(gconstpointer a, gconstpointer b)
 }
 
 /* A runtime that cannot be read hides nothing of the others. */
-static bool add_runtimes(Kept *kept, Service *service, GError **error)
+static void add_runtimes(Kept *kept, Layout *images, const GPtrArray *runtimes)
 {
-    g_autoptr(GPtrArray) runtimes = runtimes_list(service->db, error);
-    for (guint i = 0; runtimes && i < runtimes->len; i++) {
+    for (guint i = 0; i < runtimes->len; i++) {
         g_autoptr(GError) unreadable = NULL;
-        if (!kept_add_runtime(kept, service->images, runtimes->pdata[i], &unreadable))
+        if (!kept_add_runtime(kept, images, runtimes->pdata[i], &unreadable))
             g_warning("%s", unreadable->message);
     }
-    return runtimes != NULL;
 }
 
+/* NULL: *error. */
+static GPtrArray *read_store(Space *space, Owners *owners, Kept *kept, Db *db, const char *project,
+                             GError **error)
+{
+    g_autoptr(DbSnapshot) snapshot = db_snapshot(db, error);
+    return snapshot && read_owners(space, owners, db, project, error) &&
+                   kept_add_models(kept, db, NULL, error)
+               ? runtimes_list(db, error)
+               : NULL;
+}
+
+/* Files are looked at once the store is let go. */
 static bool read_kept(Space *space, Service *service, const char *project, GError **error)
 {
     g_auto(Owners) owners = {g_hash_table_new(g_str_hash, g_str_equal),
                              g_hash_table_new(g_str_hash, g_str_equal)};
     g_autoptr(Kept) kept = kept_new();
-    g_autoptr(DbSnapshot) snapshot = db_snapshot(service->db, error);
-    if (!snapshot || !read_owners(space, &owners, service->db, project, error) ||
-        !kept_add_models(kept, service->db, NULL, error) || !add_runtimes(kept, service, error))
+    g_autoptr(GPtrArray) runtimes = read_store(space, &owners, kept, service->db, project, error);
+    if (!runtimes)
         return false;
+    add_runtimes(kept, service->images, runtimes);
     kept_measure(kept, service->images);
     for (guint i = 0; i < kept->blobs->len; i++)
         add_blob(&owners, kept->blobs->pdata[i]);

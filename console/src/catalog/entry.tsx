@@ -1,6 +1,6 @@
 // One event of the catalogue, as an answer to "what is this, and what do I do?".
 import type { ComponentChildren } from "preact";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { ask, projectPath, withQuery } from "../api";
 import { href, route } from "../route";
 import { ofPair, plural, t } from "../text";
@@ -124,8 +124,12 @@ function Kinds({ kinds }: { kinds: CatalogKind[] }) {
 function Kind({ kind }: { kind: CatalogKind }) {
     const said = ofPair(kind.said_en, kind.said_zh)!;
     const chosen = kind.kind !== "" && route.value.query.get("kind") === kind.kind;
+    const place = useRef<HTMLDivElement>(null);
+    useEffect(() => {
+        if (chosen) place.current?.scrollIntoView({ block: "nearest" });
+    }, [chosen]);
     return (
-        <div class={`kind${chosen ? " kind-chosen" : ""}`}>
+        <div ref={place} class={`kind${chosen ? " kind-chosen" : ""}`} aria-current={chosen ? "true" : undefined}>
             <p class="kind-head">
                 {kind.kind && <code>{kind.kind}</code>} <span class={`turn turn-${kind.fix_by}`}>{turn(kind.fix_by)}</span>
                 {kind.retryable && <span class="quiet"> · {t("may work when it is simply retried", "直接重试可能成功")}</span>}

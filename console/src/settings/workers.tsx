@@ -46,7 +46,7 @@ export function WorkersPart({ project }: { project: string }) {
             {!answer && loaded.error.value === null && <Loading />}
             {answer && (
                 <dl class="figures">
-                    <Figure name={t("waiting in the queue", "排队中")} value={answer.queue.queued} />
+                    <Figure name={t("waiting in the queue", "排队中")} value={answer.queue.queued} to={href([project, "models"], { status: "publishing" })} />
                     <Figure name={t("workers busy", "忙碌节点")} value={answer.workers_busy} />
                     <Figure name={t("workers alive", "在线节点")} value={answer.workers_alive} />
                 </dl>
@@ -59,10 +59,10 @@ export function WorkersPart({ project }: { project: string }) {
     );
 }
 
-function Figure({ name, value }: { name: string; value: number }) {
+function Figure({ name, value, to }: { name: string; value: number; to?: string }) {
     return (
         <div>
-            <dt>{name}</dt>
+            <dt>{to ? <a href={to}>{name}</a> : name}</dt>
             <dd>{value}</dd>
         </div>
     );
@@ -121,7 +121,7 @@ function Work({ project, worker }: { project: string; worker: Worker }) {
                 t("a model of another project", "其他项目的模型")
             )}
             {worker.stage && ` · ${stageName(worker.stage)}`}
-            {worker.eta_ms !== undefined && ` · ${about(worker.eta_ms)}`}
+            {worker.eta_ms !== undefined && ` · ${t(`${about(worker.eta_ms)} left`, `剩余${about(worker.eta_ms)}`)}`}
             {bytes_total !== undefined && (
                 <div>
                     <Bar value={bytes_done} of={bytes_total} label={label} /> <span class="quiet">{label}</span>
