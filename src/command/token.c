@@ -3,15 +3,11 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/duration.h"
 #include "command/command.h"
-#include "model/model.h"
+#include "import/grant.h"
 #include "server/access.h"
 #include "server/sign_in.h"
 
-#define DAY_MS        (INT64_C(24) * 3600 * 1000)
-#define MOST_DAYS     36500
-#define EXPIRES_RULE  "a time from now such as 90d or 12h, or a day such as 2030-12-31"
 #define USUAL_MINUTES (LINK_SECONDS / 60)
 
 typedef struct {
@@ -19,70 +15,17 @@ typedef struct {
     gboolean json;
 } Options;
 
-/* -- what is asked for -- */
-
-/* 90d; 12h, 30m; 2030-12-31, which is its beginning in UTC. False: it is none. */
-static bool expires_parse(const char *text, int64_t now, int64_t *expires)
-{
-    int64_t ms;
-    char *end;
-    guint64 days = g_ascii_strtoull(text, &end, 10);
-    if (g_ascii_isdigit(*text) && strcmp(end, "d") == 0) {
-        *expires = now + (int64_t)days * DAY_MS;
-        return days > 0 && days <= MOST_DAYS;
-    }
-    if (strchr(text, '-')) {
-        g_autofree char *midnight = g_strconcat(text, "T00:00:00Z", NULL);
-        g_autoptr(GDateTime) day =
-            strlen(text) == 10 ? g_date_time_new_from_iso8601(midnight, NULL) : NULL;
-        *expires = day ? g_date_time_to_unix(day) * 1000 : 0;
-        return *expires > now;
-    }
-    *expires = now;
-    if (!*text || !g_ascii_isalpha(text[strlen(text) - 1]) || !duration_parse(text, &ms) || ms == 0)
-        return false;
-    *expires = now + ms;
-    return true;
-}
-
 /* NULL: the reason was printed (exit 2). */
 static Token *token_of_options(const char *user, const char *project, const char *role)
 {
-    g_autoptr(Token) token = g_new0(Token, 1);
-    bool everywhere = strcmp(project, CALLER_EVERY_PROJECT) == 0;
-    bool known = role_of_name(role, &token->role);
-    token->user = g_strdup(user);
-    token->project = g_strdup(project);
-    if (token_rule_user(user))
-        complain("--user %s: expected %s", user, token_rule_user(user));
-    else if (!known)
-        complain("--role %s: expected reader, writer or admin", role);
-    else if (!everywhere && model_rule_name(project))
-        complain("--project %s: expected %s; or * for every project", project,
-                 model_rule_name(project));
-    else if (everywhere && token->role != ROLE_ADMIN)
-        complain("--project '*' is for administrators: expected --role admin, not %s", role);
-    else
-        return g_steal_pointer(&token);
-    return NULL;
+    g_autofree char *fault = NULL;
+    Token *token = grant_new(user, project, role, "--", &fault);
+    if (!token)
+        complain("%s", fault);
+    return token;
 }
 
 /* -- create -- */
-
-static json_t *number_or_null(int64_t ms)
-{
-    return ms ? json_integer(ms) : json_null();
-}
-
-static json_t *token_json(const Token *token)
-{
-    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:o, s:o, s:o}", "id", token->id, "user",
-                     token->user, "project", token->project, "role", role_name(token->role),
-                     "created_at", (json_int_t)token->created_at, "expires_at",
-                     number_or_null(token->expires_at), "last_used_at",
-                     number_or_null(token->last_used_at), "revoked_at",
-                     number_or_null(token->revoked_at));
-}
 
 /* "2030-12-31", or what stands for no time at all. The caller frees it. */
 static char *day_text(int64_t ms, const char *never)
@@ -108,18 +51,6 @@ static void print_created(const Session *session, const Token *token, const char
     puts(secret);
 }
 
-static char *token_make(Session *session, Token *token, GError **error)
-{
-    Service *service = session->service;
-    g_autoptr(DbTransaction) transaction = db_transaction(service->db, error);
-    g_autofree char *secret = transaction ? token_insert(service->db, token, error) : NULL;
-    bool made =
-        secret &&
-        service_audit(service, session_actor(), token->project, "token.create", token->id, error) &&
-        db_commit(service->db, error);
-    return made ? g_steal_pointer(&secret) : NULL;
-}
-
 static int token_create(Session *session, const Options *options)
 {
     g_autoptr(GError) error = NULL;
@@ -129,8 +60,8 @@ static int token_create(Session *session, const Options *options)
                  options->user ? "--role writer" : "--user alice");
         return EXIT_USAGE;
     }
-    if (options->expires && !expires_parse(options->expires, clock_now_ms(), &expires)) {
-        complain("--expires %s: expected " EXPIRES_RULE ", in the future", options->expires);
+    if (options->expires && !grant_expires(options->expires, clock_now_ms(), &expires)) {
+        complain("--expires %s: expected " GRANT_EXPIRES_RULE ", in the future", options->expires);
         return EXIT_USAGE;
     }
     g_autoptr(Token) token =
@@ -140,14 +71,14 @@ static int token_create(Session *session, const Options *options)
     token->expires_at = expires;
     if (!session_open(session, true))
         return EXIT_UNREACHABLE;
-    g_autofree char *secret = token_make(session, token, &error);
+    g_autofree char *secret = grant_make(session->service, session_actor(), token, &error);
     if (!secret)
         return complain_of(error);
     if (!options->json) {
         print_created(session, token, secret);
         return EXIT_DONE;
     }
-    json_t *object = token_json(token);
+    json_t *object = grant_json(token);
     json_object_set_new(object, "token", json_string(secret));
     print_json_line(object);
     return EXIT_DONE;
@@ -206,7 +137,7 @@ static int token_list(Session *session, bool json)
         print_heading(&session->out);
     for (guint i = 0; i < tokens->len; i++) {
         if (json)
-            print_json_line(token_json(tokens->pdata[i]));
+            print_json_line(grant_json(tokens->pdata[i]));
         else
             print_token(&session->out, tokens->pdata[i]);
     }
@@ -217,17 +148,11 @@ static int token_list(Session *session, bool json)
 
 static int token_end(Session *session, const char *id)
 {
-    GError *failure = NULL;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Token) token = NULL;
     if (!session_open(session, false))
         return EXIT_UNREACHABLE;
-    Service *service = session->service;
-    g_autoptr(DbTransaction) transaction = db_transaction(service->db, &failure);
-    g_autoptr(Token) token = transaction ? token_load(service->db, id, &failure) : NULL;
-    if (token && !token->revoked_at && token_revoke(service->db, id, &failure) &&
-        service_audit(service, session_actor(), token->project, "token.revoke", id, &failure))
-        db_commit(service->db, &failure);
-    g_autoptr(GError) error = failure;
-    if (error)
+    if (!grant_end(session->service, session_actor(), NULL, id, &token, &error))
         return complain_of(error);
     if (!token) {
         complain("there is no token %s; waybill token list lists those there are", id);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "event/advice.h"
+#include "event/template.h"
 
 #define SUMMARY(en, zh) \
     {                   \
@@ -78,14 +79,32 @@ static json_t *steps_json(const KindRow *row, Language language)
     return array;
 }
 
+/* What an event would say over the row's example. */
+static json_t *said_json(const KindRow *row, const json_t *example, Language language)
+{
+    const json_t *const sources[] = {example, NULL};
+    g_autofree char *summary = template_sentence(row->summary[language], language, sources);
+    g_auto(GStrv) lines = advice_steps(row, language, NULL);
+    json_t *steps = json_array();
+    for (char **line = lines; *line; line++) {
+        g_autofree char *step = template_fill(*line, language, sources);
+        if (step && *step)
+            json_array_append_new(steps, json_string(step));
+    }
+    return json_pack("{s:s?, s:o}", "summary", summary, "advice", steps);
+}
+
 static json_t *row_json(const KindRow *row)
 {
+    json_t *example = json_loads(row->example, 0, NULL);
+    json_t *said_en = said_json(row, example, LANGUAGE_EN);
+    json_t *said_zh = said_json(row, example, LANGUAGE_ZH);
     json_t *object =
-        json_pack("{s:s, s:s, s:b, s:s, s:s, s:o, s:o, s:o}", "kind", row->kind, "fix_by",
+        json_pack("{s:s, s:s, s:b, s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "kind", row->kind, "fix_by",
                   fix_by_name(row->fix_by), "retryable", row->retryable, "summary_en",
                   row->summary[LANGUAGE_EN], "summary_zh", row->summary[LANGUAGE_ZH], "advice_en",
                   steps_json(row, LANGUAGE_EN), "advice_zh", steps_json(row, LANGUAGE_ZH),
-                  "example", json_loads(row->example, 0, NULL));
+                  "example", example, "said_en", said_en, "said_zh", said_zh);
     g_assert(object);
     return object;
 }

@@ -41,5 +41,6 @@ const char *fix_by_name(FixBy fix_by); /* "you", "admin", "wait", "cause" */
 const char *fix_by_words(FixBy fix_by, Language language);
 
 /* The kinds of a reason: [{kind, fix_by, retryable, summary_en, summary_zh, advice_en: […],
- * advice_zh: […], example}]. */
+ * advice_zh: […], example, said_en: {summary, advice: […]}, said_zh}]; said_*: what an event says
+ * over the example. */
 json_t *kinds_json(EventReason reason);

@@ -7,6 +7,7 @@ enum { NORMAL = 1, ABNORMAL = 2, HINT = 4 };
 #define FROM                                                                     \
     "FROM events e JOIN models m ON m.id = e.model_id AND m.deleted_at IS NULL " \
     "WHERE e.project = $1 AND ($5 = '' OR e.kind = $5) "                         \
+    "AND ($7 = '' OR e.stage = $7) "                                             \
     "AND ($6 = 7 OR CASE e.event_type WHEN 'normal' THEN $6 & 1 "                \
     "WHEN 'abnormal' THEN $6 & 2 ELSE $6 & 4 END <> 0) "
 
@@ -19,14 +20,14 @@ enum { NORMAL = 1, ABNORMAL = 2, HINT = 4 };
 
 #define COUNT "SELECT count(*), count(DISTINCT e.model_id) " FROM
 #define PAGE  "SELECT e.model_id, m.name, m.version, e.occur_time, e.seq, e.event " FROM
-#define BEHIND                                              \
-    "AND (e.occur_time, e.model_id, e.seq) < ($7, $8, $9) " \
-    "ORDER BY e.occur_time DESC, e.model_id DESC, e.seq DESC LIMIT $10"
-#define BEHIND_OF_REASON                                                  \
-    "AND (e.reason, e.occur_time, e.model_id, e.seq) < ($4, $7, $8, $9) " \
-    "ORDER BY e.reason DESC, e.occur_time DESC, e.model_id DESC, e.seq DESC LIMIT $10"
+#define BEHIND                                               \
+    "AND (e.occur_time, e.model_id, e.seq) < ($8, $9, $10) " \
+    "ORDER BY e.occur_time DESC, e.model_id DESC, e.seq DESC LIMIT $11"
+#define BEHIND_OF_REASON                                                   \
+    "AND (e.reason, e.occur_time, e.model_id, e.seq) < ($4, $8, $9, $10) " \
+    "ORDER BY e.reason DESC, e.occur_time DESC, e.model_id DESC, e.seq DESC LIMIT $11"
 
-#define TYPES "siissi"
+#define TYPES "siissis"
 
 typedef struct {
     const char *count, *page;
@@ -56,7 +57,7 @@ static const char *text(const char *value)
 
 #define VALUES(search)                                                                  \
     (search)->project, (search)->since, (search)->until ? (search)->until : G_MAXINT64, \
-        text((search)->reason), text((search)->kind), types_of(search)
+        text((search)->reason), text((search)->kind), types_of(search), text((search)->stage)
 
 const char *timeline_all_page_sql(const TimelineAll *search)
 {

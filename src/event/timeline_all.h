@@ -6,9 +6,9 @@
 
 typedef struct {
     const char *project;
-    const char *reason, *kind;   /* NULL: any */
-    bool normal, abnormal, hint; /* none set: all types */
-    int64_t since, until;        /* ms since 1970, both included; until 0: no end */
+    const char *reason, *kind, *stage; /* NULL: any */
+    bool normal, abnormal, hint;       /* none set: all types */
+    int64_t since, until;              /* ms since 1970, both included; until 0: no end */
     int64_t limit;
     /* Behind this event, the last one of the page before; model_id NULL: from the newest. */
     int64_t behind_time, behind_seq;

@@ -77,6 +77,7 @@ static bool read_search(const HttpRequest *request, TimelineAll *search, char **
     search->project = request->arguments[0];
     search->reason = http_query(request, "reason");
     search->kind = http_query(request, "kind");
+    search->stage = http_query(request, "stage");
     if (!api_event_types(request, &search->normal, &search->abnormal, &search->hint, reply) ||
         !read_time(request, "since", &search->since, reply) ||
         !read_time(request, "until", &search->until, reply) ||

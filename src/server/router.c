@@ -20,6 +20,11 @@ const HttpRoute API_ROUTES[] = {
     {"POST", "/v1/sign-out", sign_out, SIGN_IN_BYTES, HTTP_PUBLIC},
     {"GET", "/v1/whoami", whoami_get, 0, HTTP_READER},
     {"GET", "/v1/audit", audit_get, 0, HTTP_ADMIN},
+    {"GET", "/v1/tokens", tokens_get, 0, HTTP_ADMIN},
+    {"POST", "/v1/tokens", tokens_post, SIGN_IN_BYTES, HTTP_ADMIN},
+    {"POST", "/v1/sign-in-links", sign_in_links_post, SIGN_IN_BYTES, HTTP_ADMIN},
+    {"GET", "/v1/projects", projects_get, 0, HTTP_ADMIN},
+    {"GET", "/v1/space", space_get, 0, HTTP_ADMIN},
     {"GET", "/v3", identity_version, 0, HTTP_PUBLIC},
     {"POST", "/v3/auth/tokens", identity_token_create, SIGN_IN_BYTES, HTTP_PUBLIC},
     {"GET", "/v3/auth/catalog", identity_catalog, 0, HTTP_READER},
@@ -54,5 +59,7 @@ const HttpRoute API_ROUTES[] = {
     {"DELETE", UPLOAD, uploads_delete, 0, HTTP_WRITER},
     {"GET", UPLOAD "/{path...}", uploads_get_file, 0, HTTP_READER},
     {"PUT", UPLOAD "/{path...}", uploads_put_file, 0, HTTP_WRITER, &UPLOADS_SINK},
+    /* Behind the routes of a project that is named "tokens". */
+    {"DELETE", "/v1/tokens/{token_id}", tokens_delete, 0, HTTP_ADMIN},
     {NULL},
 };

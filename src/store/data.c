@@ -176,3 +176,9 @@ int64_t data_free_bytes(const DataDirectory *data)
     struct statvfs about;
     return fstatvfs(data->fd, &about) == 0 ? (int64_t)about.f_bavail * (int64_t)about.f_frsize : 0;
 }
+
+int64_t data_disk_bytes(const DataDirectory *data)
+{
+    struct statvfs about;
+    return fstatvfs(data->fd, &about) == 0 ? (int64_t)about.f_blocks * (int64_t)about.f_frsize : 0;
+}

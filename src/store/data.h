@@ -53,3 +53,5 @@ void data_make_room(DataDirectory *data);
  * the reserve is not spent on them. */
 bool data_make_reserve(DataDirectory *data);
 int64_t data_free_bytes(const DataDirectory *data);
+/* Of the whole file system; 0: it does not say. */
+int64_t data_disk_bytes(const DataDirectory *data);

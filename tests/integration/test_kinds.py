@@ -72,6 +72,13 @@ def test_every_kind_that_is_set_has_a_row(catalogue, source_text):
     assert not named - found, "rows that nothing sets"
 
 
+def test_every_kind_shows_what_it_says(catalogue):
+    for kind in (kind for row in catalogue for kind in row["kinds"]):
+        for said in (kind["said_en"], kind["said_zh"]):
+            assert said["summary"] and said["advice"], kind
+            assert not re.search(r"\{\??[a-z_.]*[:}]", said["summary"] + "".join(said["advice"])), said
+
+
 def commands(texts):
     for text in texts:
         for command in re.findall(r"`waybill ([^`]*)`", text):

@@ -404,6 +404,9 @@ def test_how_many_failed_this_way_in_the_last_hour(mixed):
     assert mixed.get("/events", reason=failure["reason"], kind="other").json["total_count"] == 0
     problems = mixed.get("/events", event_type="abnormal").json
     assert {event["reason"] for event in problems["events"]} == {failure["reason"], "ImportFailed"}
+    closed = mixed.get("/events", stage="copy", event_type="normal").json
+    assert {event["stage"] for event in closed["events"]} == {"copy"}
+    assert closed["model_count"] == 2
     now = int(time.time() * 1000)
     assert mixed.get("/events", since=now + 60000).json["total_count"] == 0
     assert mixed.get("/events", until=now + 60000).json["total_count"] == 29

@@ -154,8 +154,8 @@ def test_answers_are_as_they_are_described(server, document, package):
                    {"source_location": f"file://{broken}"})
     assert checked["findings"] and set(checked) <= schema_fields(document, "CheckAnswer")
     for path in ("/healthz", "/readyz", "/v1/event-catalog", "/v1/maintenance", "/v1/whoami",
-                 "/v1/audit", "/v1/workers", "/v3", "/v3/auth/catalog", "/v3/auth/domains",
-                 "/v3/auth/projects", "/v3/projects", "/v1/{project_id}/statistics",
+                 "/v1/audit", "/v1/workers", "/v1/tokens", "/v1/projects", "/v1/space", "/v3",
+                 "/v3/auth/catalog", "/v3/auth/domains", "/v3/auth/projects", "/v3/projects", "/v1/{project_id}/statistics",
                  "/v1/{project_id}/models/ai-engine-runtimes"):
         hold("get", path)
     for event in hold("get", "/v1/{project_id}/events")["events"]:
@@ -171,6 +171,7 @@ def test_answers_are_as_they_are_described(server, document, package):
     server.settled(bad)
     hold("post", MODEL + "/cancel", {}, model_id=bad)
     hold("delete", MODEL, model_id=good)
+    hold("post", "/v1/sign-in-links", {"role": "admin", "project": "*"})
     refused = server.ask("GET", "/v1/default/models/nobody")
     assert not faults(validator_of(document, {"$ref": "#/components/schemas/Error"}), refused.json)
 

@@ -95,8 +95,8 @@ static void assert_plan(Db *db, const TimelineAll *search, const char *index)
     g_autofree char *sql = g_strconcat("EXPLAIN QUERY PLAN ", timeline_all_page_sql(search), NULL);
     g_autoptr(GString) plan = g_string_new(NULL);
     g_autoptr(DbRows) rows =
-        db_query(db, &error, sql, "siissiisii", "default", (int64_t)0, G_MAXINT64, "", "",
-                 (int64_t)7, G_MAXINT64, "", (int64_t)0, (int64_t)10);
+        db_query(db, &error, sql, "siissisisii", "default", (int64_t)0, G_MAXINT64, "", "",
+                 (int64_t)7, "", G_MAXINT64, "", (int64_t)0, (int64_t)10);
     while (rows && db_next(rows, &error))
         g_string_append_printf(plan, "%s\n", db_text(rows, 3));
     assert_null(error);
