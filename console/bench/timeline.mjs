@@ -2,7 +2,15 @@
 // One line of JSON: {NAME: {open_ms: […], frames: […], dropped: […]}}, the pages taking turns.
 import { chromium } from "@playwright/test";
 
-const ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+const ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+];
 const STROKES = 4; // down and up again
 const STROKE_PX = 2400;
 const SPEED_PX = 2400; // a second
@@ -20,7 +28,10 @@ async function trace(session, work) {
     const events = [];
     const onData = (data) => events.push(...data.value);
     session.on("Tracing.dataCollected", onData);
-    await session.send("Tracing.start", { transferMode: "ReportEvents", traceConfig: { includedCategories: ["disabled-by-default-devtools.timeline.frame"] } });
+    await session.send("Tracing.start", {
+        transferMode: "ReportEvents",
+        traceConfig: { includedCategories: ["disabled-by-default-devtools.timeline.frame"] },
+    });
     await work();
     const done = new Promise((resolve) => session.once("Tracing.tracingComplete", resolve));
     await session.send("Tracing.end");
@@ -39,10 +50,18 @@ async function measure(browser, url) {
     const events = await trace(session, async () => {
         for (let i = 0; i < STROKES; i++)
             for (const yDistance of [-STROKE_PX, STROKE_PX])
-                await session.send("Input.synthesizeScrollGesture", { x: 640, y: 700, yDistance, speed: SPEED_PX, gestureSourceType: "mouse" });
+                await session.send("Input.synthesizeScrollGesture", {
+                    x: 640,
+                    y: 700,
+                    yDistance,
+                    speed: SPEED_PX,
+                    gestureSourceType: "mouse",
+                });
     });
     await page.close();
-    const reports = events.filter((event) => event.name === "PipelineReporter").map((event) => event.args?.frame_reporter ?? event.args?.chrome_frame_reporter);
+    const reports = events
+        .filter((event) => event.name === "PipelineReporter")
+        .map((event) => event.args?.frame_reporter ?? event.args?.chrome_frame_reporter);
     const count = (state) => reports.filter((report) => report?.state?.startsWith(state)).length;
     const dropped = reports.filter((report) => report?.state === "STATE_DROPPED" && report.affects_smoothness).length;
     return { open, frames: count("STATE_PRESENTED"), dropped };

@@ -31,7 +31,8 @@ for (const [language, locale] of [
             await waybill.imported(example(waybill, "broken-layout"), { model_type: "Scikit_Learn" });
             await waybill.imported(example(waybill, "broken-link"));
             const broken = await waybill.imported(example(waybill, "broken-config"), { model_type: "Scikit_Learn" });
-            for (const name of ["resnet50", "bert-base", "yolo"]) await waybill.imported(example(waybill, "digits", name));
+            for (const name of ["resnet50", "bert-base", "yolo"])
+                await waybill.imported(example(waybill, "digits", name));
 
             const show = async (path: string) => {
                 await page.goto(`${waybill.url}/#/default/${path}`);

@@ -127,7 +127,10 @@ function Upgrade() {
     if (!newVersion.value) return null;
     return (
         <div class="notice" role="status">
-            {t(`The server is now version ${newVersion.value}; this page is older.`, `服务器已升级到 ${newVersion.value},当前页面是旧版本。`)}{" "}
+            {t(
+                `The server is now version ${newVersion.value}; this page is older.`,
+                `服务器已升级到 ${newVersion.value},当前页面是旧版本。`,
+            )}{" "}
             <button type="button" class="small" onClick={() => location.reload()}>
                 {t("Reload", "重新加载")}
             </button>
@@ -160,7 +163,11 @@ export function App() {
     if (who === null) return <SignIn />;
     return (
         <>
-            <a class="skip" href="#main" onClick={(event) => (event.preventDefault(), document.getElementById("main")?.focus())}>
+            <a
+                class="skip"
+                href="#main"
+                onClick={(event) => (event.preventDefault(), document.getElementById("main")?.focus())}
+            >
                 {t("To the content", "跳到正文")}
             </a>
             <Header project={project} onHelp={() => (help.value = true)} />

@@ -6,7 +6,18 @@ export type ModelStatus = "publishing" | "published" | "failed" | "building" | "
 
 /** What config.json may say its model_type is. */
 export const MODEL_TYPES = [
-    "TensorFlow", "PyTorch", "MindSpore", "MXNet", "Caffe", "XGBoost", "Scikit_Learn", "Spark_MLlib", "ONNX", "LLM", "Custom", "Image",
+    "TensorFlow",
+    "PyTorch",
+    "MindSpore",
+    "MXNet",
+    "Caffe",
+    "XGBoost",
+    "Scikit_Learn",
+    "Spark_MLlib",
+    "ONNX",
+    "LLM",
+    "Custom",
+    "Image",
 ];
 
 export interface Snippet {

@@ -17,7 +17,8 @@ async function violations(page: Page): Promise<string[]> {
     const session = await page.context().newCDPSession(page);
     await session.send("Runtime.evaluate", { expression: AXE });
     const found = await session.send("Runtime.evaluate", {
-        expression: "axe.run(document, { resultTypes: ['violations'] }).then((result) => JSON.stringify(result.violations))",
+        expression:
+            "axe.run(document, { resultTypes: ['violations'] }).then((result) => JSON.stringify(result.violations))",
         awaitPromise: true,
         returnByValue: true,
     });
@@ -25,11 +26,15 @@ async function violations(page: Page): Promise<string[]> {
     const all: Violation[] = JSON.parse(found.result.value);
     return all
         .filter((violation) => ["serious", "critical"].includes(violation.impact))
-        .flatMap((violation) => violation.nodes.map((node) => `${violation.id}: ${node.target.join(" ")}: ${node.failureSummary}`));
+        .flatMap((violation) =>
+            violation.nodes.map((node) => `${violation.id}: ${node.target.join(" ")}: ${node.failureSummary}`),
+        );
 }
 
 async function pages(waybill: Waybill): Promise<[string, string][]> {
-    const good = await waybill.imported(waybill.package("good", { ...CONFIG, metrics: { f1: 0.9 }, apis: [{ url: "/" }] }));
+    const good = await waybill.imported(
+        waybill.package("good", { ...CONFIG, metrics: { f1: 0.9 }, apis: [{ url: "/" }] }),
+    );
     const bad = await waybill.imported(waybill.package("bad", { ...CONFIG, metrics: { f1: 7 } }));
     const model = (id: string, tab: string) => `default/models/${id}/${tab}`;
     return [

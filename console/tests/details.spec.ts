@@ -29,12 +29,18 @@ test("saving dependencies says whether that rebuilds", async ({ page, waybill })
     await expect(page.getByText("The image is rebuilt with them.")).toBeVisible();
     const details = await waybill.settled(id);
     expect(details.attempt).toBe(2);
-    expect(details.dependencies).toEqual([{ installer: "pip", packages: [{ package_name: "numpy", package_version: "1.24.2", restraint: "EXACT" }] }]);
+    expect(details.dependencies).toEqual([
+        { installer: "pip", packages: [{ package_name: "numpy", package_version: "1.24.2", restraint: "EXACT" }] },
+    ]);
 });
 
 test("versions are listed and compared", async ({ page, waybill }) => {
     await waybill.imported(waybill.package("digits"));
-    const changed = waybill.package("digits2", { ...CONFIG, model_algorithm: "other" }, { "model/weights.bin": "other weights" });
+    const changed = waybill.package(
+        "digits2",
+        { ...CONFIG, model_algorithm: "other" },
+        { "model/weights.bin": "other weights" },
+    );
     const id = await waybill.imported(changed, { model_name: "digits", model_version: "0.0.2" });
     await page.goto(`${waybill.url}/#/default/models/${id}/versions`);
     await expect(page.getByRole("row", { name: /0\.0\.1/ })).toBeVisible();
@@ -60,7 +66,16 @@ test("an import is cancelled and a model deleted, each after a question", async 
 });
 
 test("the API tab shows how the model is asked", async ({ page, waybill }) => {
-    const apis = [{ url: "/", method: "POST", request: { "Content-type": "application/json", data: { type: "object", properties: { x: { type: "number" } } } } }];
+    const apis = [
+        {
+            url: "/",
+            method: "POST",
+            request: {
+                "Content-type": "application/json",
+                data: { type: "object", properties: { x: { type: "number" } } },
+            },
+        },
+    ];
     const id = await waybill.imported(waybill.package("digits", { ...CONFIG, apis }));
     await page.goto(`${waybill.url}/#/default/models/${id}/api`);
     await expect(page.getByText(`curl --json '{"x":0}' http://localhost:8080/`)).toBeVisible();

@@ -12,7 +12,9 @@ const FAULTY = `{
 `;
 
 async function seqsShown(page: import("@playwright/test").Page): Promise<number[]> {
-    const rows = await page.locator("[data-row]").evaluateAll((all) => all.map((row) => Number((row as HTMLElement).dataset.row)));
+    const rows = await page
+        .locator("[data-row]")
+        .evaluateAll((all) => all.map((row) => Number((row as HTMLElement).dataset.row)));
     return rows.sort((a, b) => a - b);
 }
 
@@ -31,7 +33,10 @@ test("list, name, Events: the way of the original", async ({ page, waybill }) =>
     expect(await seqsShown(page)).toEqual(upTo(last));
 });
 
-test("a failed import is understood: cause, place, evidence, solution, FAQ, in both languages", async ({ page, waybill }) => {
+test("a failed import is understood: cause, place, evidence, solution, FAQ, in both languages", async ({
+    page,
+    waybill,
+}) => {
     const id = await waybill.imported(waybill.package("bad", FAULTY));
     await page.goto(`${waybill.url}/#/default/models/${id}`);
     const answer = page.getByRole("region", { name: "Why it failed" });
@@ -216,7 +221,11 @@ db.commit()`;
     const file = join(waybill.directory, "lines.json");
     writeFileSync(file, JSON.stringify(lines));
     const { spawnSync } = await import("node:child_process");
-    const done = spawnSync("/usr/bin/python3", ["-c", script, join(waybill.directory, "data", "waybill.db"), file, id], { encoding: "utf8" });
+    const done = spawnSync(
+        "/usr/bin/python3",
+        ["-c", script, join(waybill.directory, "data", "waybill.db"), file, id],
+        { encoding: "utf8" },
+    );
     expect(done.status, done.stderr).toBe(0);
 }
 

@@ -46,7 +46,9 @@ export class Waybill {
     /** A base image, and a runtime of it. */
     addRuntime(): void {
         const layout = join(this.directory, "base");
-        const made = spawnSync("/usr/bin/python3", ["-c", MAKE_BASE, layout, join(ROOT, "tests/integration")], { encoding: "utf8" });
+        const made = spawnSync("/usr/bin/python3", ["-c", MAKE_BASE, layout, join(ROOT, "tests/integration")], {
+            encoding: "utf8",
+        });
         expect(made.status, made.stderr).toBe(0);
         const added = this.run("runtime", "add", "base", "--image", `oci:${layout}:latest`);
         expect(added.status, added.stderr).toBe(0);
@@ -54,9 +56,18 @@ export class Waybill {
 
     /** Restarts keep the port. */
     async start(...settings: string[]): Promise<void> {
-        const words = ["serve", "--set", `server.listen=${this.listen}`, "--set", `server.import_roots=${this.directory}`];
+        const words = [
+            "serve",
+            "--set",
+            `server.listen=${this.listen}`,
+            "--set",
+            `server.import_roots=${this.directory}`,
+        ];
         for (const setting of settings) words.push("--set", setting);
-        const child = spawn(PROGRAM, words, { env: this.environment, stdio: ["ignore", "pipe", openSync(join(this.directory, "server.log"), "a")] });
+        const child = spawn(PROGRAM, words, {
+            env: this.environment,
+            stdio: ["ignore", "pipe", openSync(join(this.directory, "server.log"), "a")],
+        });
         this.process = child;
         this.url = await new Promise((done, failed) => {
             let text = "";
@@ -79,7 +90,11 @@ export class Waybill {
     }
 
     /** A folder with model/config.json and what else is given: {"model/weights.bin": "…"}. */
-    package(name: string, config: unknown = CONFIG, files: Record<string, string | Buffer> = { "model/weights.bin": "weights" }): string {
+    package(
+        name: string,
+        config: unknown = CONFIG,
+        files: Record<string, string | Buffer> = { "model/weights.bin": "weights" },
+    ): string {
         const folder = join(this.directory, "packages", name);
         const all: Record<string, string | Buffer> = { ...files };
         if (config !== null)
@@ -140,7 +155,8 @@ export const test = base.extend<{ waybill: Waybill }>({
         const faults: string[] = [];
         page.on("pageerror", (error) => faults.push(error.message));
         page.on("console", (message) => {
-            if (message.type() === "error" && /Content.Security.Policy/i.test(message.text())) faults.push(message.text());
+            if (message.type() === "error" && /Content.Security.Policy/i.test(message.text()))
+                faults.push(message.text());
         });
         try {
             waybill.addRuntime();

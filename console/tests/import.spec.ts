@@ -32,14 +32,27 @@ async function shownModel(page: Page): Promise<string> {
 async function limitUpload(page: Page, rate: number): Promise<void> {
     const session = await page.context().newCDPSession(page);
     await session.send("Network.enable");
-    await session.send("Network.emulateNetworkConditions", { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: rate || -1 });
+    await session.send("Network.emulateNetworkConditions", {
+        offline: false,
+        latency: 0,
+        downloadThroughput: -1,
+        uploadThroughput: rate || -1,
+    });
 }
 
-test("a folder is sent with its progress, goes on after the server was killed, and is imported", async ({ page, waybill }) => {
-    const folder = waybill.package("digits", CONFIG, { "model/weights.bin": randomBytes(24 * MIB), "model/empty": "", "README.md": "digits" });
+test("a folder is sent with its progress, goes on after the server was killed, and is imported", async ({
+    page,
+    waybill,
+}) => {
+    const folder = waybill.package("digits", CONFIG, {
+        "model/weights.bin": randomBytes(24 * MIB),
+        "model/empty": "",
+        "README.md": "digits",
+    });
     const begins: number[] = [];
     page.on("request", (request) => {
-        if (request.method() === "PUT" && request.url().endsWith("weights.bin")) begins.push(Number(/bytes (\d+)/.exec(request.headers()["content-range"] ?? "")?.[1] ?? 0));
+        if (request.method() === "PUT" && request.url().endsWith("weights.bin"))
+            begins.push(Number(/bytes (\d+)/.exec(request.headers()["content-range"] ?? "")?.[1] ?? 0));
     });
     await openImport(page, waybill);
     await choose(page, folder);
@@ -48,7 +61,9 @@ test("a folder is sent with its progress, goes on after the server was killed, a
     await limitUpload(page, 4 * MIB);
     await importIt(page);
     const upload = page.getByRole("region", { name: "Upload" });
-    await expect(upload.getByRole("progressbar")).toHaveAttribute("aria-label", /Upload: ([3-9]\d) %/, { timeout: 20_000 });
+    await expect(upload.getByRole("progressbar")).toHaveAttribute("aria-label", /Upload: ([3-9]\d) %/, {
+        timeout: 20_000,
+    });
     await expect(upload).toContainText("/s");
     await expect(upload).toContainText("left");
     await waybill.stop("SIGKILL");
@@ -63,14 +78,19 @@ test("a folder is sent with its progress, goes on after the server was killed, a
 });
 
 test("an upload goes on after the page was left, which asks first", async ({ page, waybill }) => {
-    const folder = waybill.package("large", CONFIG, { "model/a.bin": randomBytes(2 * MIB), "model/b.bin": randomBytes(16 * MIB) });
+    const folder = waybill.package("large", CONFIG, {
+        "model/a.bin": randomBytes(2 * MIB),
+        "model/b.bin": randomBytes(16 * MIB),
+    });
     const asked: string[] = [];
     page.on("dialog", (dialog) => (asked.push(dialog.type()), void dialog.accept()));
     await openImport(page, waybill);
     await choose(page, folder);
     await limitUpload(page, 3 * MIB);
     await check(page);
-    await expect(page.getByRole("progressbar")).toHaveAttribute("aria-label", /Upload: ([4-9]\d) %/, { timeout: 20_000 });
+    await expect(page.getByRole("progressbar")).toHaveAttribute("aria-label", /Upload: ([4-9]\d) %/, {
+        timeout: 20_000,
+    });
     await page.reload();
     expect(asked).toEqual(["beforeunload"]);
     await expect(page.getByText(/An upload of large\/ has .* of 18.0 MiB/)).toBeVisible();
@@ -88,7 +108,9 @@ test("an upload is cancelled, kept, and removed", async ({ page, waybill }) => {
     await choose(page, waybill.package("large", CONFIG, { "model/a.bin": randomBytes(8 * MIB) }));
     await limitUpload(page, MIB);
     await check(page);
-    await expect(page.getByRole("progressbar")).toHaveAttribute("aria-label", /Upload: ([1-9]\d) %/, { timeout: 20_000 });
+    await expect(page.getByRole("progressbar")).toHaveAttribute("aria-label", /Upload: ([1-9]\d) %/, {
+        timeout: 20_000,
+    });
     await page.getByRole("button", { name: "Cancel" }).click();
     await expect(page.getByText("Stopped. What arrived is kept")).toBeVisible();
     const removed = page.waitForResponse((answer) => answer.request().method() === "DELETE");
@@ -107,14 +129,19 @@ const FAULTY = `{
 
 test("what the check finds stands at its line, is mended there, and imported", async ({ page, waybill }) => {
     await openImport(page, waybill);
-    await choose(page, waybill.package("faulty", FAULTY, { "model/weights.bin": "weights", "model/Dockerfile": "FROM x\n" }));
+    await choose(
+        page,
+        waybill.package("faulty", FAULTY, { "model/weights.bin": "weights", "model/Dockerfile": "FROM x\n" }),
+    );
     await expect(editor(page)).toHaveValue(FAULTY);
     await check(page);
     await expect(page.getByRole("heading", { name: /would stop here: 1 finding/ })).toBeVisible();
     await expect(page.getByText("not used:")).toContainText("surplus");
     await expect(page.getByRole("region", { name: "Files" })).toContainText("model/Dockerfile has no effect here");
     await page.getByRole("button", { name: /^Line 4:.*f1 is "0.9"/ }).click();
-    const selected = await editor(page).evaluate((area: HTMLTextAreaElement) => area.value.slice(area.selectionStart, area.selectionEnd));
+    const selected = await editor(page).evaluate((area: HTMLTextAreaElement) =>
+        area.value.slice(area.selectionStart, area.selectionEnd),
+    );
     expect(selected).toBe('"0.9"');
     await page.getByRole("button", { name: "line 4, column 22" }).click();
     await page.keyboard.type("0.9");
@@ -159,7 +186,10 @@ test("config.json is generated by the form, and a finding stands at its row", as
     expect(JSON.parse(details.config)).toEqual({ model_algorithm: "digits", model_type: "Custom" });
 });
 
-test("an image reference that may not be read is refused at its field; one that may is imported", async ({ page, waybill }) => {
+test("an image reference that may not be read is refused at its field; one that may is imported", async ({
+    page,
+    waybill,
+}) => {
     await openImport(page, waybill);
     await page.getByRole("button", { name: "Image", exact: true }).click();
     const image = page.getByLabel(/Image reference/);
@@ -167,7 +197,9 @@ test("an image reference that may not be read is refused at its field; one that 
     await image.blur();
     await expect(page.getByLabel("Name", { exact: true })).toHaveValue("resnet");
     await check(page);
-    await expect(page.getByRole("region", { name: "Source" }).locator(".field-note")).toContainText("may not be imported from");
+    await expect(page.getByRole("region", { name: "Source" }).locator(".field-note")).toContainText(
+        "may not be imported from",
+    );
     await expect(image).toHaveAttribute("aria-invalid", "true");
     await image.fill(`oci:${join(waybill.directory, "base")}:latest`);
     await importIt(page);
@@ -185,7 +217,9 @@ test("the server's refusals stand by their fields", async ({ page, waybill }) =>
     await importIt(page);
     const model = page.getByRole("region", { name: "Model" });
     await expect(model.locator(".field-note")).toHaveCount(3);
-    await expect(model.locator(".field", { hasText: "Version" }).locator(".field-note")).toContainText("expected N.N.N");
+    await expect(model.locator(".field", { hasText: "Version" }).locator(".field-note")).toContainText(
+        "expected N.N.N",
+    );
     await page.getByLabel("Name", { exact: true }).fill("digits");
     await page.getByLabel("Version", { exact: true }).fill("2.0.0");
     await page.getByLabel("Description", { exact: true }).fill("a");
@@ -243,7 +277,8 @@ test("hostile file names are text, and what the server refuses can be left out",
     await upload.getByRole("button", { name: "leave them out and check" }).click();
     await expect(page.getByRole("heading", { name: /nothing that would stop/ })).toBeVisible();
     const files = page.getByRole("region", { name: "Files" });
-    for (const name of ["<img src=x onerror=alert(1)>.bin", "100% #a?b&c=d ü.bin", "deep/文件.bin"]) await expect(files).toContainText(name);
+    for (const name of ["<img src=x onerror=alert(1)>.bin", "100% #a?b&c=d ü.bin", "deep/文件.bin"])
+        await expect(files).toContainText(name);
     expect(await page.locator("img[src=x]").count()).toBe(0);
     await importIt(page);
     expect((await waybill.settled(await shownModel(page))).model_status).toBe("published");
@@ -257,7 +292,9 @@ test("the model folder itself is sent as model/, unless that is declined", async
     await expect(asModel).toBeChecked();
     await asModel.uncheck();
     await check(page);
-    await expect(page.getByRole("region", { name: "Check" })).toContainText("You seem to have given the model folder itself");
+    await expect(page.getByRole("region", { name: "Check" })).toContainText(
+        "You seem to have given the model folder itself",
+    );
     await asModel.check();
     await check(page);
     await expect(page.getByRole("heading", { name: /nothing that would stop/ })).toBeVisible();
@@ -265,7 +302,10 @@ test("the model folder itself is sent as model/, unless that is declined", async
 
 test("a version that is there is not taken, and a failed one is retried", async ({ page, waybill }) => {
     await waybill.imported(waybill.package("digits"));
-    const failed = await waybill.imported(waybill.package("digits-bad", FAULTY), { model_name: "digits", model_version: "0.0.2" });
+    const failed = await waybill.imported(waybill.package("digits-bad", FAULTY), {
+        model_name: "digits",
+        model_version: "0.0.2",
+    });
     await openImport(page, waybill);
     await choose(page, waybill.package("digits"));
     const version = page.getByLabel("Version", { exact: true });
@@ -288,13 +328,29 @@ async function drop(page: Page, ...files: string[]): Promise<void> {
     const box = (await page.locator(".drop").boundingBox())!;
     const session = await page.context().newCDPSession(page);
     for (const type of ["dragEnter", "dragOver", "drop"] as const)
-        await session.send("Input.dispatchDragEvent", { type, x: box.x + 20, y: box.y + 20, data: { items: [], files, dragOperationsMask: 1 } });
+        await session.send("Input.dispatchDragEvent", {
+            type,
+            x: box.x + 20,
+            y: box.y + 20,
+            data: { items: [], files, dragOperationsMask: 1 },
+        });
 }
 
-test("a folder is dropped, and again when a file of it has changed: only that one is sent", async ({ page, waybill }) => {
-    const folder = waybill.package("dropped", FAULTY, { "model/weights.bin": "weights", "model/deep/er/notes.txt": "notes" });
+test("a folder is dropped, and again when a file of it has changed: only that one is sent", async ({
+    page,
+    waybill,
+}) => {
+    const folder = waybill.package("dropped", FAULTY, {
+        "model/weights.bin": "weights",
+        "model/deep/er/notes.txt": "notes",
+    });
     const sent: string[] = [];
-    page.on("request", (request) => request.method() === "PUT" && sent.push(new URL(request.url()).pathname.replace(/.*\/uploads\/[^/]+\//, "")));
+    page.on(
+        "request",
+        (request) =>
+            request.method() === "PUT" &&
+            sent.push(new URL(request.url()).pathname.replace(/.*\/uploads\/[^/]+\//, "")),
+    );
     await openImport(page, waybill);
     await drop(page, folder);
     await expect(page.locator(".chosen")).toContainText("dropped/ · 3 files");
@@ -343,7 +399,10 @@ test("limits of the server are told: too large, no room, too many uploads", asyn
 test("axe finds no serious violation, in both themes", async ({ page, waybill }) => {
     const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
     await openImport(page, waybill);
-    await choose(page, waybill.package("faulty", FAULTY, { "model/weights.bin": "weights", "model/Dockerfile": "FROM x\n" }));
+    await choose(
+        page,
+        waybill.package("faulty", FAULTY, { "model/weights.bin": "weights", "model/Dockerfile": "FROM x\n" }),
+    );
     await check(page);
     await expect(page.getByRole("heading", { name: /would stop here/ })).toBeVisible();
     await page.evaluate(axe);
@@ -351,13 +410,20 @@ test("axe finds no serious violation, in both themes", async ({ page, waybill })
         for (const view of ["Form", "Text"]) {
             await page.getByLabel("Colours").selectOption(theme);
             await page.getByRole("button", { name: view, exact: true }).click();
-            const found = await page.evaluate(async () => (await (window as any).axe.run()).violations.filter((one: any) => ["serious", "critical"].includes(one.impact)));
+            const found = await page.evaluate(async () =>
+                (await (window as any).axe.run()).violations.filter((one: any) =>
+                    ["serious", "critical"].includes(one.impact),
+                ),
+            );
             expect(found.map((one: any) => `${one.id}: ${one.nodes[0].html}`)).toEqual([]);
         }
 });
 
 test("whoever signed in imports as that user; a reader is told why not", async ({ page, waybill }) => {
-    const token = (role: string) => /wb_\S+/.exec(waybill.run("token", "create", "--project", "default", "--user", `ann-${role}`, "--role", role).stdout)![0];
+    const token = (role: string) =>
+        /wb_\S+/.exec(
+            waybill.run("token", "create", "--project", "default", "--user", `ann-${role}`, "--role", role).stdout,
+        )![0];
     const folder = waybill.package("digits");
     for (const role of ["reader", "writer"]) {
         const secret = token(role);

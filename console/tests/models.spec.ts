@@ -6,7 +6,10 @@ test("an empty list says what to do first", async ({ page, waybill }) => {
     await expect(page.getByText("waybill import DIR --server")).toBeVisible();
 });
 
-test("rows appear and change by themselves, and a failed one leads to the event that explains it", async ({ page, waybill }) => {
+test("rows appear and change by themselves, and a failed one leads to the event that explains it", async ({
+    page,
+    waybill,
+}) => {
     await page.goto(waybill.url);
     await expect(page.locator(".connection").getByText("live")).toBeVisible();
     await waybill.imported(waybill.package("good"));

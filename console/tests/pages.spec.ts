@@ -11,7 +11,10 @@ async function open(page: Page, waybill: Waybill, hash: string): Promise<void> {
 }
 
 test.describe("the catalogue", () => {
-    test("an event is found by words of either language, and its address holds over a reload", async ({ page, waybill }) => {
+    test("an event is found by words of either language, and its address holds over a reload", async ({
+        page,
+        waybill,
+    }) => {
         await open(page, waybill, "catalog");
         await expect(page.getByText("51 events")).toBeVisible();
         await page.getByPlaceholder(/Number or words/).fill("health check");
@@ -20,8 +23,8 @@ test.describe("the catalogue", () => {
         const entry = page.getByRole("article", { name: "HealthCheckUrlInvalid" });
         await expect(entry).toContainText("Change the health check URL of the custom image");
         await expect(entry.getByText("you can fix this")).toBeVisible();
-        await expect(entry.locator("pre.snippet")).toContainText('    "url": "/healthz"');
-        await expect(entry.locator("pre.snippet")).toContainText("^^^^^^^^^^");
+        await expect(entry.locator(".snippet")).toContainText('    "url": "/healthz"');
+        await expect(entry.locator(".snippet")).toContainText("^^^^^^^^^^");
         await page.reload();
         await expect(entry).toBeVisible();
         await page.getByRole("button", { name: "中文" }).click();
@@ -73,14 +76,20 @@ test.describe("the overview", () => {
         await expect(page.getByRole("heading", { name: `Imports that failed on ${today}` })).toBeVisible();
         await expect(page.getByRole("link", { name: "bad 0.0.1" })).toHaveAttribute("href", `#/default/models/${bad}`);
         await page.getByRole("link", { name: "✓ imported" }).click();
-        await expect(page.getByRole("link", { name: "good 0.0.1" })).toHaveAttribute("href", `#/default/models/${good}`);
+        await expect(page.getByRole("link", { name: "good 0.0.1" })).toHaveAttribute(
+            "href",
+            `#/default/models/${good}`,
+        );
         await page.reload();
         await expect(page.getByRole("link", { name: "good 0.0.1" })).toBeVisible();
 
         await page.getByRole("link", { name: "← Overview" }).click();
         await page.getByRole("link", { name: "ConfigValueInvalid", exact: true }).click();
         await expect(page.getByText("1 event of 1 model, the newest first")).toBeVisible();
-        await expect(page.getByRole("link", { name: /f1 is 7/ })).toHaveAttribute("href", `#/default/models/${bad}/events/2`);
+        await expect(page.getByRole("link", { name: /f1 is 7/ })).toHaveAttribute(
+            "href",
+            `#/default/models/${bad}/events/2`,
+        );
 
         await page.getByRole("link", { name: "← Overview" }).click();
         await expect(page.getByRole("img", { name: /^copy: half took at most/ })).toBeVisible();
@@ -217,8 +226,16 @@ for (const theme of ["light", "dark"])
         await waybill.imported(waybill.package("bad", BAD));
         await page.addInitScript((chosen) => localStorage.setItem("waybill.theme", chosen), theme);
         await page.setViewportSize({ width: 360, height: 800 });
-        const settings = ["tokens", "links", "members", "credentials", "workers", "space", "maintenance", "audit"].map((part) => `settings/${part}`);
-        for (const hash of ["catalog", "catalog/ConfigValueInvalid", "overview", "overview?reason=ConfigValueInvalid", ...settings]) {
+        const settings = ["tokens", "links", "members", "credentials", "workers", "space", "maintenance", "audit"].map(
+            (part) => `settings/${part}`,
+        );
+        for (const hash of [
+            "catalog",
+            "catalog/ConfigValueInvalid",
+            "overview",
+            "overview?reason=ConfigValueInvalid",
+            ...settings,
+        ]) {
             await open(page, waybill, hash);
             await page.waitForLoadState("networkidle");
             await expect(page.getByText("Loading…")).toBeHidden();
@@ -226,7 +243,12 @@ for (const theme of ["light", "dark"])
             expect(await seriousFaults(page), hash).toEqual([]);
         }
         await page.setViewportSize({ width: 1280, height: 800 });
-        for (const hash of ["catalog/ConfigValueInvalid", "overview", "overview?reason=ConfigValueInvalid", "settings/space"]) {
+        for (const hash of [
+            "catalog/ConfigValueInvalid",
+            "overview",
+            "overview?reason=ConfigValueInvalid",
+            "settings/space",
+        ]) {
             await open(page, waybill, hash);
             await page.waitForLoadState("networkidle");
             expect(await seriousFaults(page), hash).toEqual([]);
@@ -240,6 +262,8 @@ async function seriousFaults(page: Page): Promise<string[]> {
         const { violations } = await (window as any).axe.run();
         return violations
             .filter((fault: any) => ["serious", "critical"].includes(fault.impact))
-            .flatMap((fault: any) => fault.nodes.map((node: any) => `${fault.id}: ${node.target} ${node.failureSummary}`));
+            .flatMap((fault: any) =>
+                fault.nodes.map((node: any) => `${fault.id}: ${node.target} ${node.failureSummary}`),
+            );
     });
 }

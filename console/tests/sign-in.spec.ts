@@ -42,7 +42,9 @@ test("a link signs in once, and the address survives a sign-in", async ({ page, 
 
 test("a session that ends while a page is open leads to the sign-in", async ({ page, waybill }) => {
     await waybill.imported(waybill.package("digits"));
-    const made = JSON.parse(waybill.run("token", "create", "--project", "default", "--user", "ann", "--role", "writer", "--json").stdout);
+    const made = JSON.parse(
+        waybill.run("token", "create", "--project", "default", "--user", "ann", "--role", "writer", "--json").stdout,
+    );
     await page.goto(waybill.url);
     await page.getByRole("textbox", { name: "Token" }).fill(made.token);
     await page.getByRole("button", { name: "Sign in" }).click();

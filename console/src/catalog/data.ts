@@ -55,5 +55,7 @@ export function loadCatalog(): Promise<CatalogRow[]> {
 export function searchText(row: CatalogRow): string {
     const kinds = row.kinds.flatMap((kind) => [kind.kind, kind.said_en.summary, kind.said_zh.summary]);
     const texts = [row.no, row.reason, row.en, row.zh, row.solution_en, row.solution_zh, row.when_en, row.when_zh];
-    return [...texts, ...row.causes_en, ...row.causes_zh, ...row.advice_en, ...row.advice_zh, ...kinds].join("\n").toLowerCase();
+    return [...texts, ...row.causes_en, ...row.causes_zh, ...row.advice_en, ...row.advice_zh, ...kinds]
+        .join("\n")
+        .toLowerCase();
 }

@@ -7,8 +7,8 @@ import { ofPair, plural, t } from "../text";
 import { useLoad } from "../ui/load";
 import { Copy, TypeMark, WithCommands } from "../ui/parts";
 import { stageName } from "../ui/stages";
+import { EvidenceView } from "../events/evidence";
 import type { CatalogKind, CatalogRow } from "./data";
-import { ExampleEvidence } from "./evidence";
 import { Template, filled } from "./template";
 
 /** As the API reads it. */
@@ -29,7 +29,8 @@ export function Entry({ project, row }: { project: string; row: CatalogRow }) {
                 <TypeMark type={row.type} />
                 <code>{row.reason}</code>
                 <span class="quiet">
-                    {row.no ? t(`event ${row.no}`, `事件 ${row.no}`) : t("of Waybill's own", "Waybill 自有事件")} · {t(`stage ${stageName(row.stage)}`, `${stageName(row.stage)}阶段`)}
+                    {row.no ? t(`event ${row.no}`, `事件 ${row.no}`) : t("of Waybill's own", "Waybill 自有事件")} ·{" "}
+                    {t(`stage ${stageName(row.stage)}`, `${stageName(row.stage)}阶段`)}
                 </span>
                 <span class="grow" />
                 <Copy text={link} label={t("Copy link", "复制链接")} />
@@ -81,10 +82,14 @@ function List({ title, items, ordered }: { title: string; items: string[]; order
 /** How often it happened here: a line that leads to the models behind it. */
 function Lately({ project, reason }: { project: string; reason: string }) {
     const path = withQuery(projectPath(project, "events"), { reason, since: LATELY, limit: 1 });
-    const found = useLoad((signal) => ask<{ total_count: number; model_count: number }>("GET", path, { signal }), [path]);
+    const found = useLoad(
+        (signal) => ask<{ total_count: number; model_count: number }>("GET", path, { signal }),
+        [path],
+    );
     const counts = found.data.value;
     if (!counts) return null;
-    if (counts.total_count === 0) return <p class="quiet">{t("It did not happen here in the last 7 days.", "最近 7 天内未在此项目中出现。")}</p>;
+    if (counts.total_count === 0)
+        return <p class="quiet">{t("It did not happen here in the last 7 days.", "最近 7 天内未在此项目中出现。")}</p>;
     return (
         <p>
             <a href={href([project, "overview"], { reason, days: "7" })}>
@@ -131,8 +136,11 @@ function Kind({ kind }: { kind: CatalogKind }) {
     return (
         <div ref={place} class={`kind${chosen ? " kind-chosen" : ""}`} aria-current={chosen ? "true" : undefined}>
             <p class="kind-head">
-                {kind.kind && <code>{kind.kind}</code>} <span class={`turn turn-${kind.fix_by}`}>{turn(kind.fix_by)}</span>
-                {kind.retryable && <span class="quiet"> · {t("may work when it is simply retried", "直接重试可能成功")}</span>}
+                {kind.kind && <code>{kind.kind}</code>}{" "}
+                <span class={`turn turn-${kind.fix_by}`}>{turn(kind.fix_by)}</span>
+                {kind.retryable && (
+                    <span class="quiet"> · {t("may work when it is simply retried", "直接重试可能成功")}</span>
+                )}
             </p>
             <p class="kind-summary">{said.summary}</p>
             <ol>
@@ -154,7 +162,7 @@ function Example({ row }: { row: CatalogRow }) {
             <p>
                 <TypeMark type={row.type} /> {filled(ofPair(row.en, row.zh)!, example.params ?? {})}
             </p>
-            <ExampleEvidence evidence={example.evidence} />
+            <EvidenceView evidence={example.evidence} />
         </Part>
     );
 }

@@ -28,7 +28,10 @@ function filterOf(query: URLSearchParams): Filter {
 export function CatalogPage({ project, reason }: { project: string; reason: string | undefined }) {
     const catalog = useLoad(loadCatalog, []);
     const filter = filterOf(route.value.query);
-    const texts = useMemo(() => new Map(catalog.data.value?.map((row) => [row.reason, searchText(row)])), [catalog.data.value]);
+    const texts = useMemo(
+        () => new Map(catalog.data.value?.map((row) => [row.reason, searchText(row)])),
+        [catalog.data.value],
+    );
     useSignalEffect(() => setTab(reason ?? t("Events & FAQ", "事件与 FAQ")));
 
     const rows = (catalog.data.value ?? []).filter(
@@ -45,11 +48,20 @@ export function CatalogPage({ project, reason }: { project: string; reason: stri
         <div class={`page catalog${reason ? " catalog-open" : ""}`}>
             <div class="catalog-list">
                 <h1>{t("Events & FAQ", "事件与 FAQ")}</h1>
-                <p class="quiet">{t("What each event of an import means, why it comes, and what to do.", "导入过程中每个事件的含义、原因和处理方法。")}</p>
+                <p class="quiet">
+                    {t(
+                        "What each event of an import means, why it comes, and what to do.",
+                        "导入过程中每个事件的含义、原因和处理方法。",
+                    )}
+                </p>
                 <Filters filter={filter} />
-                {catalog.error.value !== null && <Problem error={catalog.error.value} again={() => void catalog.again()} />}
+                {catalog.error.value !== null && (
+                    <Problem error={catalog.error.value} again={() => void catalog.again()} />
+                )}
                 {!catalog.data.value && catalog.error.value === null && <Loading />}
-                {catalog.data.value && <Rows project={project} rows={rows} total={catalog.data.value.length} current={reason} />}
+                {catalog.data.value && (
+                    <Rows project={project} rows={rows} total={catalog.data.value.length} current={reason} />
+                )}
             </div>
             {open && <Entry key={open.reason} project={project} row={open} />}
             {reason && catalog.data.value && !open && (
@@ -83,13 +95,19 @@ function Filters({ filter }: { filter: Filter }) {
             <Select
                 label={t("Type", "类型")}
                 value={filter.type}
-                options={[{ value: "", label: t("every type", "全部类型") }, ...TYPES.map((value) => ({ value: value as string, label: typeName(value) }))]}
+                options={[
+                    { value: "", label: t("every type", "全部类型") },
+                    ...TYPES.map((value) => ({ value: value as string, label: typeName(value) })),
+                ]}
                 onChange={(type) => setQuery({ type })}
             />
             <Select
                 label={t("Stage", "阶段")}
                 value={filter.stage}
-                options={[{ value: "", label: t("every stage", "全部阶段") }, ...STAGES.map((value) => ({ value: value as string, label: stageName(value) }))]}
+                options={[
+                    { value: "", label: t("every stage", "全部阶段") },
+                    ...STAGES.map((value) => ({ value: value as string, label: stageName(value) })),
+                ]}
                 onChange={(stage) => setQuery({ stage })}
             />
         </div>
@@ -118,12 +136,18 @@ function Rows(props: { project: string; rows: CatalogRow[]; total: number; curre
             <p class="quiet" role="status">
                 {props.rows.length === props.total
                     ? t(plural(props.total, "event", "events"), `共 ${props.total} 个事件`)
-                    : t(`${props.rows.length} of ${props.total} events`, `${props.rows.length} / ${props.total} 个事件`)}
+                    : t(
+                          `${props.rows.length} of ${props.total} events`,
+                          `${props.rows.length} / ${props.total} 个事件`,
+                      )}
             </p>
             <ul class="catalog-rows">
                 {props.rows.map((row) => (
                     <li key={row.reason}>
-                        <a href={href([props.project, "catalog", row.reason], route.value.query)} aria-current={row.reason === props.current ? "page" : undefined}>
+                        <a
+                            href={href([props.project, "catalog", row.reason], route.value.query)}
+                            aria-current={row.reason === props.current ? "page" : undefined}
+                        >
                             <span class="catalog-number">{row.no ?? "–"}</span>
                             <span class="catalog-text">
                                 <Template text={ofPair(row.en, row.zh)!} />

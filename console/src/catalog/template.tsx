@@ -9,5 +9,7 @@ export function Template({ text }: { text: string }) {
 
 /** The same with the places filled in; one that has no value stays as it is. */
 export function filled(text: string, values: Record<string, unknown>): string {
-    return text.replace(/\{(\w+)\}/g, (place, name: string) => (values[name] === undefined ? place : String(values[name])));
+    return text.replace(/\{(\w+)\}/g, (place, name: string) =>
+        values[name] === undefined ? place : String(values[name]),
+    );
 }

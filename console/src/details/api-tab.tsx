@@ -38,9 +38,13 @@ export function example(schema: Schema | undefined, depth = 0): unknown {
     if (schema.enum?.length) return schema.enum[0];
     switch (schema.type) {
         case "object":
-            return Object.fromEntries(Object.entries(schema.properties ?? {}).map(([name, inner]) => [name, example(inner, depth + 1)]));
+            return Object.fromEntries(
+                Object.entries(schema.properties ?? {}).map(([name, inner]) => [name, example(inner, depth + 1)]),
+            );
         case "array":
-            return Array.from({ length: Math.min(Math.max(1, schema.minItems ?? 1), 16) }, () => example(schema.items, depth + 1));
+            return Array.from({ length: Math.min(Math.max(1, schema.minItems ?? 1), 16) }, () =>
+                example(schema.items, depth + 1),
+            );
         case "number":
         case "integer":
             return schema.minimum ?? 0;
@@ -83,7 +87,12 @@ export function ApiTab({ model }: { model: ModelDetails }) {
     if (!apis.length)
         return (
             <Empty>
-                <p>{t("config.json describes no API. By default the model answers", "config.json 未描述 API。默认情况下模型响应")}</p>
+                <p>
+                    {t(
+                        "config.json describes no API. By default the model answers",
+                        "config.json 未描述 API。默认情况下模型响应",
+                    )}
+                </p>
                 <Command text="curl --json '{}' http://localhost:8080/" />
                 <Command text="curl http://localhost:8080/health" />
             </Empty>
@@ -98,8 +107,16 @@ export function ApiTab({ model }: { model: ModelDetails }) {
                         </code>
                     </h2>
                     <Command text={curlOf(api)} />
-                    <Body title={t("Request", "请求")} schema={api.request?.data} type={api.request?.["Content-type"]} />
-                    <Body title={t("Response", "响应")} schema={api.response?.data} type={api.response?.["Content-type"]} />
+                    <Body
+                        title={t("Request", "请求")}
+                        schema={api.request?.data}
+                        type={api.request?.["Content-type"]}
+                    />
+                    <Body
+                        title={t("Response", "响应")}
+                        schema={api.response?.data}
+                        type={api.response?.["Content-type"]}
+                    />
                 </section>
             ))}
         </>

@@ -15,7 +15,9 @@ const SIGNS = { EXACT: "==", ATLEAST: ">=", ATMOST: "<=" };
 const INSTALLERS = ["pip", "apt", "conda"];
 
 function toRows(dependencies: Dependency[]): Row[] {
-    return dependencies.flatMap((dependency) => dependency.packages.map((item) => ({ ...item, installer: dependency.installer })));
+    return dependencies.flatMap((dependency) =>
+        dependency.packages.map((item) => ({ ...item, installer: dependency.installer })),
+    );
 }
 
 /** Neighbours of one installer are one entry; the order is that of the installation. */
@@ -32,7 +34,8 @@ function toDependencies(rows: Row[]): Dependency[] {
 }
 
 function outcome(reason: string | undefined): string {
-    if (reason === "DependenciesUnchanged") return t("These are the dependencies that the model has: nothing is rebuilt.", "依赖与当前一致,无需重新构建。");
+    if (reason === "DependenciesUnchanged")
+        return t("These are the dependencies that the model has: nothing is rebuilt.", "依赖与当前一致,无需重新构建。");
     return t("The image is rebuilt with them.", "正在按新的依赖重新构建镜像。");
 }
 
@@ -42,13 +45,22 @@ export function DependenciesTab({ live, model }: { live: LiveModel; model: Model
     const error = useSignal<unknown>(null);
     const busy = useSignal(false);
     if (model.model_type === "Image")
-        return <Empty>{t("A custom image brings its own: install them in its Dockerfile.", "自定义镜像自带依赖:请在其 Dockerfile 中安装。")}</Empty>;
+        return (
+            <Empty>
+                {t(
+                    "A custom image brings its own: install them in its Dockerfile.",
+                    "自定义镜像自带依赖:请在其 Dockerfile 中安装。",
+                )}
+            </Empty>
+        );
     const save = async (event: SubmitEvent) => {
         event.preventDefault();
         busy.value = true;
         error.value = null;
         try {
-            const answer = await ask<ModelDetails>("PUT", projectPath(live.project, "models", live.id), { body: { dependencies: toDependencies(rows.value!) } });
+            const answer = await ask<ModelDetails>("PUT", projectPath(live.project, "models", live.id), {
+                body: { dependencies: toDependencies(rows.value!) },
+            });
             said.value = outcome(answer.last_event?.reason);
             rows.value = null;
             await live.look();
@@ -76,7 +88,11 @@ export function DependenciesTab({ live, model }: { live: LiveModel; model: Model
                             {t("Edit", "编辑")}
                         </button>
                     )}
-                    {isRunning(model.model_status) && <p class="quiet">{t("They can be changed when the image is built.", "镜像构建完成后才能修改。")}</p>}
+                    {isRunning(model.model_status) && (
+                        <p class="quiet">
+                            {t("They can be changed when the image is built.", "镜像构建完成后才能修改。")}
+                        </p>
+                    )}
                 </>
             ) : (
                 <form onSubmit={save}>
@@ -89,7 +105,9 @@ export function DependenciesTab({ live, model }: { live: LiveModel; model: Model
                         <button type="button" onClick={() => (rows.value = null)}>
                             {t("Back", "返回")}
                         </button>
-                        <span class="quiet">{t("They are installed from top to bottom.", "按从上到下的顺序安装。")}</span>
+                        <span class="quiet">
+                            {t("They are installed from top to bottom.", "按从上到下的顺序安装。")}
+                        </span>
                     </div>
                 </form>
             )}
@@ -102,32 +120,37 @@ function Shown({ dependencies }: { dependencies: Dependency[] }) {
     if (!rows.length) return <Empty>{t("The model has no dependencies.", "该模型没有依赖。")}</Empty>;
     return (
         <Wide label={t("Dependencies", "依赖")}>
-        <table class="card">
-            <thead>
-                <tr>
-                    <th scope="col">{t("Installer", "安装方式")}</th>
-                    <th scope="col">{t("Package", "软件包")}</th>
-                    <th scope="col">{t("Version", "版本")}</th>
-                </tr>
-            </thead>
-            <tbody>
-                {rows.map((row) => (
+            <table class="card">
+                <thead>
                     <tr>
-                        <td>{row.installer}</td>
-                        <td>
-                            <code>{row.package_name}</code>
-                        </td>
-                        <td>{row.package_version ? `${SIGNS[row.restraint ?? "EXACT"]} ${row.package_version}` : t("any", "任意")}</td>
+                        <th scope="col">{t("Installer", "安装方式")}</th>
+                        <th scope="col">{t("Package", "软件包")}</th>
+                        <th scope="col">{t("Version", "版本")}</th>
                     </tr>
-                ))}
-            </tbody>
-        </table>
+                </thead>
+                <tbody>
+                    {rows.map((row) => (
+                        <tr>
+                            <td>{row.installer}</td>
+                            <td>
+                                <code>{row.package_name}</code>
+                            </td>
+                            <td>
+                                {row.package_version
+                                    ? `${SIGNS[row.restraint ?? "EXACT"]} ${row.package_version}`
+                                    : t("any", "任意")}
+                            </td>
+                        </tr>
+                    ))}
+                </tbody>
+            </table>
         </Wide>
     );
 }
 
 function Editor({ rows, onChange }: { rows: Row[]; onChange: (rows: Row[]) => void }) {
-    const set = (at: number, change: Partial<Row>) => onChange(rows.map((row, i) => (i === at ? { ...row, ...change } : row)));
+    const set = (at: number, change: Partial<Row>) =>
+        onChange(rows.map((row, i) => (i === at ? { ...row, ...change } : row)));
     const move = (at: number, by: number) => {
         const next = [...rows];
         const [row] = next.splice(at, 1);
@@ -139,13 +162,26 @@ function Editor({ rows, onChange }: { rows: Row[]; onChange: (rows: Row[]) => vo
             <ol class="dependency-rows">
                 {rows.map((row, i) => (
                     <li class="row">
-                        <select aria-label={t("Installer", "安装方式")} value={row.installer} onChange={(event) => set(i, { installer: event.currentTarget.value })}>
+                        <select
+                            aria-label={t("Installer", "安装方式")}
+                            value={row.installer}
+                            onChange={(event) => set(i, { installer: event.currentTarget.value })}
+                        >
                             {INSTALLERS.map((value) => (
                                 <option>{value}</option>
                             ))}
                         </select>
-                        <input aria-label={t("Package", "软件包")} required value={row.package_name} onInput={(event) => set(i, { package_name: event.currentTarget.value })} />
-                        <select aria-label={t("Restraint", "版本约束")} value={row.restraint ?? "EXACT"} onChange={(event) => set(i, { restraint: event.currentTarget.value as Row["restraint"] })}>
+                        <input
+                            aria-label={t("Package", "软件包")}
+                            required
+                            value={row.package_name}
+                            onInput={(event) => set(i, { package_name: event.currentTarget.value })}
+                        />
+                        <select
+                            aria-label={t("Restraint", "版本约束")}
+                            value={row.restraint ?? "EXACT"}
+                            onChange={(event) => set(i, { restraint: event.currentTarget.value as Row["restraint"] })}
+                        >
                             {Object.entries(SIGNS).map(([value, sign]) => (
                                 <option value={value}>
                                     {sign} {value}
@@ -158,19 +194,40 @@ function Editor({ rows, onChange }: { rows: Row[]; onChange: (rows: Row[]) => vo
                             value={row.package_version ?? ""}
                             onInput={(event) => set(i, { package_version: event.currentTarget.value })}
                         />
-                        <button type="button" class="small" disabled={i === 0} aria-label={t("Earlier", "上移")} onClick={() => move(i, -1)}>
+                        <button
+                            type="button"
+                            class="small"
+                            disabled={i === 0}
+                            aria-label={t("Earlier", "上移")}
+                            onClick={() => move(i, -1)}
+                        >
                             ↑
                         </button>
-                        <button type="button" class="small" disabled={i === rows.length - 1} aria-label={t("Later", "下移")} onClick={() => move(i, 1)}>
+                        <button
+                            type="button"
+                            class="small"
+                            disabled={i === rows.length - 1}
+                            aria-label={t("Later", "下移")}
+                            onClick={() => move(i, 1)}
+                        >
                             ↓
                         </button>
-                        <button type="button" class="small" aria-label={t(`Remove ${row.package_name}`, `移除 ${row.package_name}`)} onClick={() => onChange(rows.filter((_, at) => at !== i))}>
+                        <button
+                            type="button"
+                            class="small"
+                            aria-label={t(`Remove ${row.package_name}`, `移除 ${row.package_name}`)}
+                            onClick={() => onChange(rows.filter((_, at) => at !== i))}
+                        >
                             ✕
                         </button>
                     </li>
                 ))}
             </ol>
-            <button type="button" class="small" onClick={() => onChange([...rows, { installer: rows.at(-1)?.installer ?? "pip", package_name: "" }])}>
+            <button
+                type="button"
+                class="small"
+                onClick={() => onChange([...rows, { installer: rows.at(-1)?.installer ?? "pip", package_name: "" }])}
+            >
                 {t("Add a package", "添加软件包")}
             </button>
         </>

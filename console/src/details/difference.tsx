@@ -32,9 +32,15 @@ function inOneLine(difference: Difference): string {
     const { config, files, dependencies, facts } = difference;
     const parts = [];
     if (config && config.added + config.removed > 0)
-        parts.push(t(`config.json ${plural(Math.max(config.added, config.removed), "line", "lines")}`, `config.json ${Math.max(config.added, config.removed)} 行`));
+        parts.push(
+            t(
+                `config.json ${plural(Math.max(config.added, config.removed), "line", "lines")}`,
+                `config.json ${Math.max(config.added, config.removed)} 行`,
+            ),
+        );
     if (files.length) parts.push(t(plural(files.length, "file", "files"), `${files.length} 个文件`));
-    if (dependencies.length) parts.push(t(plural(dependencies.length, "dependency", "dependencies"), `${dependencies.length} 个依赖`));
+    if (dependencies.length)
+        parts.push(t(plural(dependencies.length, "dependency", "dependencies"), `${dependencies.length} 个依赖`));
     const names = Object.keys(facts);
     if (names.length) parts.push(names.join(", "));
     return parts.length ? parts.join(" · ") : t("nothing", "无变化");
@@ -51,19 +57,23 @@ export function DifferenceView({ difference }: { difference: Difference }) {
             {config && config.lines.length > 0 && (
                 <pre tabIndex={0} aria-label="config.json">
                     {config.lines.map((line) => (
-                        <span class={line.startsWith("+") ? "plus" : line.startsWith("-") ? "minus" : ""}>{`${line}\n`}</span>
+                        <span
+                            class={line.startsWith("+") ? "plus" : line.startsWith("-") ? "minus" : ""}
+                        >{`${line}\n`}</span>
                     ))}
                 </pre>
             )}
             <ul class="plain-list">
                 {dependencies.map((row) => (
                     <li>
-                        {SIGNS[row.change]} {row.installer} <code>{row.name}</code> {row.version.old ?? "–"} → {row.version.new ?? "–"}
+                        {SIGNS[row.change]} {row.installer} <code>{row.name}</code> {row.version.old ?? "–"} →{" "}
+                        {row.version.new ?? "–"}
                     </li>
                 ))}
                 {files.map((row) => (
                     <li>
-                        {SIGNS[row.change]} <code>{row.path}</code> {row.size.old !== undefined && row.size.old !== null ? bytes(row.size.old) : "–"} →{" "}
+                        {SIGNS[row.change]} <code>{row.path}</code>{" "}
+                        {row.size.old !== undefined && row.size.old !== null ? bytes(row.size.old) : "–"} →{" "}
                         {row.size.new !== undefined && row.size.new !== null ? bytes(row.size.new) : "–"}
                     </li>
                 ))}
@@ -73,7 +83,12 @@ export function DifferenceView({ difference }: { difference: Difference }) {
                     </li>
                 ))}
                 {unknown.map((row) => (
-                    <li class="quiet">{t(`not known of the ${row.side} one: ${row.part}`, `${row.side === "old" ? "之前" : "现在"}的${row.part}未知`)}</li>
+                    <li class="quiet">
+                        {t(
+                            `not known of the ${row.side} one: ${row.part}`,
+                            `${row.side === "old" ? "之前" : "现在"}的${row.part}未知`,
+                        )}
+                    </li>
                 ))}
             </ul>
         </div>
@@ -84,9 +99,15 @@ export function DifferenceLine({ difference }: { difference: Difference }) {
     const open = useSignal(false);
     return (
         <div class="changed">
-            {t(`Changed since ${sideName(difference.old)}`, `自 ${sideName(difference.old)} 以来的变化`)}: {inOneLine(difference)}{" "}
+            {t(`Changed since ${sideName(difference.old)}`, `自 ${sideName(difference.old)} 以来的变化`)}:{" "}
+            {inOneLine(difference)}{" "}
             {!difference.equal && (
-                <button type="button" class="link" aria-expanded={open.value} onClick={() => (open.value = !open.value)}>
+                <button
+                    type="button"
+                    class="link"
+                    aria-expanded={open.value}
+                    onClick={() => (open.value = !open.value)}
+                >
                     {open.value ? t("hide", "收起") : t("show", "查看")}
                 </button>
             )}

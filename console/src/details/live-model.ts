@@ -121,8 +121,11 @@ class Follower {
     private async lookNow(): Promise<void> {
         await this.details.again();
         if (this.details.error.peek() !== null || this.seen < 0) return;
-        for (let full = true; full; ) {
-            const list = await ask<EventList>("GET", withQuery(`${this.path}/events`, { after: this.seen, limit: PAGE_EVENTS }));
+        for (let full = true; full;) {
+            const list = await ask<EventList>(
+                "GET",
+                withQuery(`${this.path}/events`, { after: this.seen, limit: PAGE_EVENTS }),
+            );
             this.take(list.events);
             full = list.events.length === PAGE_EVENTS;
         }

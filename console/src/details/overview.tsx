@@ -43,7 +43,11 @@ export function OverviewTab({ live, model }: { live: LiveModel; model: ModelDeta
                     <Metrics text={model.model_metrics} />
                 </dl>
             </section>
-            {model.image_digest ? <Image model={model} /> : <p class="quiet">{t("There is no image yet.", "还没有镜像。")}</p>}
+            {model.image_digest ? (
+                <Image model={model} />
+            ) : (
+                <p class="quiet">{t("There is no image yet.", "还没有镜像。")}</p>
+            )}
         </>
     );
 }
@@ -67,7 +71,12 @@ function Metrics({ text }: { text: string | undefined }) {
     }
     const entries = Object.entries(metrics ?? {});
     if (!entries.length) return null;
-    return <Fact name={t("Metrics", "指标")} value={entries.map(([name, value]) => `${name} ${Number(value.toPrecision(6))}`).join(" · ")} />;
+    return (
+        <Fact
+            name={t("Metrics", "指标")}
+            value={entries.map(([name, value]) => `${name} ${Number(value.toPrecision(6))}`).join(" · ")}
+        />
+    );
 }
 
 function Description({ live, model }: { live: LiveModel; model: ModelDetails }) {
@@ -78,7 +87,12 @@ function Description({ live, model }: { live: LiveModel; model: ModelDetails }) 
             <>
                 {model.description || <span class="quiet">{t("none", "无")}</span>}{" "}
                 {mayWrite() && (
-                    <button type="button" class="small" aria-label={t("Edit the description", "编辑描述")} onClick={() => (edited.value = model.description)}>
+                    <button
+                        type="button"
+                        class="small"
+                        aria-label={t("Edit the description", "编辑描述")}
+                        onClick={() => (edited.value = model.description)}
+                    >
                         {t("Edit", "编辑")}
                     </button>
                 )}
@@ -133,13 +147,17 @@ function Image({ model }: { model: ModelDetails }) {
                 </dd>
                 <dt>{t("Size", "大小")}</dt>
                 <dd>
-                    {bytes(model.image_size ?? 0)} · {t(plural(model.layers.length, "layer", "layers"), `${model.layers.length} 层`)}
+                    {bytes(model.image_size ?? 0)} ·{" "}
+                    {t(plural(model.layers.length, "layer", "layers"), `${model.layers.length} 层`)}
                 </dd>
             </dl>
             <Layers layers={model.layers} />
             <h3>{t("Look at it, run it", "查看与运行")}</h3>
             <p class="quiet">
-                {t("On the server's machine; DATA is its data directory, which ", "在服务器上执行;DATA 为其数据目录,可由 ")}
+                {t(
+                    "On the server's machine; DATA is its data directory, which ",
+                    "在服务器上执行;DATA 为其数据目录,可由 ",
+                )}
                 <code>waybill show {model.model_name}</code>
                 {t(" prints whole:", " 完整显示:")}
             </p>
@@ -163,7 +181,10 @@ function originName(origin: string): string {
 
 /** The layers by size: a bar of the whole, and a row each. */
 function Layers({ layers }: { layers: Layer[] }) {
-    const whole = Math.max(1, layers.reduce((sum, layer) => sum + layer.size, 0));
+    const whole = Math.max(
+        1,
+        layers.reduce((sum, layer) => sum + layer.size, 0),
+    );
     let x = 0;
     return (
         <>
@@ -197,11 +218,15 @@ function Layers({ layers }: { layers: Layer[] }) {
                         {layers.map((layer) => (
                             <tr>
                                 <td>
-                                    <code title={layer.digest}>{layer.digest.slice(0, 19)}…</code> <Copy text={layer.digest} />
+                                    <code title={layer.digest}>{layer.digest.slice(0, 19)}…</code>{" "}
+                                    <Copy text={layer.digest} />
                                 </td>
                                 <td>
-                                    <span class={`swatch layer-${layer.origin}`} aria-hidden="true" /> {originName(layer.origin)}
-                                    {layer.files ? ` · ${t(plural(layer.files, "file", "files"), `${layer.files} 个文件`)}` : ""}
+                                    <span class={`swatch layer-${layer.origin}`} aria-hidden="true" />{" "}
+                                    {originName(layer.origin)}
+                                    {layer.files
+                                        ? ` · ${t(plural(layer.files, "file", "files"), `${layer.files} 个文件`)}`
+                                        : ""}
                                 </td>
                                 <td class="number">{bytes(layer.size)}</td>
                                 <td class="number">{((100 * layer.size) / whole).toFixed(1)} %</td>

@@ -4,13 +4,13 @@ import { useEffect } from "preact/hooks";
 import { ApiError, ask, mayWrite, projectPath } from "../api";
 import { EventsTab } from "../events/tab";
 import { failedIn } from "../events/answer";
-import { stageName } from "../events/words";
 import { LogTab } from "../log/tab";
 import { go, href, replace, route } from "../route";
 import { duration, t } from "../text";
 import type { ModelDetails } from "../types";
 import { now } from "../ui/now";
 import { Confirm, Empty, Loading, Problem, Status, Tabs, Time, hasFailed, isRunning } from "../ui/parts";
+import { stageName } from "../ui/stages";
 import { setTab } from "../ui/tab-state";
 import { ApiTab } from "./api-tab";
 import { DependenciesTab } from "./dependencies";
@@ -61,17 +61,29 @@ export function DetailsPage({ project, id }: { project: string; id: string }) {
         const details = live.details.data.value;
         if (!details) return;
         const { model_status } = details;
-        setTab(`${details.model_name} ${details.model_version}`, isRunning(model_status) ? "running" : hasFailed(model_status) ? "failed" : "done");
+        setTab(
+            `${details.model_name} ${details.model_version}`,
+            isRunning(model_status) ? "running" : hasFailed(model_status) ? "failed" : "done",
+        );
     });
     if (!model && error instanceof ApiError && error.status === 404) return <NoModel project={project} />;
-    if (!model) return <div class="page">{error !== null ? <Problem error={error} again={() => void live.details.again()} /> : <Loading />}</div>;
+    if (!model)
+        return (
+            <div class="page">
+                {error !== null ? <Problem error={error} again={() => void live.details.again()} /> : <Loading />}
+            </div>
+        );
     return (
         <div class="page">
             <Head live={live} model={model} />
             <Tabs
                 label={model.model_name}
                 current={tab}
-                tabs={TABS.map((name) => ({ name, label: name === "events" ? `${tabLabel(name)} ${model.last_event?.seq ?? 0}` : tabLabel(name), href: href([...page, name]) }))}
+                tabs={TABS.map((name) => ({
+                    name,
+                    label: name === "events" ? `${tabLabel(name)} ${model.last_event?.seq ?? 0}` : tabLabel(name),
+                    href: href([...page, name]),
+                }))}
             />
             <TabContent tab={tab} live={live} model={model} />
         </div>
@@ -101,7 +113,13 @@ function NoModel({ project }: { project: string }) {
         <div class="page">
             <Empty>
                 <h1>{t("There is no such model.", "没有这个模型。")}</h1>
-                <p>{t("It may have been deleted; its events are kept for a while:", "它可能已被删除,其事件会保留一段时间:")} <code>waybill models --deleted</code></p>
+                <p>
+                    {t(
+                        "It may have been deleted; its events are kept for a while:",
+                        "它可能已被删除,其事件会保留一段时间:",
+                    )}{" "}
+                    <code>waybill models --deleted</code>
+                </p>
                 <a href={href([project, "models"])}>{t("To the models", "前往模型列表")}</a>
             </Empty>
         </div>
@@ -112,7 +130,8 @@ function Head({ live, model }: { live: LiveModel; model: ModelDetails }) {
     return (
         <header class="model-head">
             <nav class="crumbs" aria-label={t("You are here", "当前位置")}>
-                <a href={href([live.project, "models"])}>{t("Models", "模型")}</a> / <strong>{model.model_name}</strong> / {model.model_version}
+                <a href={href([live.project, "models"])}>{t("Models", "模型")}</a> / <strong>{model.model_name}</strong>{" "}
+                / {model.model_version}
             </nav>
             <div class="row">
                 <h1 class="offscreen">
@@ -142,7 +161,8 @@ function Facts({ live, model }: { live: LiveModel; model: ModelDetails }) {
                     <Time at={at} />
                 </>
             )}
-            {running && ` · ${t(`${duration(Math.max(0, now.value - model.create_at))} so far`, `已用 ${duration(Math.max(0, now.value - model.create_at))}`)}`}
+            {running &&
+                ` · ${t(`${duration(Math.max(0, now.value - model.create_at))} so far`, `已用 ${duration(Math.max(0, now.value - model.create_at))}`)}`}
         </span>
     );
 }
@@ -180,7 +200,12 @@ function Actions({ live, model }: { live: LiveModel; model: ModelDetails }) {
                         await live.look();
                     }}
                 >
-                    <p>{t("It stops at the next safe point. What is packed already counts in the next attempt.", "将在下一个安全点停止,已打包的内容会在下次尝试中继续使用。")}</p>
+                    <p>
+                        {t(
+                            "It stops at the next safe point. What is packed already counts in the next attempt.",
+                            "将在下一个安全点停止,已打包的内容会在下次尝试中继续使用。",
+                        )}
+                    </p>
                 </Confirm>
             )}
             {dialog.value === "delete" && <DeleteDialog live={live} model={model} path={path} onClose={close} />}
@@ -192,11 +217,24 @@ interface DeleteAnswer {
     delete_failed_list: { model_id: string; error_msg: string }[];
 }
 
-function DeleteDialog({ live, model, path, onClose }: { live: LiveModel; model: ModelDetails; path: string; onClose: () => void }) {
+function DeleteDialog({
+    live,
+    model,
+    path,
+    onClose,
+}: {
+    live: LiveModel;
+    model: ModelDetails;
+    path: string;
+    onClose: () => void;
+}) {
     return (
         <Confirm
             danger
-            title={t(`Delete ${model.model_name} ${model.model_version}?`, `删除 ${model.model_name} ${model.model_version}?`)}
+            title={t(
+                `Delete ${model.model_name} ${model.model_version}?`,
+                `删除 ${model.model_name} ${model.model_version}?`,
+            )}
             action={t("Delete", "删除")}
             onClose={onClose}
             onConfirm={async () => {
@@ -206,7 +244,12 @@ function DeleteDialog({ live, model, path, onClose }: { live: LiveModel; model: 
                 go([live.project, "models"]);
             }}
         >
-            <p>{t("This version and its image go. Its events are kept for 90 days.", "该版本及其镜像将被删除,事件保留 90 天。")}</p>
+            <p>
+                {t(
+                    "This version and its image go. Its events are kept for 90 days.",
+                    "该版本及其镜像将被删除,事件保留 90 天。",
+                )}
+            </p>
         </Confirm>
     );
 }

@@ -34,16 +34,31 @@ export function RetryDialog({ live, model, onClose }: { live: LiveModel; model: 
     return (
         <Dialog title={t("Fix and retry", "修复并重试")} onClose={onClose}>
             <form onSubmit={retry}>
-                <p>{t("The same version, its next attempt. What did not change is not read or packed again.", "同一版本的下一次尝试,未变化的内容不会重新读取或打包。")}</p>
+                <p>
+                    {t(
+                        "The same version, its next attempt. What did not change is not read or packed again.",
+                        "同一版本的下一次尝试,未变化的内容不会重新读取或打包。",
+                    )}
+                </p>
                 <label class="field">
                     <span>{t("Source", "来源")}</span>
                     <input value={source.value} onInput={(event) => (source.value = event.currentTarget.value)} />
                 </label>
                 <label class="check">
-                    <input type="checkbox" checked={edits.value} onChange={(event) => (edits.value = event.currentTarget.checked)} />
+                    <input
+                        type="checkbox"
+                        checked={edits.value}
+                        onChange={(event) => (edits.value = event.currentTarget.checked)}
+                    />
                     {t("With another config.json, in place of the package's", "使用修改后的 config.json(替代包内文件)")}
                 </label>
-                {edits.value && <ConfigEditor text={config.value} line={inConfig ? evidence?.line : undefined} onInput={(text) => (config.value = text)} />}
+                {edits.value && (
+                    <ConfigEditor
+                        text={config.value}
+                        line={inConfig ? evidence?.line : undefined}
+                        onInput={(text) => (config.value = text)}
+                    />
+                )}
                 {error.value !== null && <Problem error={error.value} />}
                 <div class="actions">
                     <button type="button" onClick={onClose}>
@@ -63,7 +78,10 @@ function ConfigEditor({ text, line, onInput }: { text: string; line?: number; on
     const area = useRef<HTMLTextAreaElement>(null);
     useEffect(() => {
         if (!area.current || !line) return;
-        const before = text.split("\n").slice(0, line - 1).join("\n");
+        const before = text
+            .split("\n")
+            .slice(0, line - 1)
+            .join("\n");
         const begin = before.length + (line > 1 ? 1 : 0);
         const end = text.indexOf("\n", begin);
         area.current.focus();
@@ -73,7 +91,14 @@ function ConfigEditor({ text, line, onInput }: { text: string; line?: number; on
     return (
         <label class="field">
             <span>config.json{line ? ` · ${t(`line ${line} is selected`, `已选中第 ${line} 行`)}` : ""}</span>
-            <textarea class="code" ref={area} rows={14} spellcheck={false} value={text} onInput={(event) => onInput(event.currentTarget.value)} />
+            <textarea
+                class="code"
+                ref={area}
+                rows={14}
+                spellcheck={false}
+                value={text}
+                onInput={(event) => onInput(event.currentTarget.value)}
+            />
         </label>
     );
 }

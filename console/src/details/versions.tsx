@@ -10,7 +10,11 @@ import { DifferenceView, sideName, type Difference } from "./difference";
 import type { LiveModel } from "./live-model";
 
 export function VersionsTab({ live, model }: { live: LiveModel; model: ModelDetails }) {
-    const path = withQuery(projectPath(live.project, "models"), { model_name: model.model_name, exact_match: "true", sort_by: "model_version" });
+    const path = withQuery(projectPath(live.project, "models"), {
+        model_name: model.model_name,
+        exact_match: "true",
+        sort_by: "model_version",
+    });
     const list = useLoad((signal) => ask<ModelList>("GET", path, { signal }), [path, model.model_status]);
     const against = useSignal("");
     if (list.error.value !== null) return <Problem error={list.error.value} again={() => void list.again()} />;
@@ -18,45 +22,55 @@ export function VersionsTab({ live, model }: { live: LiveModel; model: ModelDeta
     return (
         <>
             <Wide label={t("Versions", "版本")}>
-            <table class="card">
-                <thead>
-                    <tr>
-                        <th scope="col">{t("Version", "版本")}</th>
-                        <th scope="col">{t("Status", "状态")}</th>
-                        <th scope="col" class="number">
-                            {t("Size", "大小")}
-                        </th>
-                        <th scope="col">{t("Created", "创建时间")}</th>
-                        <th scope="col">{t("Compare", "对比")}</th>
-                    </tr>
-                </thead>
-                <tbody>
-                    {list.data.value.models.map((version) => (
+                <table class="card">
+                    <thead>
                         <tr>
-                            <td>
-                                <a href={href([live.project, "models", version.model_id])} aria-current={version.model_id === model.model_id ? "page" : undefined}>
-                                    {version.model_version}
-                                </a>
-                                {version.model_id === model.model_id && <span class="quiet"> {t("this one", "当前")}</span>}
-                            </td>
-                            <td>
-                                <Status status={version.model_status} />
-                            </td>
-                            <td class="number">{version.model_size ? bytes(version.model_size) : "–"}</td>
-                            <td>
-                                <Time at={version.create_at} withDay />
-                            </td>
-                            <td>
-                                {version.model_id !== model.model_id && (
-                                    <button type="button" class="small" onClick={() => (against.value = version.model_id)} aria-pressed={against.value === version.model_id}>
-                                        {t("with this one", "与当前版本对比")}
-                                    </button>
-                                )}
-                            </td>
+                            <th scope="col">{t("Version", "版本")}</th>
+                            <th scope="col">{t("Status", "状态")}</th>
+                            <th scope="col" class="number">
+                                {t("Size", "大小")}
+                            </th>
+                            <th scope="col">{t("Created", "创建时间")}</th>
+                            <th scope="col">{t("Compare", "对比")}</th>
                         </tr>
-                    ))}
-                </tbody>
-            </table>
+                    </thead>
+                    <tbody>
+                        {list.data.value.models.map((version) => (
+                            <tr>
+                                <td>
+                                    <a
+                                        href={href([live.project, "models", version.model_id])}
+                                        aria-current={version.model_id === model.model_id ? "page" : undefined}
+                                    >
+                                        {version.model_version}
+                                    </a>
+                                    {version.model_id === model.model_id && (
+                                        <span class="quiet"> {t("this one", "当前")}</span>
+                                    )}
+                                </td>
+                                <td>
+                                    <Status status={version.model_status} />
+                                </td>
+                                <td class="number">{version.model_size ? bytes(version.model_size) : "–"}</td>
+                                <td>
+                                    <Time at={version.create_at} withDay />
+                                </td>
+                                <td>
+                                    {version.model_id !== model.model_id && (
+                                        <button
+                                            type="button"
+                                            class="small"
+                                            onClick={() => (against.value = version.model_id)}
+                                            aria-pressed={against.value === version.model_id}
+                                        >
+                                            {t("with this one", "与当前版本对比")}
+                                        </button>
+                                    )}
+                                </td>
+                            </tr>
+                        ))}
+                    </tbody>
+                </table>
             </Wide>
             {against.value && <Compared live={live} against={against.value} />}
         </>
@@ -74,7 +88,11 @@ function Compared({ live, against }: { live: LiveModel; against: string }) {
             <h2>
                 {sideName(difference.old)} → {sideName(difference.new)}
             </h2>
-            {difference.equal ? <p>{t("They are the same.", "两者相同。")}</p> : <DifferenceView difference={difference} />}
+            {difference.equal ? (
+                <p>{t("They are the same.", "两者相同。")}</p>
+            ) : (
+                <DifferenceView difference={difference} />
+            )}
         </section>
     );
 }

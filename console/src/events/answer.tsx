@@ -7,24 +7,42 @@ import { plural, t } from "../text";
 import type { Event, ModelDetails } from "../types";
 import { useLoad } from "../ui/load";
 import { Copy, WithCommands } from "../ui/parts";
+import { stageName } from "../ui/stages";
 import { FoundExpected, SnippetView } from "./evidence";
-import { advice, asMarkdown, message, place, retryNote, solution, stageName, summary, turn } from "./words";
+import { advice, asMarkdown, message, place, retryNote, solution, summary, turn } from "./words";
 
 const DAY_MS = 24 * 3600 * 1000;
 
-export function Answer({ model, event, problems, page }: { model: ModelDetails; event: Event; problems: Event[]; page: string[] }) {
+export function Answer({
+    model,
+    event,
+    problems,
+    page,
+}: {
+    model: ModelDetails;
+    event: Event;
+    problems: Event[];
+    page: string[];
+}) {
     const evidence = event.evidence ?? {};
     const where = place(evidence);
     const isCause = model.failure?.seq === event.seq;
     return (
         <section class={`answer answer-${event.event_type}`} aria-labelledby="answer-title">
             <div class="answer-head">
-                <h2 id="answer-title">{isCause ? t("Why it failed", "失败原因") : t(`Event #${event.seq}`, `事件 #${event.seq}`)}</h2>
+                <h2 id="answer-title">
+                    {isCause ? t("Why it failed", "失败原因") : t(`Event #${event.seq}`, `事件 #${event.seq}`)}
+                </h2>
                 <span class="turn">{turn(event.fix_by)}</span>
                 <span class="quiet">{retryNote(event)}</span>
                 <span class="grow" />
                 <a href={href([...page, "events", event.seq])}>#{event.seq}</a>
-                <Copy text={[event, ...problems.filter((other) => other.seq !== event.seq)].map(asMarkdown).join("\n\n---\n\n")} label={t("Copy report", "复制报告")} />
+                <Copy
+                    text={[event, ...problems.filter((other) => other.seq !== event.seq)]
+                        .map(asMarkdown)
+                        .join("\n\n---\n\n")}
+                    label={t("Copy report", "复制报告")}
+                />
             </div>
             <p class="sentence">
                 {summary(event) ?? message(event)}
@@ -32,7 +50,19 @@ export function Answer({ model, event, problems, page }: { model: ModelDetails; 
             </p>
             <div class="answer-body">
                 <div>
-                    {evidence.snippet ? <SnippetView snippet={evidence.snippet} line={evidence.line} file={evidence.file ?? evidence.path} /> : where && <p><code>{where}</code> <Copy text={where} /></p>}
+                    {evidence.snippet ? (
+                        <SnippetView
+                            snippet={evidence.snippet}
+                            line={evidence.line}
+                            file={evidence.file ?? evidence.path}
+                        />
+                    ) : (
+                        where && (
+                            <p>
+                                <code>{where}</code> <Copy text={where} />
+                            </p>
+                        )
+                    )}
                 </div>
                 <div>
                     <FoundExpected evidence={evidence} />
@@ -75,9 +105,25 @@ function Steps({ event }: { event: Event }) {
 }
 
 /** The other findings of the same attempt: all that must be mended before the next one. */
-function Others({ model, event, problems, page }: { model: ModelDetails; event: Event; problems: Event[]; page: string[] }) {
+function Others({
+    model,
+    event,
+    problems,
+    page,
+}: {
+    model: ModelDetails;
+    event: Event;
+    problems: Event[];
+    page: string[];
+}) {
     const causes = new Set(model.failure?.causes ?? []);
-    const others = problems.filter((other) => other.seq !== event.seq && other.attempt === model.attempt && other.reason !== "ImportFailed" && (causes.has(other.seq) || other.event_type === "hint"));
+    const others = problems.filter(
+        (other) =>
+            other.seq !== event.seq &&
+            other.attempt === model.attempt &&
+            other.reason !== "ImportFailed" &&
+            (causes.has(other.seq) || other.event_type === "hint"),
+    );
     if (!others.length) return null;
     return (
         <div class="others">
@@ -85,7 +131,8 @@ function Others({ model, event, problems, page }: { model: ModelDetails; event: 
             <ul class="plain-list">
                 {others.map((other) => (
                     <li>
-                        <a href={href([...page, "events", other.seq])}>#{other.seq}</a> <code>{place(other.evidence)}</code> {summary(other) ?? message(other)}
+                        <a href={href([...page, "events", other.seq])}>#{other.seq}</a>{" "}
+                        <code>{place(other.evidence)}</code> {summary(other) ?? message(other)}
                     </li>
                 ))}
             </ul>
@@ -103,15 +150,25 @@ function Changed({ model, page }: { model: ModelDetails; page: string[] }) {
 /** Whether others fail this way: then it is not this package. */
 function Elsewhere({ event, page }: { event: Event; page: string[] }) {
     const since = Math.floor(event.occur_time / DAY_MS) * DAY_MS; // of the day, so that it is asked once
-    const path = withQuery(projectPath(page[0]!, "events"), { reason: event.reason, kind: event.kind, since, limit: 1 });
+    const path = withQuery(projectPath(page[0]!, "events"), {
+        reason: event.reason,
+        kind: event.kind,
+        since,
+        limit: 1,
+    });
     const found = useLoad((signal) => ask<{ model_count: number }>("GET", path, { signal }), [path]);
     if (!found.data.value || event.event_type === "normal") return null;
     const others = Math.max(0, found.data.value.model_count - 1);
     if (others === 0)
-        return <span>{t("Only here: no other model had this that day.", "仅此一例:当天没有其他模型出现同样问题。")}</span>;
+        return (
+            <span>{t("Only here: no other model had this that day.", "仅此一例:当天没有其他模型出现同样问题。")}</span>
+        );
     return (
         <a href={href([page[0]!, "overview"], { reason: event.reason })}>
-            {t(`${plural(others, "other model", "other models")} had the same that day`, `当天另有 ${others} 个模型出现同样问题`)}
+            {t(
+                `${plural(others, "other model", "other models")} had the same that day`,
+                `当天另有 ${others} 个模型出现同样问题`,
+            )}
         </a>
     );
 }

@@ -9,7 +9,10 @@ async function all(project: string, id: string): Promise<Event[]> {
     const path = projectPath(project, "models", id, "events");
     const events: Event[] = [];
     for (;;) {
-        const list = await ask<EventList>("GET", withQuery(path, { after: events.at(-1)?.seq ?? 0, limit: PAGE_EVENTS }));
+        const list = await ask<EventList>(
+            "GET",
+            withQuery(path, { after: events.at(-1)?.seq ?? 0, limit: PAGE_EVENTS }),
+        );
         events.push(...list.events);
         if (list.events.length < PAGE_EVENTS) return events;
     }

@@ -1,15 +1,38 @@
 // What an event rests on, each part in the picture that shows it best.
 import { href } from "../route";
 import { bytes, dateAndTime, duration, t } from "../text";
-import type { Evidence, Event, Finding, HttpExchange, Snippet } from "../types";
+import type { Evidence, HttpExchange, Snippet } from "../types";
 import { Bar, Command, Copy } from "../ui/parts";
 import { place } from "./words";
 
 /** Members that another part of the picture shows. */
 const SHOWN = new Set([
-    "file", "path", "line", "column", "snippet", "found", "expected", "http", "command", "exit_status", "log",
-    "error_lines", "attempt", "actor", "source",
+    "file",
+    "path",
+    "line",
+    "column",
+    "snippet",
+    "found",
+    "expected",
+    "http",
+    "command",
+    "exit_status",
+    "log",
+    "error_lines",
+    "attempt",
+    "actor",
+    "source",
 ]);
+
+/** As wide as the first so many characters: those that take two places are blanked by one that does. */
+function blank(text: string, characters: number): string {
+    const wide =
+        /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|[\u{1f300}-\u{1f9ff}]/u;
+    return Array.from(text)
+        .slice(0, characters)
+        .map((character) => (character === "\t" ? "\t" : wide.test(character) ? "\u3000" : " "))
+        .join("");
+}
 
 export function SnippetView({ snippet, line, file }: { snippet: Snippet; line?: number; file?: string }) {
     const width = String(snippet.first_line + snippet.lines.length - 1).length;
@@ -34,7 +57,7 @@ export function SnippetView({ snippet, line, file }: { snippet: Snippet; line?: 
                                     {"\n"}
                                     <span class="line-number">{" ".repeat(width)}</span>
                                     <code>
-                                        {text.slice(0, snippet.column - 1).replace(/[^\t]/g, " ")}
+                                        {blank(text, snippet.column - 1)}
                                         {"^".repeat(Math.max(1, snippet.length ?? 1))}
                                     </code>
                                 </span>
@@ -109,7 +132,8 @@ function isSize(name: string): boolean {
 function Value({ name, value }: { name: string; value: unknown }) {
     if (typeof value === "number" && isSize(name)) return <span title={String(value)}>{bytes(value)}</span>;
     if (typeof value === "number" && name.endsWith("_ms")) return <>{duration(value)}</>;
-    if (typeof value === "number" && /(^|_)(time|at|until)$/.test(name) && value > 1e12) return <>{dateAndTime(value)}</>;
+    if (typeof value === "number" && /(^|_)(time|at|until)$/.test(name) && value > 1e12)
+        return <>{dateAndTime(value)}</>;
     if (typeof value === "number" && name === "rate") return <>{bytes(value)}/s</>;
     if (Array.isArray(value) && value.every((item) => typeof item !== "object")) return <code>{value.join(", ")}</code>;
     if (value && typeof value === "object" && "path" in value && "size" in value) {
@@ -154,8 +178,7 @@ function Others({ evidence }: { evidence: Evidence }) {
 }
 
 /** page: the model's, for links into its build log. */
-export function EvidenceView({ event, page }: { event: Event | Finding; page?: (string | number)[] }) {
-    const evidence = event.evidence;
+export function EvidenceView({ evidence, page }: { evidence: Evidence | undefined; page?: (string | number)[] }) {
     if (!evidence || Object.keys(evidence).length === 0) return null;
     const where = place(evidence);
     return (
@@ -170,12 +193,16 @@ export function EvidenceView({ event, page }: { event: Event | Finding; page?: (
                 )
             )}
             <FoundExpected evidence={evidence} />
-            {evidence.size !== undefined && evidence.limit !== undefined && <SizeAgainstLimit size={evidence.size} limit={evidence.limit} />}
+            {evidence.size !== undefined && evidence.limit !== undefined && (
+                <SizeAgainstLimit size={evidence.size} limit={evidence.limit} />
+            )}
             {evidence.http && <Http http={evidence.http} />}
             {evidence.command && (
                 <>
                     <Command text={evidence.command} />
-                    {evidence.exit_status !== undefined && <p>{t(`exit status ${evidence.exit_status}`, `退出状态 ${evidence.exit_status}`)}</p>}
+                    {evidence.exit_status !== undefined && (
+                        <p>{t(`exit status ${evidence.exit_status}`, `退出状态 ${evidence.exit_status}`)}</p>
+                    )}
                 </>
             )}
             {evidence.error_lines && (
@@ -186,7 +213,10 @@ export function EvidenceView({ event, page }: { event: Event | Finding; page?: (
             {evidence.log && page && (
                 <p>
                     <a href={href([...page, "log", evidence.log.from], { to: String(evidence.log.to) })}>
-                        {t(`lines ${evidence.log.from} to ${evidence.log.to} of the build log`, `构建日志第 ${evidence.log.from} 至 ${evidence.log.to} 行`)}
+                        {t(
+                            `lines ${evidence.log.from} to ${evidence.log.to} of the build log`,
+                            `构建日志第 ${evidence.log.from} 至 ${evidence.log.to} 行`,
+                        )}
                     </a>
                 </p>
             )}

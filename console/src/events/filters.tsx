@@ -5,8 +5,8 @@ import { order, refresh, REFRESHES, times } from "../preferences";
 import { setQuery } from "../route";
 import { t } from "../text";
 import { Choice, Select, typeName } from "../ui/parts";
+import { STAGES, stageName } from "../ui/stages";
 import type { Filter } from "./timeline";
-import { STAGE_ORDER, stageName } from "./words";
 
 export function filterOf(query: URLSearchParams): Filter {
     return {
@@ -47,22 +47,34 @@ export function EventFilters({ filter, reasons, attempts, problems, total, searc
                 label={t("Type", "类型")}
                 value={filter.type}
                 options={[
-                    { value: "problems", label: problems >= 0 ? `${t("Problems", "问题")} ${problems}` : t("Problems", "问题") },
+                    {
+                        value: "problems",
+                        label: problems >= 0 ? `${t("Problems", "问题")} ${problems}` : t("Problems", "问题"),
+                    },
                     { value: "", label: total >= 0 ? `${t("All", "全部")} ${total}` : t("All", "全部") },
-                    ...(["normal", "abnormal", "hint"] as const).map((value) => ({ value: value as string, label: typeName(value) })),
+                    ...(["normal", "abnormal", "hint"] as const).map((value) => ({
+                        value: value as string,
+                        label: typeName(value),
+                    })),
                 ]}
                 onChange={(type) => setQuery({ type })}
             />
             <Select
                 label={t("Stage", "阶段")}
                 value={filter.stage}
-                options={[{ value: "", label: `${t("stage", "阶段")}: ${all}` }, ...STAGE_ORDER.map((value) => ({ value, label: stageName(value) }))]}
+                options={[
+                    { value: "", label: `${t("stage", "阶段")}: ${all}` },
+                    ...STAGES.map((value) => ({ value: value as string, label: stageName(value) })),
+                ]}
                 onChange={(stage) => setQuery({ stage })}
             />
             <Select
                 label={t("Reason", "事件代码")}
                 value={filter.reason}
-                options={[{ value: "", label: `${t("reason", "事件代码")}: ${all}` }, ...listed.map((value) => ({ value, label: value }))]}
+                options={[
+                    { value: "", label: `${t("reason", "事件代码")}: ${all}` },
+                    ...listed.map((value) => ({ value, label: value })),
+                ]}
                 onChange={(reason) => setQuery({ reason })}
             />
             {attempts > 1 && (
@@ -71,14 +83,23 @@ export function EventFilters({ filter, reasons, attempts, problems, total, searc
                     value={filter.attempt ? String(filter.attempt) : ""}
                     options={[
                         { value: "", label: `${t("attempt", "尝试")}: ${all}` },
-                        ...Array.from({ length: attempts }, (_, i) => ({ value: String(attempts - i), label: t(`attempt ${attempts - i}`, `第 ${attempts - i} 次尝试`) })),
+                        ...Array.from({ length: attempts }, (_, i) => ({
+                            value: String(attempts - i),
+                            label: t(`attempt ${attempts - i}`, `第 ${attempts - i} 次尝试`),
+                        })),
                     ]}
                     onChange={(attempt) => setQuery({ attempt })}
                 />
             )}
             <label class="field-bare">
                 <span class="offscreen">{t("Text in the message", "消息中的文字")}</span>
-                <input ref={search} type="search" placeholder={t("Text  ( / )", "文字 ( / )")} value={filter.text} onInput={(event) => onText(event.currentTarget.value)} />
+                <input
+                    ref={search}
+                    type="search"
+                    placeholder={t("Text  ( / )", "文字 ( / )")}
+                    value={filter.text}
+                    onInput={(event) => onText(event.currentTarget.value)}
+                />
             </label>
         </div>
     );

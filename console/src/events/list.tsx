@@ -30,11 +30,22 @@ function isProblem(event: Event): boolean {
     return event.event_type !== "normal" && event.reason !== "ImportFailed";
 }
 
-function AttemptHead({ event, ending, open, onFold }: { event: Event; ending?: Event; open: boolean; onFold: (attempt: number) => void }) {
+function AttemptHead({
+    event,
+    ending,
+    open,
+    onFold,
+}: {
+    event: Event;
+    ending?: Event;
+    open: boolean;
+    onFold: (attempt: number) => void;
+}) {
     return (
         <li class="attempt-head">
             <button type="button" aria-expanded={open} onClick={() => onFold(event.attempt)}>
-                <span aria-hidden="true">{open ? "▾" : "▸"}</span> {t(`attempt ${event.attempt}`, `第 ${event.attempt} 次尝试`)} · <Time at={event.occur_time} />
+                <span aria-hidden="true">{open ? "▾" : "▸"}</span>{" "}
+                {t(`attempt ${event.attempt}`, `第 ${event.attempt} 次尝试`)} · <Time at={event.occur_time} />
                 {ending && ` · ${ending.event_type === "abnormal" ? "✗" : "✓"} ${summary(ending) ?? ""}`}
             </button>
         </li>
@@ -49,15 +60,34 @@ const Page = memo(function Page(props: PageProps) {
     return (
         <ol class="events-page">
             {shown.map((event) => {
-                const begins = event.attempt > 0 && event.attempt !== above && (above >= 0 || event.attempt !== current);
+                const begins =
+                    event.attempt > 0 && event.attempt !== above && (above >= 0 || event.attempt !== current);
                 if (event.attempt > 0) above = event.attempt;
-                const isOpen = !props.folds || event.attempt === current || event.attempt === 0 || unfolded.value.has(event.attempt);
+                const isOpen =
+                    !props.folds ||
+                    event.attempt === current ||
+                    event.attempt === 0 ||
+                    unfolded.value.has(event.attempt);
                 const opened = (isProblem(event) && event.attempt === current) !== toggled.value.has(event.seq);
                 return (
                     <>
-                        {begins && <AttemptHead event={event} ending={endings.value.get(event.attempt)} open={isOpen} onFold={props.onFold} />}
+                        {begins && (
+                            <AttemptHead
+                                event={event}
+                                ending={endings.value.get(event.attempt)}
+                                open={isOpen}
+                                onFold={props.onFold}
+                            />
+                        )}
                         {isOpen && (
-                            <EventRow key={event.seq} event={event} page={props.page} open={opened || event.seq === props.here} here={event.seq === props.here} onToggle={props.onToggle} />
+                            <EventRow
+                                key={event.seq}
+                                event={event}
+                                page={props.page}
+                                open={opened || event.seq === props.here}
+                                here={event.seq === props.here}
+                                onToggle={props.onToggle}
+                            />
                         )}
                     </>
                 );
@@ -76,13 +106,25 @@ function flip(set: Signal<ReadonlySet<number>>, value: number): void {
 function useEndings(timeline: Timeline): Signal<ReadonlyMap<number, Event>> {
     const endings = useSignal<ReadonlyMap<number, Event>>(new Map());
     useSignalEffect(() => {
-        const found = timeline.pages.value.flat().filter((event) => event.reason === "ImportFailed" || event.reason === "ModelImported");
+        const found = timeline.pages.value
+            .flat()
+            .filter((event) => event.reason === "ImportFailed" || event.reason === "ModelImported");
         if (found.length !== endings.peek().size) endings.value = new Map(found.map((event) => [event.attempt, event]));
     });
     return endings;
 }
 
-export function EventListView({ timeline, attempt, seq, page }: { timeline: Timeline; attempt: number; seq: number; page: string[] }) {
+export function EventListView({
+    timeline,
+    attempt,
+    seq,
+    page,
+}: {
+    timeline: Timeline;
+    attempt: number;
+    seq: number;
+    page: string[];
+}) {
     const toggled = useSignal<ReadonlySet<number>>(new Set());
     const unfolded = useSignal<ReadonlySet<number>>(new Set());
     const endings = useEndings(timeline);
@@ -93,7 +135,10 @@ export function EventListView({ timeline, attempt, seq, page }: { timeline: Time
     const stablePage = useStable(page);
 
     useEffect(() => {
-        const watcher = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && void timeline.loadMore(), { rootMargin: "1200px" });
+        const watcher = new IntersectionObserver(
+            (entries) => entries.some((entry) => entry.isIntersecting) && void timeline.loadMore(),
+            { rootMargin: "1200px" },
+        );
         if (end.current) watcher.observe(end.current);
         return () => watcher.disconnect();
     }, [timeline, timeline.loaded.value, timeline.count.value]);
@@ -102,7 +147,13 @@ export function EventListView({ timeline, attempt, seq, page }: { timeline: Time
 
     if (!timeline.loaded.value) return timeline.error.value === null ? <Loading /> : null;
     if (timeline.count.value === 0)
-        return <Empty>{isFiltered(timeline.filter) ? t("No event fits the filter.", "没有符合条件的事件。") : t("No event yet: the import waits for a worker.", "暂无事件:等待执行节点。")}</Empty>;
+        return (
+            <Empty>
+                {isFiltered(timeline.filter)
+                    ? t("No event fits the filter.", "没有符合条件的事件。")
+                    : t("No event yet: the import waits for a worker.", "暂无事件:等待执行节点。")}
+            </Empty>
+        );
     const { newestFirst } = timeline;
     const pages = newestFirst ? [...timeline.pages.value].reverse() : timeline.pages.value;
     return (
@@ -145,7 +196,8 @@ function useReach(timeline: Timeline, seq: number, unfolded: Signal<ReadonlySet<
         if (!seq || !timeline.loaded.value) return;
         void timeline.reach(seq).then(() => {
             const event = timeline.pages.value.flat().find((found) => found.seq === seq);
-            if (event && !unfolded.value.has(event.attempt)) unfolded.value = new Set([...unfolded.value, event.attempt]);
+            if (event && !unfolded.value.has(event.attempt))
+                unfolded.value = new Set([...unfolded.value, event.attempt]);
             requestAnimationFrame(() => document.getElementById(`event-${seq}`)?.scrollIntoView({ block: "nearest" }));
         });
     }, [timeline, seq, timeline.loaded.value]);

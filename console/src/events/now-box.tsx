@@ -6,12 +6,23 @@ import type { Event, ModelDetails, Progress } from "../types";
 import { now } from "../ui/now";
 import { Bar } from "../ui/parts";
 import { href } from "../route";
-import { advice, message, stageName } from "./words";
+import { stageName } from "../ui/stages";
+import { advice, message } from "./words";
 
 const ETA_AFTER_MS = 5000;
 const SILENT_MS = 15_000;
 
-export function NowBox({ live, model, events, problems }: { live: LiveModel; model: ModelDetails; events: Event[]; problems: Event[] }) {
+export function NowBox({
+    live,
+    model,
+    events,
+    problems,
+}: {
+    live: LiveModel;
+    model: ModelDetails;
+    events: Event[];
+    problems: Event[];
+}) {
     const progress = live.progress.value;
     const last = events.at(-1);
     const stage = progress?.stage ?? "queue";
@@ -27,14 +38,25 @@ export function NowBox({ live, model, events, problems }: { live: LiveModel; mod
                 <SoFar problems={problems} page={[live.project, "models", live.id]} />
             </div>
             {last?.reason === "SystemUpgrading" && <Maintenance event={last} />}
-            {progress ? <Doing progress={progress} at={live.progressAt.value} /> : <p class="sentence">{t("Waits for a worker.", "等待执行节点。")}</p>}
+            {progress ? (
+                <Doing progress={progress} at={live.progressAt.value} />
+            ) : (
+                <p class="sentence">{t("Waits for a worker.", "等待执行节点。")}</p>
+            )}
         </section>
     );
 }
 
 function SoFar({ problems, page }: { problems: Event[]; page: string[] }) {
     if (!problems.length) return <span class="quiet">{t("nothing wrong so far", "目前一切正常")}</span>;
-    return <a href={href([...page, "events", problems[0]!.seq])}>{t(plural(problems.length, "hint or problem so far", "hints or problems so far"), `目前有 ${problems.length} 个提示或问题`)}</a>;
+    return (
+        <a href={href([...page, "events", problems[0]!.seq])}>
+            {t(
+                plural(problems.length, "hint or problem so far", "hints or problems so far"),
+                `目前有 ${problems.length} 个提示或问题`,
+            )}
+        </a>
+    );
 }
 
 /** It waits by itself: nobody has to do anything. */
@@ -59,7 +81,10 @@ function Doing({ progress, at }: { progress: Progress; at: number }) {
             {progress.queue && <Queue queue={progress.queue} />}
             {progress.waits_for && (
                 <p class="sentence">
-                    {t(`Waits for a build (${progress.waits_for.kind}), which is ${progress.waits_for.state}.`, `等待构建任务(${progress.waits_for.kind}),状态:${progress.waits_for.state}。`)}
+                    {t(
+                        `Waits for a build (${progress.waits_for.kind}), which is ${progress.waits_for.state}.`,
+                        `等待构建任务(${progress.waits_for.kind}),状态:${progress.waits_for.state}。`,
+                    )}
                 </p>
             )}
             {progress.bytes_total ? <Copying progress={progress} /> : null}
@@ -72,9 +97,14 @@ function Doing({ progress, at }: { progress: Progress; at: number }) {
 function Queue({ queue }: { queue: NonNullable<Progress["queue"]> }) {
     return (
         <p class="sentence">
-            {queue.ahead === 0 ? t("Next in the queue.", "排在队首。") : t(`${queue.ahead} ahead in the queue.`, `前面还有 ${queue.ahead} 个任务。`)}{" "}
+            {queue.ahead === 0
+                ? t("Next in the queue.", "排在队首。")
+                : t(`${queue.ahead} ahead in the queue.`, `前面还有 ${queue.ahead} 个任务。`)}{" "}
             <span class="quiet">
-                {t(`${queue.workers_busy} of ${queue.workers_alive} workers busy`, `${queue.workers_alive} 个执行节点中 ${queue.workers_busy} 个忙碌`)}
+                {t(
+                    `${queue.workers_busy} of ${queue.workers_alive} workers busy`,
+                    `${queue.workers_alive} 个执行节点中 ${queue.workers_busy} 个忙碌`,
+                )}
             </span>
         </p>
     );
@@ -104,7 +134,10 @@ function Heartbeat({ progress, at }: { progress: Progress; at: number }) {
     return (
         <p class={silent ? "warn" : "quiet"}>
             {silent
-                ? t(`No sign of worker ${progress.worker} for ${duration(age)}.`, `执行节点 ${progress.worker} 已 ${duration(age)} 没有响应。`)
+                ? t(
+                      `No sign of worker ${progress.worker} for ${duration(age)}.`,
+                      `执行节点 ${progress.worker} 已 ${duration(age)} 没有响应。`,
+                  )
                 : t(`Worker ${progress.worker}, alive ${ago(age)}`, `执行节点 ${progress.worker},${ago(age)}有心跳`)}
         </p>
     );

@@ -4,8 +4,9 @@ import { href } from "../route";
 import { bytes, duration, plural, t } from "../text";
 import type { Event } from "../types";
 import { Copy, Time, TypeMark, WithCommands } from "../ui/parts";
+import { stageName } from "../ui/stages";
 import { EvidenceView } from "./evidence";
-import { advice, asMarkdown, asText, message, place, solution, stageName, summary } from "./words";
+import { advice, asMarkdown, asText, message, place, solution, summary } from "./words";
 
 export interface RowProps {
     event: Event;
@@ -20,7 +21,9 @@ function amountOf(event: Event): string {
     const { size, bytes: copied, files, from, to } = (event.evidence ?? {}) as Record<string, unknown>;
     const amount = typeof size === "number" ? size : copied;
     if (event.event_type !== "normal" || typeof amount !== "number") return from && to ? `${from} → ${to}` : "";
-    return typeof files === "number" ? t(`${bytes(amount)} in ${plural(files, "file", "files")}`, `${bytes(amount)},${files} 个文件`) : bytes(amount);
+    return typeof files === "number"
+        ? t(`${bytes(amount)} in ${plural(files, "file", "files")}`, `${bytes(amount)},${files} 个文件`)
+        : bytes(amount);
 }
 
 /** What a line says behind the original's message. */
@@ -46,7 +49,7 @@ function Details({ event, page }: { event: Event; page: string[] }) {
     return (
         <div class="event-details">
             {summary(event) && <p class="summary">{summary(event)}</p>}
-            <EvidenceView event={event} page={page} />
+            <EvidenceView evidence={event.evidence} page={page} />
             {steps.length > 0 && (
                 <ol class="steps">
                     {steps.map((step) => (
@@ -69,7 +72,10 @@ function Details({ event, page }: { event: Event; page: string[] }) {
                 </a>
                 {event.actor && <span class="quiet">{t(`by ${event.actor}`, `操作者:${event.actor}`)}</span>}
                 <span class="grow" />
-                <Copy text={`${location.href.split("#")[0]}${href([...page, "events", event.seq])}`} label={t("Copy link", "复制链接")} />
+                <Copy
+                    text={`${location.href.split("#")[0]}${href([...page, "events", event.seq])}`}
+                    label={t("Copy link", "复制链接")}
+                />
                 <Copy text={asText(event)} label={t("Copy text", "复制文本")} />
                 <Copy text={asMarkdown(event)} label={t("Copy Markdown", "复制 Markdown")} />
                 <Copy text={JSON.stringify(event, null, 2)} label={t("Copy JSON", "复制 JSON")} />
@@ -81,7 +87,10 @@ function Details({ event, page }: { event: Event; page: string[] }) {
 export const EventRow = memo(function EventRow({ event, page, open, here, onToggle }: RowProps) {
     const quiet = event.reason === "ImageBuildStatus";
     return (
-        <li id={`event-${event.seq}`} class={`event event-${event.event_type}${here ? " here" : ""}${quiet ? " event-status" : ""}`}>
+        <li
+            id={`event-${event.seq}`}
+            class={`event event-${event.event_type}${here ? " here" : ""}${quiet ? " event-status" : ""}`}
+        >
             <button
                 type="button"
                 class="event-line"

@@ -25,8 +25,15 @@ const ATTEMPT_EVENTS = 300;
 
 /** What the answer and the stages need: the newest attempt's events, the first of them. */
 function useAttempt(live: LiveModel, model: ModelDetails) {
-    const path = withQuery(projectPath(live.project, "models", live.id, "events"), { attempt: model.attempt, limit: ATTEMPT_EVENTS });
-    const problemsPath = withQuery(projectPath(live.project, "models", live.id, "events"), { attempt: model.attempt, event_type: "abnormal,hint", limit: ATTEMPT_EVENTS });
+    const path = withQuery(projectPath(live.project, "models", live.id, "events"), {
+        attempt: model.attempt,
+        limit: ATTEMPT_EVENTS,
+    });
+    const problemsPath = withQuery(projectPath(live.project, "models", live.id, "events"), {
+        attempt: model.attempt,
+        event_type: "abnormal,hint",
+        limit: ATTEMPT_EVENTS,
+    });
     const first = useLoad((signal) => ask<EventList>("GET", path, { signal }), [path]);
     const problems = useLoad((signal) => ask<EventList>("GET", problemsPath, { signal }), [problemsPath]);
     useEffect(
@@ -108,7 +115,9 @@ function TimelineView(props: { live: LiveModel; model: ModelDetails; seq: number
     });
     const save = async (as: "json" | "csv") => {
         failed.value = null;
-        await download(live.project, live.id, `${model.model_name}-${model.model_version}`, as).catch((error) => (failed.value = error));
+        await download(live.project, live.id, `${model.model_name}-${model.model_version}`, as).catch(
+            (error) => (failed.value = error),
+        );
     };
     const shown = timeline.loaded.value;
     const filtered = isFiltered(timeline.filter);
@@ -137,11 +146,20 @@ function TimelineView(props: { live: LiveModel; model: ModelDetails; seq: number
                 </button>
             </div>
             {failed.value !== null && <Problem error={failed.value} />}
-            {timeline.error.value !== null && <Problem error={timeline.error.value} again={() => void timeline.load()} />}
-            {live.details.error.value !== null && <Problem error={live.details.error.value} again={() => void live.look()} />}
+            {timeline.error.value !== null && (
+                <Problem error={timeline.error.value} again={() => void timeline.load()} />
+            )}
+            {live.details.error.value !== null && (
+                <Problem error={live.details.error.value} again={() => void live.look()} />
+            )}
             <EventListView timeline={timeline} attempt={model.attempt} seq={seq} page={page} />
             <p class="quiet">
-                {shown && t(`${plural(timeline.total.value, "event", "events")}${filtered ? " fit the filter" : ""}`, `${filtered ? "符合条件的" : "共"} ${timeline.total.value} 条事件`)} · {t("times", "时间")} {offset()}
+                {shown &&
+                    t(
+                        `${plural(timeline.total.value, "event", "events")}${filtered ? " fit the filter" : ""}`,
+                        `${filtered ? "符合条件的" : "共"} ${timeline.total.value} 条事件`,
+                    )}{" "}
+                · {t("times", "时间")} {offset()}
             </p>
         </section>
     );

@@ -136,7 +136,8 @@ export class Timeline {
             const last = this.pages.value.at(-1)?.at(-1)?.seq ?? 0;
             return this.newestFirst ? seq < first : seq > last;
         };
-        while (this.loaded.value && this.more.value && missing() && this.error.value === null) await this.loadMore(MOST_EVENTS);
+        while (this.loaded.value && this.more.value && missing() && this.error.value === null)
+            await this.loadMore(MOST_EVENTS);
     }
 
     /** New events, in order. */

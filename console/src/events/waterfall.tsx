@@ -2,7 +2,7 @@
 import { duration, t } from "../text";
 import type { Event, Progress } from "../types";
 import { now } from "../ui/now";
-import { STAGE_ORDER, stageName } from "./words";
+import { stageName, stageOrder } from "../ui/stages";
 
 export interface Span {
     stage: string;
@@ -37,14 +37,15 @@ export function spansOf(events: Event[], progress?: Progress): Span[] {
         span.cached ||= event.reason === "EnvImageCacheHit" || Number(event.evidence?.reused_files ?? 0) > 0;
         span.waited += waited;
         if (event.reason === "ImageBuildStatus" && event.params.status === "queued") queuedAt = event.occur_time;
-        if (event.reason === "ImageBuildStatus" && event.params.status === "running" && queuedAt) span.waited += event.occur_time - queuedAt;
+        if (event.reason === "ImageBuildStatus" && event.params.status === "running" && queuedAt)
+            span.waited += event.occur_time - queuedAt;
     }
     if (progress) {
         const span = of(progress.stage, progress.since ?? now.value);
         span.running = true;
         span.to = Math.max(span.to, now.value);
     }
-    return [...spans.values()].sort((a, b) => STAGE_ORDER.indexOf(a.stage) - STAGE_ORDER.indexOf(b.stage));
+    return [...spans.values()].sort((a, b) => stageOrder(a.stage) - stageOrder(b.stage));
 }
 
 function Row({ span, begin, whole }: { span: Span; begin: number; whole: number }) {
@@ -67,7 +68,9 @@ function Row({ span, begin, whole }: { span: Span; begin: number; whole: number 
             </td>
             <td class="number">{duration(span.to - span.from)}</td>
             <td class="quiet">
-                {span.waited >= 1 && span.waited < span.to - span.from + 1 && t(`waited ${duration(span.waited)}`, `等待 ${duration(span.waited)}`)}
+                {span.waited >= 1 &&
+                    span.waited < span.to - span.from + 1 &&
+                    t(`waited ${duration(span.waited)}`, `等待 ${duration(span.waited)}`)}
                 {span.cached && ` ${t("cached", "已缓存")}`}
             </td>
         </tr>

@@ -42,28 +42,9 @@ export function turn(fixBy: FixBy | undefined): string {
 export function retryNote(event: Finding | Event): string {
     if (event.fix_by === "wait") return "";
     if (event.retryable === undefined) return "";
-    return event.retryable ? t("retrying may work", "重试可能成功") : t("retrying without a change fails again", "不做修改直接重试仍会失败");
-}
-
-const STAGES: Record<string, [string, string]> = {
-    queue: ["queue", "排队"],
-    check: ["check", "检查"],
-    size: ["size", "计算大小"],
-    copy: ["copy", "复制文件"],
-    source: ["source", "源镜像"],
-    environment: ["environment", "运行环境"],
-    build: ["build", "构建镜像"],
-    verify: ["verify", "验证"],
-    share: ["share", "分享"],
-    finish: ["finish", "完成"],
-    update: ["update", "更新"],
-};
-
-export const STAGE_ORDER = Object.keys(STAGES);
-
-export function stageName(stage: string): string {
-    const names = STAGES[stage];
-    return names ? t(...names) : stage;
+    return event.retryable
+        ? t("retrying may work", "重试可能成功")
+        : t("retrying without a change fails again", "不做修改直接重试仍会失败");
 }
 
 function line(name: string, value: unknown): string {
@@ -103,7 +84,9 @@ export function asMarkdown(event: Event): string {
     const snippet = caretLines(evidence);
     return [
         `**${message(event)}** (\`${event.reason}${event.kind ? `/${event.kind}` : ""}\`, #${event.seq}, ${event.stage}, ${new Date(event.occur_time).toISOString()})`,
-        ...(summary(event) ? ["", `${where && !summary(event)!.includes(where) ? `\`${where}\`: ` : ""}${summary(event)}`] : []),
+        ...(summary(event)
+            ? ["", `${where && !summary(event)!.includes(where) ? `\`${where}\`: ` : ""}${summary(event)}`]
+            : []),
         ...(snippet.length ? ["", "```", ...snippet, "```"] : []),
         ...(advice(event).length ? ["", ...advice(event).map((step, i) => `${i + 1}. ${step}`)] : []),
         ...(solution(event) ? ["", `> ${solution(event)}`] : []),
@@ -118,13 +101,32 @@ function csvField(value: unknown): string {
 }
 
 export function asCsv(events: Event[]): string {
-    const columns = ["seq", "occur_time", "event_type", "reason", "kind", "stage", "attempt", "event_info", "event_info_cn", "summary", "summary_cn", "place", "solution", "solution_cn", "duration_ms", "actor"];
+    const columns = [
+        "seq",
+        "occur_time",
+        "event_type",
+        "reason",
+        "kind",
+        "stage",
+        "attempt",
+        "event_info",
+        "event_info_cn",
+        "summary",
+        "summary_cn",
+        "place",
+        "solution",
+        "solution_cn",
+        "duration_ms",
+        "actor",
+    ];
     const rows = events.map((event) =>
-        columns.map((name) => {
-            if (name === "occur_time") return new Date(event.occur_time).toISOString();
-            if (name === "place") return csvField(place(event.evidence));
-            return csvField((event as unknown as Record<string, unknown>)[name]);
-        }).join(","),
+        columns
+            .map((name) => {
+                if (name === "occur_time") return new Date(event.occur_time).toISOString();
+                if (name === "place") return csvField(place(event.evidence));
+                return csvField((event as unknown as Record<string, unknown>)[name]);
+            })
+            .join(","),
     );
     return `\ufeff${[columns.join(","), ...rows].join("\r\n")}\r\n`;
 }

@@ -70,7 +70,8 @@ export function rowOfPointer(config: ConfigObject | null, pointer: string): numb
     if (!found) return -1;
     const list = Array.isArray(config?.dependencies) ? (config.dependencies as Dependency[]) : [];
     let row = Number(found[2] ?? 0);
-    for (const before of list.slice(0, Number(found[1]))) row += Array.isArray(before?.packages) ? before.packages.length : 0;
+    for (const before of list.slice(0, Number(found[1])))
+        row += Array.isArray(before?.packages) ? before.packages.length : 0;
     return row;
 }
 

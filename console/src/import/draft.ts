@@ -63,13 +63,17 @@ export class Draft {
     /** By source: what the check found in it. */
     private readonly typeOf = signal<Record<string, string>>({});
     /** What config.json says, seen here or by the check. */
-    readonly foundType = computed(() => textField(this.config.value, "model_type") || this.typeOf.value[this.sourceKey()] || "");
+    readonly foundType = computed(
+        () => textField(this.config.value, "model_type") || this.typeOf.value[this.sourceKey()] || "",
+    );
     readonly effectiveType = computed(() => {
         if (this.kind.value === "image") return "Image";
         return this.type.value || this.foundType.value;
     });
     /** The version that is there already under this name. */
-    readonly existing = computed(() => this.versions.value.find((model) => model.model_version === this.version.value) ?? null);
+    readonly existing = computed(
+        () => this.versions.value.find((model) => model.model_version === this.version.value) ?? null,
+    );
     readonly failedOnes = computed(() => this.versions.value.filter((model) => hasFailed(model.model_status)));
     readonly fields = computed(() => this.fieldsOf());
     readonly isStale = computed(() => this.checked.value !== null && this.checked.value.of !== this.stateKey());
@@ -81,8 +85,12 @@ export class Draft {
     readonly notes = computed<Note[]>(() => {
         const answer = this.checked.value?.answer;
         const top = new Set((answer?.top ?? []).map(({ path }) => path));
-        const isFile = (path: string) => (this.kind.value === "folder" && this.paths.value.has(path)) || top.has(path) || /^[^/]+\/.+/.test(path);
-        return [...this.faults.value.map(noteOfFault), ...(answer?.findings ?? []).map((one, index) => noteOfFinding(one, index, isFile))];
+        const isFile = (path: string) =>
+            (this.kind.value === "folder" && this.paths.value.has(path)) || top.has(path) || /^[^/]+\/.+/.test(path);
+        return [
+            ...this.faults.value.map(noteOfFault),
+            ...(answer?.findings ?? []).map((one, index) => noteOfFinding(one, index, isFile)),
+        ];
     });
 
     constructor(readonly project: string) {}
@@ -108,7 +116,8 @@ export class Draft {
 
     private sourceKey(): string {
         const folder = this.folder.value;
-        if (this.kind.value === "folder") return `folder ${folder?.name} ${folder?.bytes} ${folder?.files.length} ${folder?.files[0]?.path}`;
+        if (this.kind.value === "folder")
+            return `folder ${folder?.name} ${folder?.bytes} ${folder?.files.length} ${folder?.files[0]?.path}`;
         return `${this.kind.value} ${this.kind.value === "path" ? this.path.value : this.image.value}`;
     }
 
@@ -131,7 +140,9 @@ export class Draft {
     }
 
     async choose(folder: Folder): Promise<void> {
-        const own = folder.files.find(({ path }) => path === "model/config.json" || (folder.isModelDirectory && path === "config.json"));
+        const own = folder.files.find(
+            ({ path }) => path === "model/config.json" || (folder.isModelDirectory && path === "config.json"),
+        );
         const text = own && own.file.size <= CONFIG_MOST_BYTES ? await own.file.text() : null;
         batch(() => {
             this.transfer.value?.stop();
@@ -168,7 +179,9 @@ export class Draft {
     async lookForVersions(): Promise<void> {
         const name = this.name.value.trim();
         const query = { model_name: name, exact_match: "true", sort_by: "model_version", order: "desc", limit: 1000 };
-        const list = name ? await ask<ModelList>("GET", withQuery(projectPath(this.project, "models"), query)).catch(() => null) : null;
+        const list = name
+            ? await ask<ModelList>("GET", withQuery(projectPath(this.project, "models"), query)).catch(() => null)
+            : null;
         if (this.name.value.trim() !== name) return;
         this.versions.value = list?.models ?? [];
         if (!this.versionTouched) this.version.value = nextVersion(this.versions.value[0]?.model_version);
@@ -207,7 +220,9 @@ export class Draft {
             const source_location = await this.source();
             const there = this.existing.value;
             const again = there && hasFailed(there.model_status) ? there : null;
-            const id = again ? await this.retry(again, source_location) : await this.create({ ...this.fields.value, source_location });
+            const id = again
+                ? await this.retry(again, source_location)
+                : await this.create({ ...this.fields.value, source_location });
             drafts.delete(this.project);
             go([this.project, "models", id, "events"]);
         });
@@ -260,8 +275,10 @@ export class Draft {
     private fail(error: unknown): void {
         const state = this.transfer.value?.state.value;
         if (this.kind.value === "folder" && (state === "stopped" || state === "failed")) return;
-        if (error instanceof ApiError && error.status === 400 && error.details.length) this.faults.value = error.details;
-        else if (error instanceof ApiError && error.code === "ModelArts.3017") this.faults.value = [`source_location: ${error.message}`];
+        if (error instanceof ApiError && error.status === 400 && error.details.length)
+            this.faults.value = error.details;
+        else if (error instanceof ApiError && error.code === "ModelArts.3017")
+            this.faults.value = [`source_location: ${error.message}`];
         else if (error instanceof ApiError && error.status === 409 && !this.existing.value) {
             this.error.value = error;
             void this.lookForVersions();
@@ -282,7 +299,9 @@ export function nextVersion(newest: string | undefined): string {
 
 /** crypto.randomUUID is not there over plain HTTP. */
 function randomKey(): string {
-    return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+    return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join(
+        "",
+    );
 }
 
 const drafts = new Map<string, Draft>();

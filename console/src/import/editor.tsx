@@ -30,7 +30,8 @@ function lineNumbers(count: number): string {
 /** The notes by line; several of a line are one mark. */
 function byLine(notes: Note[]): Map<number, Note[]> {
     const lines = new Map<number, Note[]>();
-    for (const note of notes) if (note.place.at === "config") lines.set(note.place.line, [...(lines.get(note.place.line) ?? []), note]);
+    for (const note of notes)
+        if (note.place.at === "config") lines.set(note.place.line, [...(lines.get(note.place.line) ?? []), note]);
     return lines;
 }
 
@@ -69,14 +70,23 @@ export function Editor({ text, notes, handle, placeholder, onInput }: EditorProp
                 <div ref={gutter} class="editor-moved">
                     <pre aria-hidden="true">{lineNumbers(count)}</pre>
                     {marks.map(([line, here]) => (
-                        <Mark key={line} line={line} notes={here} onClick={() => goTo(line, columnOf(here[0]!), lengthOf(here[0]!))} />
+                        <Mark
+                            key={line}
+                            line={line}
+                            notes={here}
+                            onClick={() => goTo(line, columnOf(here[0]!), lengthOf(here[0]!))}
+                        />
                     ))}
                 </div>
             </div>
             <div class="editor-text">
                 <div ref={bands} class="editor-moved" aria-hidden="true">
                     {marks.map(([line, here]) => (
-                        <div key={line} class={`editor-band note-${worst(here)}`} style={{ top: `${PADDING_PX + (line - 1) * LINE_PX}px` }} />
+                        <div
+                            key={line}
+                            class={`editor-band note-${worst(here)}`}
+                            style={{ top: `${PADDING_PX + (line - 1) * LINE_PX}px` }}
+                        />
                     ))}
                 </div>
                 <textarea

@@ -25,7 +25,11 @@ export function Field({ label, notes, rule, fault = false, children }: FieldProp
     return (
         <div class="field">
             <label for={id}>{label}</label>
-            {children({ id, "aria-describedby": described || undefined, "aria-invalid": fault || notes.some((note) => note.severity === "abnormal") })}
+            {children({
+                id,
+                "aria-describedby": described || undefined,
+                "aria-invalid": fault || notes.some((note) => note.severity === "abnormal"),
+            })}
             {rule && (
                 <small id={`${id}-rule`} class={fault ? "type-abnormal" : "quiet"}>
                     {fault && <span aria-hidden="true">✗ </span>}

@@ -52,7 +52,14 @@ function NameField({ draft }: { draft: Draft }) {
             rule={t("1 to 64 letters (Chinese too), digits, - and _", "1 到 64 个字符:字母、汉字、数字、- 和 _")}
             fault={value !== "" && !NAME.test(value.trim())}
         >
-            {(control) => <input {...control} value={value} spellcheck={false} onInput={(event) => onInput(event.currentTarget.value)} />}
+            {(control) => (
+                <input
+                    {...control}
+                    value={value}
+                    spellcheck={false}
+                    onInput={(event) => onInput(event.currentTarget.value)}
+                />
+            )}
         </Field>
     );
 }
@@ -71,7 +78,14 @@ function VersionField({ draft }: { draft: Draft }) {
                 rule={t("N.N.N, each from 0 to 99", "N.N.N,每段 0 到 99")}
                 fault={value !== "" && !VERSION.test(value.trim())}
             >
-                {(control) => <input {...control} value={value} spellcheck={false} onInput={(event) => onInput(event.currentTarget.value)} />}
+                {(control) => (
+                    <input
+                        {...control}
+                        value={value}
+                        spellcheck={false}
+                        onInput={(event) => onInput(event.currentTarget.value)}
+                    />
+                )}
             </Field>
             <Versions draft={draft} onTake={onInput} />
         </div>
@@ -84,11 +98,17 @@ function Versions({ draft, onTake }: { draft: Draft; onTake: (version: string) =
     if (there)
         return (
             <p class="version-note" role="status">
-                <a href={href([draft.project, "models", there.model_id, "events"])}>{there.model_version}</a> <Status status={there.model_status} />{" "}
+                <a href={href([draft.project, "models", there.model_id, "events"])}>{there.model_version}</a>{" "}
+                <Status status={there.model_status} />{" "}
                 {hasFailed(there.model_status)
-                    ? t("is there already: this import will be its next attempt.", "已存在:本次导入将作为它的下一次尝试。")
+                    ? t(
+                          "is there already: this import will be its next attempt.",
+                          "已存在:本次导入将作为它的下一次尝试。",
+                      )
                     : t("is there already and stays as it is.", "已存在,不能重复导入。")}{" "}
-                {!hasFailed(there.model_status) && <Take version={nextVersion(draft.versions.value[0]?.model_version)} onTake={onTake} />}
+                {!hasFailed(there.model_status) && (
+                    <Take version={nextVersion(draft.versions.value[0]?.model_version)} onTake={onTake} />
+                )}
             </p>
         );
     const failed = draft.failedOnes.value[0];
@@ -116,9 +136,18 @@ function TypeField({ draft }: { draft: Draft }) {
     const isImage = draft.kind.value === "image";
     const none = own ? t(`as in config.json: ${own}`, `按 config.json:${own}`) : t("choose…", "请选择…");
     return (
-        <Field notes={notesOf(draft.notes.value, "model_type")} label={t("Type", "类型")} rule={t("What the model's files are of.", "模型文件所属的框架。")}>
+        <Field
+            notes={notesOf(draft.notes.value, "model_type")}
+            label={t("Type", "类型")}
+            rule={t("What the model's files are of.", "模型文件所属的框架。")}
+        >
             {(control) => (
-                <select {...control} value={isImage ? "Image" : draft.type.value} disabled={isImage} onChange={(event) => (draft.type.value = event.currentTarget.value)}>
+                <select
+                    {...control}
+                    value={isImage ? "Image" : draft.type.value}
+                    disabled={isImage}
+                    onChange={(event) => (draft.type.value = event.currentTarget.value)}
+                >
                     <option value="">{none}</option>
                     {MODEL_TYPES.map((type) => (
                         <option value={type}>{type}</option>
@@ -130,7 +159,10 @@ function TypeField({ draft }: { draft: Draft }) {
 }
 
 function RuntimeField({ draft }: { draft: Draft }) {
-    const list = useLoad((signal) => ask<Runtimes>("GET", projectPath(draft.project, "models", "ai-engine-runtimes"), { signal }), [draft.project]);
+    const list = useLoad(
+        (signal) => ask<Runtimes>("GET", projectPath(draft.project, "models", "ai-engine-runtimes"), { signal }),
+        [draft.project],
+    );
     const own = textField(draft.config.value, "runtime");
     const groups = list.data.value?.engine_runtimes ?? [];
     const empty = list.data.value !== undefined && groups.length === 0;
@@ -140,14 +172,23 @@ function RuntimeField({ draft }: { draft: Draft }) {
             label={t("Runtime", "运行时")}
             rule={
                 empty
-                    ? t("This server has no runtime yet; an administrator adds one: waybill runtime bootstrap python3.11", "服务器还没有运行时,请管理员添加:waybill runtime bootstrap python3.11")
+                    ? t(
+                          "This server has no runtime yet; an administrator adds one: waybill runtime bootstrap python3.11",
+                          "服务器还没有运行时,请管理员添加:waybill runtime bootstrap python3.11",
+                      )
                     : t("The base of the image; the engine's own by default.", "镜像的基础;默认使用该框架的运行时。")
             }
             fault={empty}
         >
             {(control) => (
-                <select {...control} value={draft.runtime.value} onChange={(event) => (draft.runtime.value = event.currentTarget.value)}>
-                    <option value="">{own ? t(`as in config.json: ${own}`, `按 config.json:${own}`) : t("the default", "默认")}</option>
+                <select
+                    {...control}
+                    value={draft.runtime.value}
+                    onChange={(event) => (draft.runtime.value = event.currentTarget.value)}
+                >
+                    <option value="">
+                        {own ? t(`as in config.json: ${own}`, `按 config.json:${own}`) : t("the default", "默认")}
+                    </option>
                     {groups.map(({ ai_engine, runtimes }) => (
                         <optgroup label={ai_engine}>
                             {runtimes.map((name) => (
@@ -173,7 +214,13 @@ function DescriptionField({ draft }: { draft: Draft }) {
                 rule={count ? `${rule} · ${count} / ${LONGEST_DESCRIPTION}` : rule}
                 fault={count > LONGEST_DESCRIPTION || FORBIDDEN.test(value)}
             >
-                {(control) => <input {...control} value={value} onInput={(event) => (draft.description.value = event.currentTarget.value)} />}
+                {(control) => (
+                    <input
+                        {...control}
+                        value={value}
+                        onInput={(event) => (draft.description.value = event.currentTarget.value)}
+                    />
+                )}
             </Field>
         </div>
     );

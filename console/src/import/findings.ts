@@ -42,7 +42,8 @@ function isConfig(file: string): boolean {
 function placeOf(finding: Finding, isFile: (path: string) => boolean): Place {
     const { file, path, line, column, pointer } = finding.evidence ?? {};
     if (finding.kind === "no_runtime") return { at: "field", field: "runtime" };
-    if (file && isConfig(file) && line !== undefined) return { at: "config", line, column: column ?? 1, pointer: pointer ?? "" };
+    if (file && isConfig(file) && line !== undefined)
+        return { at: "config", line, column: column ?? 1, pointer: pointer ?? "" };
     const named = [file, path].find((one) => one !== undefined && isFile(one));
     if (named !== undefined) return { at: "file", path: named };
     const several = finding.evidence?.files;
@@ -55,7 +56,9 @@ export function noteOfFinding(finding: Finding, index: number, isFile: (path: st
         id: `finding-${index}`,
         place: placeOf(finding, isFile),
         severity: finding.event_type,
-        text: ofPair(finding.summary ?? finding.event_info, finding.summary_cn ?? finding.event_info_cn) ?? finding.reason,
+        text:
+            ofPair(finding.summary ?? finding.event_info, finding.summary_cn ?? finding.event_info_cn) ??
+            finding.reason,
         finding,
     };
 }

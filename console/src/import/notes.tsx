@@ -15,7 +15,8 @@ export function FieldNotes({ notes, id }: { notes: Note[]; id?: string }) {
         <span class="field-notes" id={id}>
             {notes.map((note) => (
                 <span class={`field-note type-${note.severity}`}>
-                    <span aria-hidden="true">{note.severity === "abnormal" ? "✗" : "!"}</span> <WithCommands text={note.text} />
+                    <span aria-hidden="true">{note.severity === "abnormal" ? "✗" : "!"}</span>{" "}
+                    <WithCommands text={note.text} />
                 </span>
             ))}
         </span>
@@ -28,12 +29,21 @@ export function notesOf(notes: Note[], field: string): Note[] {
 
 export function whereOf({ place, finding }: Note): string {
     const { file, line, column } = finding?.evidence ?? {};
-    if (place.at === "config") return t(`line ${place.line}, column ${place.column}`, `第 ${place.line} 行第 ${place.column} 列`);
+    if (place.at === "config")
+        return t(`line ${place.line}, column ${place.column}`, `第 ${place.line} 行第 ${place.column} 列`);
     if (file) return line ? `${file}:${line}:${column ?? 1}` : file;
     return place.at === "file" ? place.path : "";
 }
 
-export function NoteCard({ note, onPlace, withSnippet = false }: { note: Note; onPlace?: () => void; withSnippet?: boolean }) {
+export function NoteCard({
+    note,
+    onPlace,
+    withSnippet = false,
+}: {
+    note: Note;
+    onPlace?: () => void;
+    withSnippet?: boolean;
+}) {
     const { finding } = note;
     const where = whereOf(note);
     const steps = ofPair(finding?.advice, finding?.advice_cn) ?? [];
@@ -55,7 +65,9 @@ export function NoteCard({ note, onPlace, withSnippet = false }: { note: Note; o
                 <WithCommands text={note.text} />
             </p>
             {finding && <FoundExpected note={note} />}
-            {withSnippet && finding?.evidence?.snippet && <SnippetLines snippet={finding.evidence.snippet} line={finding.evidence.line} />}
+            {withSnippet && finding?.evidence?.snippet && (
+                <SnippetLines snippet={finding.evidence.snippet} line={finding.evidence.line} />
+            )}
             {steps.length > 0 ? (
                 <ol class="note-steps">
                     {steps.map((step) => (
@@ -98,7 +110,9 @@ function FoundExpected({ note }: { note: Note }) {
 
 /** The lines around the place, with a caret under it: of a file that this page does not have. */
 function SnippetLines({ snippet, line }: { snippet: Snippet; line?: number }) {
-    const caret = snippet.column ? " ".repeat(snippet.column - 1) + "^".repeat(Math.max(1, Math.min(snippet.length ?? 1, 80))) : "";
+    const caret = snippet.column
+        ? " ".repeat(snippet.column - 1) + "^".repeat(Math.max(1, Math.min(snippet.length ?? 1, 80)))
+        : "";
     const text = snippet.lines.flatMap((content, index) => {
         const number = snippet.first_line + index;
         const row = `${String(number).padStart(4)}  ${content}`;

@@ -24,7 +24,10 @@ const WELL_FORMED = /[^A-Za-z0-9_\-\u4e00-\u9fff]+/g;
 
 /** A valid model name that is as near to the text as can be. */
 export function nameFrom(text: string): string {
-    return text.replace(WELL_FORMED, "-").replace(/^-+|-+$/g, "").slice(0, 64);
+    return text
+        .replace(WELL_FORMED, "-")
+        .replace(/^-+|-+$/g, "")
+        .slice(0, 64);
 }
 
 /** A package that was chosen with a folder around it: there is one model/config.json, deeper down. */
@@ -80,15 +83,22 @@ export function droppedEntries(data: DataTransfer): FileSystemEntry[] {
 export async function folderOfDrop(entries: FileSystemEntry[], seen: (files: number) => void): Promise<Folder> {
     const found: PackageFile[] = [];
     const only = entries.length === 1 && entries[0]!.isDirectory ? entries[0]! : null;
-    for (const entry of only ? await children(only as FileSystemDirectoryEntry) : entries) await walk(entry, "", found, seen);
+    for (const entry of only ? await children(only as FileSystemDirectoryEntry) : entries)
+        await walk(entry, "", found, seen);
     const named = only ?? entries.find((entry) => entry.isDirectory) ?? entries[0];
     return folderOf(named?.name ?? "", found);
 }
 
-async function walk(entry: FileSystemEntry, prefix: string, found: PackageFile[], seen: (files: number) => void): Promise<void> {
+async function walk(
+    entry: FileSystemEntry,
+    prefix: string,
+    found: PackageFile[],
+    seen: (files: number) => void,
+): Promise<void> {
     const path = prefix + entry.name;
     if (entry.isDirectory) {
-        for (const child of await children(entry as FileSystemDirectoryEntry)) await walk(child, `${path}/`, found, seen);
+        for (const child of await children(entry as FileSystemDirectoryEntry))
+            await walk(child, `${path}/`, found, seen);
         return;
     }
     const file = await new Promise<File>((done, failed) => (entry as FileSystemFileEntry).file(done, failed));

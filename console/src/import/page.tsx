@@ -19,7 +19,12 @@ export function ImportPage({ project }: { project: string }) {
     if (!mayWrite())
         return (
             <div class="page">
-                <Empty>{t("You may look, but not import: the role writer is needed.", "当前角色只能查看;导入需要 writer 角色。")}</Empty>
+                <Empty>
+                    {t(
+                        "You may look, but not import: the role writer is needed.",
+                        "当前角色只能查看;导入需要 writer 角色。",
+                    )}
+                </Empty>
             </div>
         );
     return (
@@ -28,7 +33,12 @@ export function ImportPage({ project }: { project: string }) {
                 <h1>{t("Import a model", "导入模型")}</h1>
                 <span class="grow" />
                 {draft.hasSource.value && (
-                    <button type="button" class="small" disabled={draft.busy.value !== ""} onClick={() => newDraft(project)}>
+                    <button
+                        type="button"
+                        class="small"
+                        disabled={draft.busy.value !== ""}
+                        onClick={() => newDraft(project)}
+                    >
                         {t("Start over", "重新开始")}
                     </button>
                 )}
@@ -55,14 +65,21 @@ function useAnnouncements(draft: Draft): void {
     const transfer = draft.transfer.value;
     const state = transfer?.state.value;
     const busy = draft.busy.value !== "";
-    const percent = transfer && busy && state !== "done" ? `${transfer.total ? Math.floor((100 * transfer.done.value) / transfer.total) : 0} % · ` : "";
+    const percent =
+        transfer && busy && state !== "done"
+            ? `${transfer.total ? Math.floor((100 * transfer.done.value) / transfer.total) : 0} % · `
+            : "";
     const title = percent + t("Import", "导入");
     useEffect(() => setTab(title, busy ? "running" : "idle"), [title, busy]);
     const answer = draft.checked.value?.answer;
     useEffect(() => {
         if (!answer) return;
         const count = answer.findings.length;
-        announce(answer.ok ? t("Checked: it can be imported.", "检查通过,可以导入。") : t(`Checked: ${count} findings.`, `检查完成:${count} 个问题。`));
+        announce(
+            answer.ok
+                ? t("Checked: it can be imported.", "检查通过,可以导入。")
+                : t(`Checked: ${count} findings.`, `检查完成:${count} 个问题。`),
+        );
         document.querySelector(".page.import .verdict")?.scrollIntoView({ block: "nearest" });
     }, [answer]);
 }
@@ -78,8 +95,17 @@ function Actions({ draft }: { draft: Draft }) {
             <button type="button" disabled={!isReady} onClick={() => void draft.check()}>
                 {busy === "check" ? t("Checking…", "检查中…") : t("Check", "检查")}
             </button>
-            <button type="button" class="primary" disabled={!isReady || taken.value} onClick={() => void draft.import()}>
-                {busy === "import" ? t("Importing…", "导入中…") : isRetry ? t("Import again", "重新导入") : t("Import", "导入")}
+            <button
+                type="button"
+                class="primary"
+                disabled={!isReady || taken.value}
+                onClick={() => void draft.import()}
+            >
+                {busy === "import"
+                    ? t("Importing…", "导入中…")
+                    : isRetry
+                      ? t("Import again", "重新导入")
+                      : t("Import", "导入")}
             </button>
         </div>
     );
@@ -88,6 +114,10 @@ function Actions({ draft }: { draft: Draft }) {
 function hint(draft: Draft, isTaken: boolean): string {
     if (!draft.hasSource.value) return t("Say first where the model comes from.", "请先指定模型来源。");
     if (isTaken) return t("This version is there already: take another.", "该版本已存在,请使用其他版本号。");
-    if (draft.faults.value.length) return t("The server refuses the request: see the marked fields.", "服务器拒绝了该请求,请查看标出的字段。");
-    return t("Check says what would stop the import; nothing is imported by it.", "“检查”会指出阻止导入的问题,不会导入任何内容。");
+    if (draft.faults.value.length)
+        return t("The server refuses the request: see the marked fields.", "服务器拒绝了该请求,请查看标出的字段。");
+    return t(
+        "Check says what would stop the import; nothing is imported by it.",
+        "“检查”会指出阻止导入的问题,不会导入任何内容。",
+    );
 }

@@ -29,7 +29,10 @@ function lead(status: number): string {
         case 413:
             return t("The package is larger than the server takes: ", "模型包超过服务器允许的大小:");
         case 507:
-            return t("The server's disk has no room for it; an administrator must make some: ", "服务器磁盘空间不足,请管理员清理:");
+            return t(
+                "The server's disk has no room for it; an administrator must make some: ",
+                "服务器磁盘空间不足,请管理员清理:",
+            );
         default:
             return "";
     }
@@ -47,11 +50,24 @@ function failureOf(request: XMLHttpRequest): PutError {
     } catch {
         // not JSON: a proxy's page
     }
-    return new PutError(request.status, code, lead(request.status) + message, place, request.getResponseHeader("Upload-Complete") === "?1");
+    return new PutError(
+        request.status,
+        code,
+        lead(request.status) + message,
+        place,
+        request.getResponseHeader("Upload-Complete") === "?1",
+    );
 }
 
 /** Sends at most `most` bytes from the offset on. */
-export function putPart(url: string, file: File, from: number, most: number, signal: AbortSignal, onProgress: (loaded: number) => void): Promise<PutAnswer> {
+export function putPart(
+    url: string,
+    file: File,
+    from: number,
+    most: number,
+    signal: AbortSignal,
+    onProgress: (loaded: number) => void,
+): Promise<PutAnswer> {
     const end = Math.min(file.size, from + most);
     const whole = from === 0 && end === file.size;
     return new Promise((done, failed) => {
@@ -65,7 +81,10 @@ export function putPart(url: string, file: File, from: number, most: number, sig
         request.onloadend = () => {
             signal.removeEventListener("abort", abort);
             if (request.status >= 200 && request.status < 300)
-                done({ offset: Number(request.getResponseHeader("Upload-Offset")), complete: request.getResponseHeader("Upload-Complete") === "?1" });
+                done({
+                    offset: Number(request.getResponseHeader("Upload-Offset")),
+                    complete: request.getResponseHeader("Upload-Complete") === "?1",
+                });
             else if (request.status === 0) failed(new PutError(0, "", t("The connection was broken.", "连接已中断。")));
             else {
                 if (request.status === 401) void whoami().catch(() => undefined);

@@ -40,12 +40,18 @@ function Ways({ notes }: { notes: Note[] }) {
         ["config", "import-config", "config.json"],
         ["file", "import-files", t("files", "文件")],
     ];
-    const counted = ways.map(([at, id, name]) => ({ id, name, count: notes.filter(({ place }) => place.at === at).length })).filter(({ count }) => count > 0);
+    const counted = ways
+        .map(([at, id, name]) => ({ id, name, count: notes.filter(({ place }) => place.at === at).length }))
+        .filter(({ count }) => count > 0);
     if (counted.length === 0) return null;
     return (
         <p class="ways">
             {counted.map(({ id, name, count }) => (
-                <button type="button" class="link" onClick={() => document.getElementById(id)?.scrollIntoView({ block: "start" })}>
+                <button
+                    type="button"
+                    class="link"
+                    onClick={() => document.getElementById(id)?.scrollIntoView({ block: "start" })}
+                >
                     {t(`${name}: ${count}`, `${name}:${count}`)}
                 </button>
             ))}
@@ -56,14 +62,18 @@ function Ways({ notes }: { notes: Note[] }) {
 function Verdict({ draft, answer, notes }: { draft: Draft; answer: CheckAnswer; notes: Note[] }) {
     const faults = notes.filter(stops).length;
     const facts = [answer.model_type, answer.runtime && t(`runtime ${answer.runtime}`, `运行时 ${answer.runtime}`)];
-    if (answer.files !== undefined) facts.push(t(plural(answer.files, "file", "files"), `${answer.files} 个文件`), bytes(answer.bytes ?? 0));
+    if (answer.files !== undefined)
+        facts.push(t(plural(answer.files, "file", "files"), `${answer.files} 个文件`), bytes(answer.bytes ?? 0));
     return (
         <>
             <h2 class={`verdict ${answer.ok ? "type-normal" : "type-abnormal"}`}>
                 <span aria-hidden="true">{answer.ok ? "✓" : "✗"}</span>{" "}
                 {answer.ok
                     ? t("The check finds nothing that would stop the import.", "检查通过,没有会阻止导入的问题。")
-                    : t(`The import would stop here: ${plural(Math.max(1, faults), "finding", "findings")} to mend.`, `导入会在此停止:有 ${Math.max(1, faults)} 个问题需要修复。`)}
+                    : t(
+                          `The import would stop here: ${plural(Math.max(1, faults), "finding", "findings")} to mend.`,
+                          `导入会在此停止:有 ${Math.max(1, faults)} 个问题需要修复。`,
+                      )}
             </h2>
             <p class="quiet">
                 {facts.filter(Boolean).join(" · ")} · {t("nothing was imported", "未导入任何内容")}
@@ -158,7 +168,10 @@ function Waste({ answer }: { answer: CheckAnswer }) {
         <div class="waste">
             <p>
                 <span aria-hidden="true">! </span>
-                {t(`${bytes(sum)} that inference does not need, as a rule; a `, `通常推理不需要的内容共 ${bytes(sum)},可用 `)}
+                {t(
+                    `${bytes(sum)} that inference does not need, as a rule; a `,
+                    `通常推理不需要的内容共 ${bytes(sum)},可用 `,
+                )}
                 <code>.waybillignore</code>
                 {t(" leaves them out:", " 排除:")}
             </p>
@@ -166,7 +179,9 @@ function Waste({ answer }: { answer: CheckAnswer }) {
                 {waste.map(({ path, size, files }) => (
                     <li>
                         <code>{path}</code> · {bytes(size)}
-                        {files !== undefined && files > 1 && ` · ${t(plural(files, "file", "files"), `${files} 个文件`)}`}
+                        {files !== undefined &&
+                            files > 1 &&
+                            ` · ${t(plural(files, "file", "files"), `${files} 个文件`)}`}
                     </li>
                 ))}
             </ul>

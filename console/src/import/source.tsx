@@ -44,7 +44,12 @@ function FolderSource({ draft }: { draft: Draft }) {
             const found = await folder();
             if (!found || found.files.length === 0) throw new Error(t("There are no files in it.", "其中没有文件。"));
             if (found.files.length > MOST_FILES)
-                throw new Error(t(`It has ${found.files.length} files; an upload takes ${MOST_FILES}.`, `共有 ${found.files.length} 个文件,一次上传最多 ${MOST_FILES} 个。`));
+                throw new Error(
+                    t(
+                        `It has ${found.files.length} files; an upload takes ${MOST_FILES}.`,
+                        `共有 ${found.files.length} 个文件,一次上传最多 ${MOST_FILES} 个。`,
+                    ),
+                );
             await draft.choose(found);
         } catch (failed) {
             error.value = failed;
@@ -84,7 +89,9 @@ function FolderSource({ draft }: { draft: Draft }) {
                         void take(async () => list && folderOfInput(list));
                     }}
                 />
-                {reading.value > 0 && <p role="status">{t(`${reading.value} files so far…`, `已读取 ${reading.value} 个文件…`)}</p>}
+                {reading.value > 0 && (
+                    <p role="status">{t(`${reading.value} files so far…`, `已读取 ${reading.value} 个文件…`)}</p>
+                )}
             </div>
             {error.value !== null && <Problem error={error.value} />}
             {!folder && <Unfinished draft={draft} />}
@@ -107,7 +114,9 @@ function Chosen({ draft, folder }: { draft: Draft; folder: Folder }) {
     return (
         <>
             <p class="chosen">
-                <strong>{folder.name}/</strong> · {t(plural(folder.files.length, "file", "files"), `${folder.files.length} 个文件`)} · {bytes(folder.bytes)}
+                <strong>{folder.name}/</strong> ·{" "}
+                {t(plural(folder.files.length, "file", "files"), `${folder.files.length} 个文件`)} ·{" "}
+                {bytes(folder.bytes)}
             </p>
             {folder.inside && (
                 <p class="quiet">
@@ -117,11 +126,19 @@ function Chosen({ draft, folder }: { draft: Draft; folder: Folder }) {
             )}
             {folder.isModelDirectory && (
                 <label class="check as-model">
-                    <input type="checkbox" checked={draft.asModel.value} disabled={draft.busy.value !== ""} onChange={(event) => (draft.asModel.value = event.currentTarget.checked)} />
+                    <input
+                        type="checkbox"
+                        checked={draft.asModel.value}
+                        disabled={draft.busy.value !== ""}
+                        onChange={(event) => (draft.asModel.value = event.currentTarget.checked)}
+                    />
                     <span>
                         {t("There is no ", "其中没有 ")}
                         <code>{CHILD}/</code>
-                        {t(" in it: this looks like the model folder itself. Send it as ", ",看起来就是模型文件夹本身。作为 ")}
+                        {t(
+                            " in it: this looks like the model folder itself. Send it as ",
+                            ",看起来就是模型文件夹本身。作为 ",
+                        )}
                         <code>{CHILD}/</code>
                         {t("", " 上传")}
                     </span>
@@ -136,7 +153,10 @@ function Unfinished({ draft }: { draft: Draft }) {
     const found = useSignal<(Remembered & { received: number })[]>([]);
     useEffect(() => {
         const look = async (one: Remembered) => {
-            const upload = await ask<{ bytes: number; in_use: boolean; files: { bytes_received: number }[] }>("GET", projectPath(draft.project, "uploads", one.id)).catch(() => null);
+            const upload = await ask<{ bytes: number; in_use: boolean; files: { bytes_received: number }[] }>(
+                "GET",
+                projectPath(draft.project, "uploads", one.id),
+            ).catch(() => null);
             if (!upload) forget(one.key);
             if (!upload || upload.in_use) return;
             const received = upload.files.reduce((sum, file) => sum + file.bytes_received, 0);
@@ -155,8 +175,12 @@ function Unfinished({ draft }: { draft: Draft }) {
                 <p class="unfinished" role="status">
                     {t("An upload of ", "")}
                     <strong>{one.name}/</strong>
-                    {t(` has ${bytes(one.received)} of ${bytes(one.bytes)}`, ` 已上传 ${bytes(one.received)} / ${bytes(one.bytes)}`)} (<Time at={one.at} />).{" "}
-                    {t("Choose the same folder again to go on.", "再次选择同一文件夹即可继续。")}{" "}
+                    {t(
+                        ` has ${bytes(one.received)} of ${bytes(one.bytes)}`,
+                        ` 已上传 ${bytes(one.received)} / ${bytes(one.bytes)}`,
+                    )}{" "}
+                    (<Time at={one.at} />
+                    ). {t("Choose the same folder again to go on.", "再次选择同一文件夹即可继续。")}{" "}
                     <button type="button" class="small" onClick={() => void discard(one)}>
                         {t("Remove it", "删除")}
                     </button>
@@ -167,7 +191,12 @@ function Unfinished({ draft }: { draft: Draft }) {
 }
 
 function lastSegment(text: string): string {
-    return text.replace(/[/:]+$/, "").split("/").pop() ?? "";
+    return (
+        text
+            .replace(/[/:]+$/, "")
+            .split("/")
+            .pop() ?? ""
+    );
 }
 
 function PathSource({ draft }: { draft: Draft }) {

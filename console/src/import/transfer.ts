@@ -132,7 +132,8 @@ export class Transfer {
         this.reset(there);
         const queue = this.folder.files.filter((one) => !this.left.has(one.path) && !there.get(one.path)?.complete);
         const workers = Array.from({ length: AT_ONCE }, async () => {
-            for (let next = queue.shift(); next; next = queue.shift()) await this.sendFile(next, there.get(next.path)?.offset ?? 0);
+            for (let next = queue.shift(); next; next = queue.shift())
+                await this.sendFile(next, there.get(next.path)?.offset ?? 0);
         });
         await Promise.all(workers);
         const { length } = this.refused.value;
@@ -153,17 +154,25 @@ export class Transfer {
 
     private async make(): Promise<string> {
         try {
-            const made = await ask<UploadAnswer>("POST", projectPath(this.project, "uploads"), { body: {}, signal: this.abort.signal });
+            const made = await ask<UploadAnswer>("POST", projectPath(this.project, "uploads"), {
+                body: {},
+                signal: this.abort.signal,
+            });
             return made.upload_id;
         } catch (error) {
             if (!(error instanceof ApiError) || error.status !== 409) throw error;
-            const lead = t("The project has as many unfinished uploads as it may have: ", "项目中未完成的上传已达上限:");
+            const lead = t(
+                "The project has as many unfinished uploads as it may have: ",
+                "项目中未完成的上传已达上限:",
+            );
             throw new ApiError(error.status, error.code, lead + error.message);
         }
     }
 
     private async look(id: string): Promise<Map<string, { offset: number; complete: boolean }> | null> {
-        const upload = await ask<UploadAnswer>("GET", projectPath(this.project, "uploads", id), { signal: this.abort.signal }).catch((error) => {
+        const upload = await ask<UploadAnswer>("GET", projectPath(this.project, "uploads", id), {
+            signal: this.abort.signal,
+        }).catch((error) => {
             if (error instanceof ApiError && error.status === 404) return null;
             throw error;
         });
@@ -235,10 +244,12 @@ export class Transfer {
         const url = this.addressOf(one);
         let offset = from < one.file.size ? from : 0; // all arrived, but it was not ended: again
         let most = PART_BYTES;
-        for (let tries = 0; ; ) {
+        for (let tries = 0; ;) {
             this.throwIfStopped();
             try {
-                const answer = await putPart(url, one.file, offset, most, this.abort.signal, (loaded) => this.progress(one.path, offset + loaded));
+                const answer = await putPart(url, one.file, offset, most, this.abort.signal, (loaded) =>
+                    this.progress(one.path, offset + loaded),
+                );
                 this.mended();
                 if (answer.complete) return;
                 offset = answer.offset;
@@ -274,7 +285,10 @@ export class Transfer {
     private async arrived(url: string): Promise<{ offset: number; complete: boolean }> {
         try {
             const answer = await askRaw("HEAD", url, { signal: this.abort.signal });
-            return { offset: Number(answer.headers.get("Upload-Offset")), complete: answer.headers.get("Upload-Complete") === "?1" };
+            return {
+                offset: Number(answer.headers.get("Upload-Offset")),
+                complete: answer.headers.get("Upload-Complete") === "?1",
+            };
         } catch (error) {
             if (error instanceof ApiError && error.status === 404) return { offset: 0, complete: false };
             throw error;
@@ -287,7 +301,9 @@ export class Transfer {
         else if (![...AGAIN, 409, 500].includes(error.status)) throw error;
         else if (!AGAIN.includes(error.status) && tries >= TRIES) throw error;
         if (error.status === 409) {
-            const upload = await ask<UploadAnswer>("GET", projectPath(this.project, "uploads", this.id)).catch(() => null);
+            const upload = await ask<UploadAnswer>("GET", projectPath(this.project, "uploads", this.id)).catch(
+                () => null,
+            );
             if (upload?.in_use) throw error;
         }
         await this.pause();
@@ -340,9 +356,12 @@ export class Transfer {
         const at = Date.now();
         if (!now && at - this.shownAt < SHOWN_MS) return;
         this.shownAt = at;
-        this.samples = [...this.samples.filter((sample) => at - sample.at < RATE_MS), { at, bytes: this.bytes }].slice(-60);
+        this.samples = [...this.samples.filter((sample) => at - sample.at < RATE_MS), { at, bytes: this.bytes }].slice(
+            -60,
+        );
         const first = this.samples[0]!;
-        this.rate.value = at - first.at > 500 ? Math.max(0, (1000 * (this.bytes - first.bytes)) / (at - first.at)) : this.rate.value;
+        this.rate.value =
+            at - first.at > 500 ? Math.max(0, (1000 * (this.bytes - first.bytes)) / (at - first.at)) : this.rate.value;
         this.done.value = this.bytes;
         this.filesDone.value = this.finished;
         this.current.value = [...this.active];

@@ -13,10 +13,16 @@ function said(transfer: Transfer): string {
             return t("Sending the folder", "正在上传文件夹");
         case "broken": {
             const seconds = Math.max(0, Math.ceil((transfer.retryAt.value - now.value) / 1000));
-            return t(`The connection is broken; trying again in ${seconds} s. What arrived is kept.`, `连接中断,${seconds} 秒后重试。已上传的部分会保留。`);
+            return t(
+                `The connection is broken; trying again in ${seconds} s. What arrived is kept.`,
+                `连接中断,${seconds} 秒后重试。已上传的部分会保留。`,
+            );
         }
         case "stopped":
-            return t("Stopped. What arrived is kept; Check or Import goes on with it.", "已停止。已上传的部分会保留,点击“检查”或“导入”即可继续。");
+            return t(
+                "Stopped. What arrived is kept; Check or Import goes on with it.",
+                "已停止。已上传的部分会保留,点击“检查”或“导入”即可继续。",
+            );
         case "failed":
             return t("The upload did not work.", "上传失败。");
         case "done":
@@ -44,7 +50,9 @@ export function Upload({ draft }: { draft: Draft }) {
             </p>
             {state !== "done" && <Numbers transfer={transfer} isRunning={isRunning} />}
             {state === "failed" && transfer.error.value !== null && <Problem error={transfer.error.value} />}
-            {transfer.refused.value.length > 0 && <RefusedFiles transfer={transfer} isRunning={isRunning} onGoOn={() => void draft.check()} />}
+            {transfer.refused.value.length > 0 && (
+                <RefusedFiles transfer={transfer} isRunning={isRunning} onGoOn={() => void draft.check()} />
+            )}
             {state !== "done" && (
                 <div class="row upload-actions">
                     {isRunning && (
@@ -53,7 +61,10 @@ export function Upload({ draft }: { draft: Draft }) {
                         </button>
                     )}
                     {!isRunning && transfer.id && (
-                        <button type="button" onClick={() => void transfer.discard().then(() => (draft.transfer.value = null))}>
+                        <button
+                            type="button"
+                            onClick={() => void transfer.discard().then(() => (draft.transfer.value = null))}
+                        >
                             {t("Remove what was sent", "删除已上传的部分")}
                         </button>
                     )}
@@ -74,14 +85,31 @@ function Numbers({ transfer, isRunning }: { transfer: Transfer; isRunning: boole
         <>
             <Bar value={done} of={total} label={t(`Upload: ${words}`, `上传:${words}`)} />
             <p class="numbers">
-                {words} · {t(`${transfer.filesDone.value} of ${plural(files, "file", "files")}`, `${transfer.filesDone.value} / ${files} 个文件`)}
+                {words} ·{" "}
+                {t(
+                    `${transfer.filesDone.value} of ${plural(files, "file", "files")}`,
+                    `${transfer.filesDone.value} / ${files} 个文件`,
+                )}
                 {transfer.state.value === "sending" && rate > 0 && (
                     <>
                         {" · "}
-                        {bytes(rate)}/s · {t(`${about((1000 * (total - done)) / rate)} left`, `剩余 ${about((1000 * (total - done)) / rate)}`)}
+                        {bytes(rate)}/s ·{" "}
+                        {t(
+                            `${about((1000 * (total - done)) / rate)} left`,
+                            `剩余 ${about((1000 * (total - done)) / rate)}`,
+                        )}
                     </>
                 )}
-                {transfer.resumed.value > 0 && <span class="quiet"> · {t(`${bytes(transfer.resumed.value)} were there already`, `其中 ${bytes(transfer.resumed.value)} 此前已上传`)}</span>}
+                {transfer.resumed.value > 0 && (
+                    <span class="quiet">
+                        {" "}
+                        ·{" "}
+                        {t(
+                            `${bytes(transfer.resumed.value)} were there already`,
+                            `其中 ${bytes(transfer.resumed.value)} 此前已上传`,
+                        )}
+                    </span>
+                )}
             </p>
             {isRunning && transfer.current.value.length > 0 && (
                 <p class="quiet current">
@@ -106,7 +134,9 @@ function RefusedFiles({ transfer, isRunning, onGoOn }: { transfer: Transfer; isR
                     </li>
                 ))}
             </ul>
-            {refused.length > 20 && <p class="quiet">{t(`and ${refused.length - 20} more`, `另有 ${refused.length - 20} 个`)}</p>}
+            {refused.length > 20 && (
+                <p class="quiet">{t(`and ${refused.length - 20} more`, `另有 ${refused.length - 20} 个`)}</p>
+            )}
             {!isRunning && (
                 <p>
                     {t("Rename them and choose the folder again, or ", "请重命名后重新选择文件夹,或")}

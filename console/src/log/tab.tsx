@@ -44,7 +44,10 @@ export function LogTab({ live, model, line }: { live: LiveModel; model: ModelDet
         if (!matches.length) return;
         at.value = (at.value + by + matches.length) % matches.length;
         follow.value = false;
-        replace([...page, matches[at.value]!], attempt === model.attempt ? undefined : new URLSearchParams({ attempt: String(attempt) }));
+        replace(
+            [...page, matches[at.value]!],
+            attempt === model.attempt ? undefined : new URLSearchParams({ attempt: String(attempt) }),
+        );
     };
     useKeys({
         "/": () => search.current?.focus(),
@@ -59,7 +62,10 @@ export function LogTab({ live, model, line }: { live: LiveModel; model: ModelDet
                     <Select
                         label={t("Attempt", "尝试")}
                         value={String(attempt)}
-                        options={Array.from({ length: model.attempt }, (_, i) => ({ value: String(model.attempt - i), label: t(`attempt ${model.attempt - i}`, `第 ${model.attempt - i} 次尝试`) }))}
+                        options={Array.from({ length: model.attempt }, (_, i) => ({
+                            value: String(model.attempt - i),
+                            label: t(`attempt ${model.attempt - i}`, `第 ${model.attempt - i} 次尝试`),
+                        }))}
                         onChange={(value) => replace(page, new URLSearchParams({ attempt: value }))}
                     />
                 )}
@@ -79,11 +85,27 @@ export function LogTab({ live, model, line }: { live: LiveModel; model: ModelDet
                 </label>
                 {text.value && (
                     <>
-                        <span role="status">{matches.length ? `${Math.max(0, at.value) + 1} / ${matches.length}` : t("not found", "未找到")}</span>
-                        <button type="button" class="small" disabled={!matches.length} onClick={() => step(-1)} aria-label={t("Previous match", "上一处")}>
+                        <span role="status">
+                            {matches.length
+                                ? `${Math.max(0, at.value) + 1} / ${matches.length}`
+                                : t("not found", "未找到")}
+                        </span>
+                        <button
+                            type="button"
+                            class="small"
+                            disabled={!matches.length}
+                            onClick={() => step(-1)}
+                            aria-label={t("Previous match", "上一处")}
+                        >
                             ↑
                         </button>
-                        <button type="button" class="small" disabled={!matches.length} onClick={() => step(1)} aria-label={t("Next match", "下一处")}>
+                        <button
+                            type="button"
+                            class="small"
+                            disabled={!matches.length}
+                            onClick={() => step(1)}
+                            aria-label={t("Next match", "下一处")}
+                        >
                             ↓
                         </button>
                     </>
@@ -94,17 +116,37 @@ export function LogTab({ live, model, line }: { live: LiveModel; model: ModelDet
                     {lines.following.value && ` · ${t("live", "实时")}`}
                 </span>
                 <label class="check">
-                    <input type="checkbox" checked={follow.value} onChange={(event) => (follow.value = event.currentTarget.checked)} />
+                    <input
+                        type="checkbox"
+                        checked={follow.value}
+                        onChange={(event) => (follow.value = event.currentTarget.checked)}
+                    />
                     {t("follow the end", "跟随末尾")}
                 </label>
-                <a class="button" href={`v1/${encodeURIComponent(live.project)}/models/${live.id}/log?attempt=${attempt}`} download={`${model.model_name}-${model.model_version}-build.log`}>
+                <a
+                    class="button"
+                    href={`v1/${encodeURIComponent(live.project)}/models/${live.id}/log?attempt=${attempt}`}
+                    download={`${model.model_name}-${model.model_version}-build.log`}
+                >
                     {t("Download", "下载")}
                 </a>
             </div>
             {lines.error.value !== null && <Problem error={lines.error.value} />}
             {!lines.loaded.value && lines.error.value === null && <Loading />}
-            {lines.loaded.value && lines.count.value === 0 && <Empty>{t("Nothing was built yet: the log is empty.", "尚未构建:日志为空。")}</Empty>}
-            {lines.count.value > 0 && <Window lines={lines} from={line} to={to} text={text.value} follow={follow} page={page} attempt={attempt} />}
+            {lines.loaded.value && lines.count.value === 0 && (
+                <Empty>{t("Nothing was built yet: the log is empty.", "尚未构建:日志为空。")}</Empty>
+            )}
+            {lines.count.value > 0 && (
+                <Window
+                    lines={lines}
+                    from={line}
+                    to={to}
+                    text={text.value}
+                    follow={follow}
+                    page={page}
+                    attempt={attempt}
+                />
+            )}
         </section>
     );
 }
@@ -147,12 +189,31 @@ function Window({ lines, from, to, text, follow, page, attempt }: WindowProps) {
     const last = Math.min(count, Math.ceil((top.value + height.value) / LINE_PX) + OVERSCAN);
     const width = String(count).length;
     return (
-        <div class="log" ref={box} onScroll={onScroll} tabIndex={0} role="log" aria-live="off" aria-label={t("Build log", "构建日志")}>
+        <div
+            class="log"
+            ref={box}
+            onScroll={onScroll}
+            tabIndex={0}
+            role="log"
+            aria-live="off"
+            aria-label={t("Build log", "构建日志")}
+        >
             <div class="log-lines-all" style={{ height: `${count * LINE_PX}px` }}>
                 <div class="log-window" style={{ transform: `translateY(${first * LINE_PX}px)` }}>
                     {lines.lines.slice(first, last).map((line, i) => {
                         const number = first + i + 1;
-                        return <Line key={number} number={number} width={width} text={line} search={text} here={number >= from && number <= to && from > 0} page={page} attempt={attempt} />;
+                        return (
+                            <Line
+                                key={number}
+                                number={number}
+                                width={width}
+                                text={line}
+                                search={text}
+                                here={number >= from && number <= to && from > 0}
+                                page={page}
+                                attempt={attempt}
+                            />
+                        );
                     })}
                 </div>
             </div>

@@ -10,7 +10,19 @@ import { bytes, ofPair, plural, t } from "../text";
 import { MODEL_TYPES, type Model, type ModelChange, type ModelList } from "../types";
 import { ConnectionState } from "../ui/connection";
 import { useLoad } from "../ui/load";
-import { Command, Empty, Loading, Problem, Select, Status, Time, TypeMark, hasFailed, isRunning, statusName } from "../ui/parts";
+import {
+    Command,
+    Empty,
+    Loading,
+    Problem,
+    Select,
+    Status,
+    Time,
+    TypeMark,
+    hasFailed,
+    isRunning,
+    statusName,
+} from "../ui/parts";
 import { setTab } from "../ui/tab-state";
 
 const PAGE_ROWS = 50;
@@ -63,7 +75,12 @@ function withChange(list: ModelList, change: ModelChange): ModelList {
         ...list,
         models: list.models.map((model) =>
             model.model_id === change.model_id
-                ? { ...model, model_status: change.model_status, last_event: change.last_event, description: change.description }
+                ? {
+                      ...model,
+                      model_status: change.model_status,
+                      last_event: change.last_event,
+                      description: change.description,
+                  }
                 : model,
         ),
     };
@@ -113,14 +130,20 @@ export function ModelsPage({ project }: { project: string }) {
             {list.error.value !== null && <Problem error={list.error.value} again={() => void list.again()} />}
             {!list.data.value && list.error.value === null && <Loading />}
             {list.data.value && models.length === 0 && <NoModels project={project} filter={filter} />}
-            {models.length > 0 && <ModelTable project={project} models={models} filter={filter} selected={selected.value} />}
+            {models.length > 0 && (
+                <ModelTable project={project} models={models} filter={filter} selected={selected.value} />
+            )}
             {list.data.value && <Pages total={list.data.value.total_count} page={filter.page} />}
         </div>
     );
 }
 
 /** One stream for the page: what changes is shown, and what is new looked for. */
-function useProjectLink(project: string, data: { value: ModelList | undefined }, again: () => Promise<void>): Link | null {
+function useProjectLink(
+    project: string,
+    data: { value: ModelList | undefined },
+    again: () => Promise<void>,
+): Link | null {
     const link = useSignal<Link | null>(null);
     const latest = useRef({ data, again });
     latest.current = { data, again };
@@ -137,7 +160,8 @@ function useProjectLink(project: string, data: { value: ModelList | undefined },
                 if (id) place = id;
                 if (name === "synced") return;
                 const list = latest.current.data.value;
-                if (name === "model" && list) latest.current.data.value = withChange(list, JSON.parse(text) as ModelChange);
+                if (name === "model" && list)
+                    latest.current.data.value = withChange(list, JSON.parse(text) as ModelChange);
                 soon();
             },
             peek: () => void latest.current.again(),
@@ -178,13 +202,19 @@ function Filters({ filter, search }: { filter: Filter; search: RefObject<HTMLInp
             <Select
                 label={t("Status", "状态")}
                 value={filter.status}
-                options={[{ value: "", label: t("every status", "全部状态") }, ...STATUSES.map((value) => ({ value: value as string, label: statusName(value) }))]}
+                options={[
+                    { value: "", label: t("every status", "全部状态") },
+                    ...STATUSES.map((value) => ({ value: value as string, label: statusName(value) })),
+                ]}
                 onChange={(status) => setQuery({ status, page: null })}
             />
             <Select
                 label={t("Type", "类型")}
                 value={filter.type}
-                options={[{ value: "", label: t("every type", "全部类型") }, ...MODEL_TYPES.map((value) => ({ value, label: value }))]}
+                options={[
+                    { value: "", label: t("every type", "全部类型") },
+                    ...MODEL_TYPES.map((value) => ({ value, label: value })),
+                ]}
                 onChange={(type) => setQuery({ type, page: null })}
             />
             <Select
@@ -197,16 +227,28 @@ function Filters({ filter, search }: { filter: Filter; search: RefObject<HTMLInp
                 type="button"
                 class="small"
                 onClick={() => setQuery({ order: filter.ascending ? null : "asc", page: null })}
-                aria-label={filter.ascending ? t("ascending; turn round", "升序,点击反转") : t("descending; turn round", "降序,点击反转")}
+                aria-label={
+                    filter.ascending
+                        ? t("ascending; turn round", "升序,点击反转")
+                        : t("descending; turn round", "降序,点击反转")
+                }
             >
                 {filter.ascending ? "↑" : "↓"}
             </button>
             <label class="check">
-                <input type="checkbox" checked={filter.mine} onChange={(event) => setQuery({ mine: event.currentTarget.checked ? "1" : null, page: null })} />
+                <input
+                    type="checkbox"
+                    checked={filter.mine}
+                    onChange={(event) => setQuery({ mine: event.currentTarget.checked ? "1" : null, page: null })}
+                />
                 {t("mine", "我的")}
             </label>
             <label class="check">
-                <input type="checkbox" checked={filter.all} onChange={(event) => setQuery({ all: event.currentTarget.checked ? "1" : null, page: null })} />
+                <input
+                    type="checkbox"
+                    checked={filter.all}
+                    onChange={(event) => setQuery({ all: event.currentTarget.checked ? "1" : null, page: null })}
+                />
                 {t("every version", "所有版本")}
             </label>
         </div>
@@ -219,7 +261,10 @@ function NoModels({ project, filter }: { project: string; filter: Filter }) {
         return (
             <Empty>
                 <p>{t("No model fits the filter.", "没有符合条件的模型。")}</p>
-                <button type="button" onClick={() => setQuery({ name: null, status: null, type: null, mine: null, page: null })}>
+                <button
+                    type="button"
+                    onClick={() => setQuery({ name: null, status: null, type: null, mine: null, page: null })}
+                >
                     {t("Show all", "显示全部")}
                 </button>
             </Empty>
@@ -230,7 +275,10 @@ function NoModels({ project, filter }: { project: string; filter: Filter }) {
             <p>
                 {t("A model is a folder that holds ", "模型是一个包含 ")}
                 <code>model/</code>
-                {t(" with config.json and the model's files. Drop it on ", " 的文件夹,其中有 config.json 和模型文件。把它拖到 ")}
+                {t(
+                    " with config.json and the model's files. Drop it on ",
+                    " 的文件夹,其中有 config.json 和模型文件。把它拖到 ",
+                )}
                 <a href={href([project, "import"])}>{t("the import page", "导入页面")}</a>
                 {t(", or type:", ",或执行:")}
             </p>
@@ -301,7 +349,8 @@ function ModelRow({ project, model }: { project: string; model: Model }) {
 function LastEventLine({ page, model }: { page: string[]; model: Model }) {
     if (hasFailed(model.model_status) && model.failure) {
         const { failure } = model;
-        const summary = ofPair(failure.summary ?? failure.event_info, failure.summary_cn ?? failure.event_info_cn) ?? "";
+        const summary =
+            ofPair(failure.summary ?? failure.event_info, failure.summary_cn ?? failure.event_info_cn) ?? "";
         return (
             <a class="cause" href={href([...page, "events", failure.seq])}>
                 {failure.place && !summary.includes(failure.place) && <code>{failure.place} </code>}
@@ -313,14 +362,16 @@ function LastEventLine({ page, model }: { page: string[]; model: Model }) {
         const { bytes_done = 0, bytes_total } = model.progress;
         return (
             <span>
-                {model.progress.stage} · {Math.floor((100 * bytes_done) / bytes_total)} % · {bytes(bytes_done)} / {bytes(bytes_total)}
+                {model.progress.stage} · {Math.floor((100 * bytes_done) / bytes_total)} % · {bytes(bytes_done)} /{" "}
+                {bytes(bytes_total)}
             </span>
         );
     }
     if (!model.last_event) return <span class="quiet">{t("waits for a worker", "等待执行节点")}</span>;
     return (
         <a class="plain" href={href([...page, "events"])}>
-            {model.last_event.event_type !== "normal" && <TypeMark type={model.last_event.event_type} />} {ofPair(model.last_event.event_info, model.last_event.event_info_cn)}{" "}
+            {model.last_event.event_type !== "normal" && <TypeMark type={model.last_event.event_type} />}{" "}
+            {ofPair(model.last_event.event_info, model.last_event.event_info_cn)}{" "}
             <span class="quiet">
                 <Time at={model.last_event.occur_time} />
             </span>

@@ -18,7 +18,10 @@ function everyDay(days: Day[], count: number): Day[] {
 }
 
 function words(day: Day): string {
-    return t(`${day.day}: ${day.imported} imported, ${day.failed} failed`, `${day.day}:成功 ${day.imported},失败 ${day.failed}`);
+    return t(
+        `${day.day}: ${day.imported} imported, ${day.failed} failed`,
+        `${day.day}:成功 ${day.imported},失败 ${day.failed}`,
+    );
 }
 
 export function DayChart({ project, days, count }: { project: string; days: Day[]; count: number }) {
@@ -27,24 +30,41 @@ export function DayChart({ project, days, count }: { project: string; days: Day[
     const most = Math.max(1, ...all.map((day) => day.imported + day.failed));
     const imported = all.reduce((sum, day) => sum + day.imported, 0);
     const failed = all.reduce((sum, day) => sum + day.failed, 0);
-    const link = (day: Day) => href([project, "overview"], { day: day.day, outcome: day.failed ? "failed" : "imported", days: String(count) });
+    const link = (day: Day) =>
+        href([project, "overview"], { day: day.day, outcome: day.failed ? "failed" : "imported", days: String(count) });
     return (
         <section class="card" aria-labelledby="days-title">
             <h2 id="days-title">{t("Imports by day", "每日导入")}</h2>
             <p class="legend">
                 <span class="swatch swatch-good" aria-hidden="true" /> ✓ {t(`${imported} imported`, `成功 ${imported}`)}
                 <span class="swatch swatch-bad" aria-hidden="true" /> ✗ {t(`${failed} failed`, `失败 ${failed}`)}
-                <span class="quiet">{t(`at most ${most} a day · days in UTC`, `单日最多 ${most} 次 · 日期为 UTC`)}</span>
+                <span class="quiet">
+                    {t(`at most ${most} a day · days in UTC`, `单日最多 ${most} 次 · 日期为 UTC`)}
+                </span>
             </p>
-            <svg class="chart" viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" role="group" aria-labelledby="days-title">
+            <svg
+                class="chart"
+                viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
+                preserveAspectRatio="none"
+                role="group"
+                aria-labelledby="days-title"
+            >
                 <defs>
-                    <pattern id="failed-hatch" width="7" height="7" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
+                    <pattern
+                        id="failed-hatch"
+                        width="7"
+                        height="7"
+                        patternUnits="userSpaceOnUse"
+                        patternTransform="rotate(45)"
+                    >
                         <rect class="hatch-ground" width="7" height="7" />
                         <rect class="hatch-line" width="3" height="7" />
                     </pattern>
                 </defs>
                 {all.map((day, at) =>
-                    day.imported + day.failed > 0 ? <DayBar day={day} x={at * slot} slot={slot} scale={(HEIGHT - 2) / most} href={link(day)} /> : null,
+                    day.imported + day.failed > 0 ? (
+                        <DayBar day={day} x={at * slot} slot={slot} scale={(HEIGHT - 2) / most} href={link(day)} />
+                    ) : null,
                 )}
             </svg>
             <p class="axis quiet" aria-hidden="true">
@@ -66,7 +86,16 @@ function DayBar({ day, x, slot, scale, href: to }: { day: Day; x: number; slot: 
             <title>{words(day)}</title>
             <rect class="chart-hit" x={x} y={0} width={slot} height={HEIGHT} />
             <rect class="chart-good" x={left} y={HEIGHT - good} width={width} height={good} />
-            {bad > 0 && <rect class="chart-failed" fill="url(#failed-hatch)" x={left} y={HEIGHT - good - bad} width={width} height={bad} />}
+            {bad > 0 && (
+                <rect
+                    class="chart-failed"
+                    fill="url(#failed-hatch)"
+                    x={left}
+                    y={HEIGHT - good - bad}
+                    width={width}
+                    height={bad}
+                />
+            )}
         </a>
     );
 }
@@ -92,7 +121,13 @@ function DayTable({ days, link }: { days: Day[]; link: (day: Day) => string }) {
                     {days.map((day) => (
                         <tr>
                             <th scope="row">
-                                <a href={link(day)} aria-label={t(plural(day.imported + day.failed, "import", "imports") + ` of ${day.day}`, `${day.day} 的导入`)}>
+                                <a
+                                    href={link(day)}
+                                    aria-label={t(
+                                        plural(day.imported + day.failed, "import", "imports") + ` of ${day.day}`,
+                                        `${day.day} 的导入`,
+                                    )}
+                                >
                                     {day.day}
                                 </a>
                             </th>

@@ -46,8 +46,15 @@ function wantedOf(query: URLSearchParams, days: number): Wanted {
     if (day && !Number.isNaN(start)) {
         const outcome = query.get("outcome") === "imported" ? "imported" : "failed";
         return {
-            title: outcome === "failed" ? t(`Imports that failed on ${day}`, `${day} 失败的导入`) : t(`Imports that worked on ${day}`, `${day} 成功的导入`),
-            search: { reason: outcome === "failed" ? "ImportFailed" : "ModelImported", since: start, until: start + DAY_MS - 1 },
+            title:
+                outcome === "failed"
+                    ? t(`Imports that failed on ${day}`, `${day} 失败的导入`)
+                    : t(`Imports that worked on ${day}`, `${day} 成功的导入`),
+            search: {
+                reason: outcome === "failed" ? "ImportFailed" : "ModelImported",
+                since: start,
+                until: start + DAY_MS - 1,
+            },
             query: { day },
             day,
             outcome,
@@ -55,7 +62,10 @@ function wantedOf(query: URLSearchParams, days: number): Wanted {
     }
     if (stage)
         return {
-            title: t(`Stage ${stageName(stage)} of the last ${days} days`, `最近 ${days} 天的“${stageName(stage)}”阶段`),
+            title: t(
+                `Stage ${stageName(stage)} of the last ${days} days`,
+                `最近 ${days} 天的“${stageName(stage)}”阶段`,
+            ),
             search: { stage, event_type: "normal", since },
             query: { stage },
         };
@@ -83,7 +93,11 @@ export function EventRows({ project, query }: { project: string; query: URLSearc
                 <h1>{wanted.title}</h1>
                 <span class="grow" />
                 {wanted.reason && <a href={href([project, "catalog", wanted.reason])}>FAQ</a>}
-                {wanted.day ? <Outcomes project={project} wanted={wanted} days={days} /> : <DaysChoice project={project} days={days} query={wanted.query} />}
+                {wanted.day ? (
+                    <Outcomes project={project} wanted={wanted} days={days} />
+                ) : (
+                    <DaysChoice project={project} days={days} query={wanted.query} />
+                )}
             </div>
             {first.error.value !== null && <Problem error={first.error.value} again={() => void first.again()} />}
             {!page && first.error.value === null && <Loading />}
@@ -105,7 +119,11 @@ function Outcomes({ project, wanted, days }: { project: string; wanted: Wanted; 
     return (
         <nav class="choice" aria-label={t("Outcome", "结果")}>
             {choices.map(([outcome, label]) => (
-                <a class="button" href={href([project, "overview"], { ...wanted.query, outcome, days: String(days) })} aria-current={outcome === wanted.outcome ? "true" : undefined}>
+                <a
+                    class="button"
+                    href={href([project, "overview"], { ...wanted.query, outcome, days: String(days) })}
+                    aria-current={outcome === wanted.outcome ? "true" : undefined}
+                >
                     {label}
                 </a>
             ))}

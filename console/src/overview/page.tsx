@@ -52,16 +52,29 @@ export function daysOf(query: URLSearchParams): number {
 export function OverviewPage({ project }: { project: string }) {
     const query = route.value.query;
     useSignalEffect(() => setTab(t("Overview", "概览")));
-    if (query.has("day") || query.has("reason") || query.has("stage")) return <EventRows project={project} query={query} />;
+    if (query.has("day") || query.has("reason") || query.has("stage"))
+        return <EventRows project={project} query={query} />;
     return <Pictures project={project} days={daysOf(query)} />;
 }
 
 /** A choice of links: how far back. */
-export function DaysChoice({ project, days, query }: { project: string; days: number; query?: Record<string, string> }) {
+export function DaysChoice({
+    project,
+    days,
+    query,
+}: {
+    project: string;
+    days: number;
+    query?: Record<string, string>;
+}) {
     return (
         <nav class="choice" aria-label={t("How far back", "时间范围")}>
             {DAYS.map((count) => (
-                <a class="button" href={href([project, "overview"], { ...query, days: String(count) })} aria-current={count === days ? "true" : undefined}>
+                <a
+                    class="button"
+                    href={href([project, "overview"], { ...query, days: String(count) })}
+                    aria-current={count === days ? "true" : undefined}
+                >
                     {t(`${count} days`, `${count} 天`)}
                 </a>
             ))}
@@ -74,7 +87,8 @@ function Pictures({ project, days }: { project: string; days: number }) {
     const loaded = useLoad((signal) => ask<Statistics>("GET", path, { signal }), [path]);
     useKeys({ r: () => void loaded.again() });
     const statistics = loaded.data.value;
-    const empty = statistics && statistics.days.length === 0 && statistics.reasons.length === 0 && statistics.stages.length === 0;
+    const empty =
+        statistics && statistics.days.length === 0 && statistics.reasons.length === 0 && statistics.stages.length === 0;
     return (
         <div class="page">
             <div class="row">
@@ -133,14 +147,21 @@ function Reasons({ project, reasons, days }: { project: string; reasons: ReasonC
                         {reasons.map((row) => (
                             <tr>
                                 <th scope="row" class="reason">
-                                    <a href={href([project, "overview"], { reason: row.reason, days: String(days) })}>{row.reason}</a>
+                                    <a href={href([project, "overview"], { reason: row.reason, days: String(days) })}>
+                                        {row.reason}
+                                    </a>
                                     <span class="quiet">
                                         <Template text={message(row.reason)} />
                                     </span>
                                 </th>
                                 <td data-label={t("How often", "次数")}>
                                     <span class="bar-row">
-                                        <Bar value={row.count} of={most} kind="bad" label={t(plural(row.count, "time", "times"), `${row.count} 次`)} />
+                                        <Bar
+                                            value={row.count}
+                                            of={most}
+                                            kind="bad"
+                                            label={t(plural(row.count, "time", "times"), `${row.count} 次`)}
+                                        />
                                         <span class="number">{row.count}</span>
                                     </span>
                                 </td>
@@ -148,7 +169,10 @@ function Reasons({ project, reasons, days }: { project: string; reasons: ReasonC
                                     {row.models}
                                 </td>
                                 <td>
-                                    <a href={href([project, "catalog", row.reason])} aria-label={t(`FAQ: ${row.reason}`, `FAQ:${row.reason}`)}>
+                                    <a
+                                        href={href([project, "catalog", row.reason])}
+                                        aria-label={t(`FAQ: ${row.reason}`, `FAQ:${row.reason}`)}
+                                    >
                                         FAQ
                                     </a>
                                 </td>

@@ -5,7 +5,11 @@ import type { StageTime } from "./page";
 
 const WIDTH = 1000;
 
-export function StageChart(props: { stages: StageTime[]; link: (stage: string) => string; words: (row: StageTime) => string }) {
+export function StageChart(props: {
+    stages: StageTime[];
+    link: (stage: string) => string;
+    words: (row: StageTime) => string;
+}) {
     const rows = [...props.stages].sort((a, b) => stageOrder(a.stage) - stageOrder(b.stage));
     const most = Math.max(1, ...rows.map((row) => row.p95_ms));
     const width = (ms: number) => Math.max(2, (WIDTH * ms) / most);
@@ -35,7 +39,13 @@ export function StageChart(props: { stages: StageTime[]; link: (stage: string) =
                             <a href={props.link(row.stage)}>{stageName(row.stage)}</a>
                         </th>
                         <td class="wide">
-                            <svg class="stage-bar" viewBox={`0 0 ${WIDTH} 12`} preserveAspectRatio="none" role="img" aria-label={props.words(row)}>
+                            <svg
+                                class="stage-bar"
+                                viewBox={`0 0 ${WIDTH} 12`}
+                                preserveAspectRatio="none"
+                                role="img"
+                                aria-label={props.words(row)}
+                            >
                                 <title>{props.words(row)}</title>
                                 <rect class="stage-p95" x="0" y="2" width={width(row.p95_ms)} height="8" />
                                 <rect class="stage-p50" x="0" y="0" width={width(row.p50_ms)} height="12" />

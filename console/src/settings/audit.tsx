@@ -44,7 +44,11 @@ export function AuditPart() {
 }
 
 function Filters() {
-    const names = { actor: t("Who", "操作人"), action: t("Action, such as model.delete", "操作,如 model.delete"), project: t("Project", "项目") };
+    const names = {
+        actor: t("Who", "操作人"),
+        action: t("Action, such as model.delete", "操作,如 model.delete"),
+        project: t("Project", "项目"),
+    };
     return (
         <div class="row filters" role="search">
             {FILTERS.filter((name) => name !== "project" || isOperator()).map((name) => (
@@ -126,7 +130,11 @@ function Row({ entry }: { entry: Entry }) {
                 <code>{entry.action}</code> {outcomeName(entry.outcome)}
             </td>
             <td data-label={t("To", "对象")}>
-                {entry.model && entry.project ? <a href={href([entry.project, "models", entry.object ?? ""])}>{entry.model}</a> : <code>{entry.object ?? "–"}</code>}
+                {entry.model && entry.project ? (
+                    <a href={href([entry.project, "models", entry.object ?? ""])}>{entry.model}</a>
+                ) : (
+                    <code>{entry.object ?? "–"}</code>
+                )}
             </td>
             <td data-label={t("Project", "项目")}>{entry.project ?? "–"}</td>
             <td data-label={t("With", "凭据")}>

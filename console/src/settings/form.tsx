@@ -35,7 +35,12 @@ export function Field({ label, hint, children }: { label: string; hint?: string;
 }
 
 /** Sends once at a time, and shows what was wrong. */
-export function Form(props: { label: string; action: string; onSend: () => Promise<void>; children: ComponentChildren }) {
+export function Form(props: {
+    label: string;
+    action: string;
+    onSend: () => Promise<void>;
+    children: ComponentChildren;
+}) {
     const busy = useSignal(false);
     const error = useSignal<unknown>(null);
     const send = async (event: SubmitEvent) => {
@@ -62,15 +67,34 @@ export function Form(props: { label: string; action: string; onSend: () => Promi
 }
 
 /** Whom something is for: project and role. Operators name any project; the others have their own. */
-export function ProjectAndRole(props: { project: string; role: Role; onProject: (project: string) => void; onRole: (role: Role) => void }) {
+export function ProjectAndRole(props: {
+    project: string;
+    role: Role;
+    onProject: (project: string) => void;
+    onRole: (role: Role) => void;
+}) {
     const everywhere = props.project === "*";
     return (
         <>
-            <Field label={t("Project", "项目")} hint={isOperator() ? t("* is every project, for administrators", "* 表示所有项目,仅限管理员") : undefined}>
-                <input value={props.project} onInput={(event) => props.onProject(event.currentTarget.value)} required readOnly={!isOperator()} spellcheck={false} />
+            <Field
+                label={t("Project", "项目")}
+                hint={
+                    isOperator() ? t("* is every project, for administrators", "* 表示所有项目,仅限管理员") : undefined
+                }
+            >
+                <input
+                    value={props.project}
+                    onInput={(event) => props.onProject(event.currentTarget.value)}
+                    required
+                    readOnly={!isOperator()}
+                    spellcheck={false}
+                />
             </Field>
             <Field label={t("Role", "角色")}>
-                <select value={everywhere ? "admin" : props.role} onChange={(event) => props.onRole(event.currentTarget.value as Role)}>
+                <select
+                    value={everywhere ? "admin" : props.role}
+                    onChange={(event) => props.onRole(event.currentTarget.value as Role)}
+                >
                     {ROLES.map((role) => (
                         <option value={role} disabled={everywhere && role !== "admin"}>
                             {roleName(role)}

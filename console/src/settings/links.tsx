@@ -19,17 +19,37 @@ export function LinksPart({ project }: { project: string }) {
     const role = useSignal<Role>("writer");
     const made = useSignal<SignInLink | null>(null);
     const send = async () => {
-        const body = { user: user.value.trim(), project: where.value.trim(), role: where.value.trim() === "*" ? "admin" : role.value };
+        const body = {
+            user: user.value.trim(),
+            project: where.value.trim(),
+            role: where.value.trim() === "*" ? "admin" : role.value,
+        };
         made.value = null;
         made.value = await ask<SignInLink>("POST", "v1/sign-in-links", { body });
     };
     return (
         <>
-            <Form label={t("A link that signs in once", "一次性登录链接")} action={t("Make a link", "生成链接")} onSend={send}>
+            <Form
+                label={t("A link that signs in once", "一次性登录链接")}
+                action={t("Make a link", "生成链接")}
+                onSend={send}
+            >
                 <Field label={t("User", "用户")} hint={t("whom it signs in", "该链接登录的用户")}>
-                    <input value={user.value} onInput={(event) => (user.value = event.currentTarget.value)} required maxLength={64} spellcheck={false} autocomplete="off" />
+                    <input
+                        value={user.value}
+                        onInput={(event) => (user.value = event.currentTarget.value)}
+                        required
+                        maxLength={64}
+                        spellcheck={false}
+                        autocomplete="off"
+                    />
                 </Field>
-                <ProjectAndRole project={where.value} role={role.value} onProject={(value) => (where.value = value)} onRole={(value) => (role.value = value)} />
+                <ProjectAndRole
+                    project={where.value}
+                    role={role.value}
+                    onProject={(value) => (where.value = value)}
+                    onRole={(value) => (role.value = value)}
+                />
             </Form>
             {made.value && <Made link={made.value} />}
         </>

@@ -22,17 +22,28 @@ export function MaintenancePart() {
     const loaded = useLoad((signal) => ask<Maintenance>("GET", "v1/maintenance", { signal }), []);
     useEvery(LOOK_MS, () => void loaded.again());
     const state = loaded.data.value;
-    if (!state) return loaded.error.value === null ? <Loading /> : <Problem error={loaded.error.value} again={() => void loaded.again()} />;
+    if (!state)
+        return loaded.error.value === null ? (
+            <Loading />
+        ) : (
+            <Problem error={loaded.error.value} again={() => void loaded.again()} />
+        );
     const taken = (answer: Maintenance) => {
         loaded.data.value = answer;
-        announce(answer.on ? t("Maintenance is on.", "维护模式已开启。") : t("Maintenance is off.", "维护模式已关闭。"));
+        announce(
+            answer.on ? t("Maintenance is on.", "维护模式已开启。") : t("Maintenance is off.", "维护模式已关闭。"),
+        );
     };
     return (
         <>
             {loaded.error.value !== null && <Problem error={loaded.error.value} />}
             <State state={state} taken={taken} />
             {isOperator() && !state.on && <SwitchOn taken={taken} />}
-            {!isOperator() && <p class="quiet">{t("Operators, who have every project, switch it.", "仅所有项目的管理员可以切换。")}</p>}
+            {!isOperator() && (
+                <p class="quiet">
+                    {t("Operators, who have every project, switch it.", "仅所有项目的管理员可以切换。")}
+                </p>
+            )}
         </>
     );
 }
@@ -49,7 +60,9 @@ function State({ state, taken }: { state: Maintenance; taken: (answer: Maintenan
     return (
         <section class="card">
             <p>
-                <strong>! {t("Maintenance is on: imports that would start wait.", "维护模式已开启:新的导入会等待。")}</strong>
+                <strong>
+                    ! {t("Maintenance is on: imports that would start wait.", "维护模式已开启:新的导入会等待。")}
+                </strong>
             </p>
             <dl class="facts">
                 <dt>{t("By", "开启者")}</dt>
@@ -71,7 +84,12 @@ function State({ state, taken }: { state: Maintenance; taken: (answer: Maintenan
                 </p>
             )}
             {asking.value && (
-                <Confirm title={t("Switch maintenance off?", "关闭维护模式?")} action={t("Switch it off", "关闭维护模式")} onConfirm={off} onClose={() => (asking.value = false)}>
+                <Confirm
+                    title={t("Switch maintenance off?", "关闭维护模式?")}
+                    action={t("Switch it off", "关闭维护模式")}
+                    onConfirm={off}
+                    onClose={() => (asking.value = false)}
+                >
                     <p>{t("The imports that wait start at once.", "等待中的导入会立即开始。")}</p>
                 </Confirm>
             )}
@@ -85,12 +103,23 @@ function SwitchOn({ taken }: { taken: (answer: Maintenance) => void }) {
     const moment = useSignal("");
     const send = async () => {
         const end = until.value === "at" ? Date.parse(moment.value) : until.value || null;
-        taken(await ask<Maintenance>("POST", "v1/maintenance", { body: { on: true, message: message.value.trim() || null, until: end } }));
+        taken(
+            await ask<Maintenance>("POST", "v1/maintenance", {
+                body: { on: true, message: message.value.trim() || null, until: end },
+            }),
+        );
     };
     return (
         <Form label={t("Switch maintenance on", "开启维护模式")} action={t("Switch it on", "开启")} onSend={send}>
-            <Field label={t("Message", "说明")} hint={t("stands in the timelines of the imports that wait", "会显示在等待中的导入的时间线里")}>
-                <input value={message.value} onInput={(event) => (message.value = event.currentTarget.value)} maxLength={200} />
+            <Field
+                label={t("Message", "说明")}
+                hint={t("stands in the timelines of the imports that wait", "会显示在等待中的导入的时间线里")}
+            >
+                <input
+                    value={message.value}
+                    onInput={(event) => (message.value = event.currentTarget.value)}
+                    maxLength={200}
+                />
             </Field>
             <Field label={t("Until", "结束时间")}>
                 <select value={until.value} onChange={(event) => (until.value = event.currentTarget.value)}>
@@ -103,7 +132,12 @@ function SwitchOn({ taken }: { taken: (answer: Maintenance) => void }) {
             </Field>
             {until.value === "at" && (
                 <Field label={t("Time", "时间")}>
-                    <input type="datetime-local" value={moment.value} onInput={(event) => (moment.value = event.currentTarget.value)} required />
+                    <input
+                        type="datetime-local"
+                        value={moment.value}
+                        onInput={(event) => (moment.value = event.currentTarget.value)}
+                        required
+                    />
                 </Field>
             )}
         </Form>

@@ -39,7 +39,9 @@ export function MembersPart() {
                     "项目在首次使用其名称时自动创建。成员为当前持有有效令牌或访问密钥的用户。",
                 )}
             </p>
-            {answer.operators.length > 0 && <MemberTable title={t("Operators: every project", "管理员:所有项目")} members={answer.operators} />}
+            {answer.operators.length > 0 && (
+                <MemberTable title={t("Operators: every project", "管理员:所有项目")} members={answer.operators} />
+            )}
             {answer.projects.map((project) => (
                 <MemberTable
                     key={project.project}
@@ -53,13 +55,25 @@ export function MembersPart() {
     );
 }
 
-function MemberTable({ title, link, note, members }: { title: string; link?: string; note?: string; members: Member[] }) {
+function MemberTable({
+    title,
+    link,
+    note,
+    members,
+}: {
+    title: string;
+    link?: string;
+    note?: string;
+    members: Member[];
+}) {
     return (
         <section class="card">
             <h2>
                 {link ? <a href={link}>{title}</a> : title} {note && <small class="quiet">{note}</small>}
             </h2>
-            {members.length === 0 && <p class="quiet">{t("Nobody has a token of this project.", "没有人持有该项目的令牌。")}</p>}
+            {members.length === 0 && (
+                <p class="quiet">{t("Nobody has a token of this project.", "没有人持有该项目的令牌。")}</p>
+            )}
             {members.length > 0 && (
                 <table class="cards" aria-label={title}>
                     <thead>
@@ -86,7 +100,9 @@ function MemberTable({ title, link, note, members }: { title: string; link?: str
                                 <td class="number" data-label={t("Access keys", "访问密钥")}>
                                     {member.access_keys}
                                 </td>
-                                <td data-label={t("Last used", "最近使用")}>{member.last_used_at ? <Time at={member.last_used_at} /> : "–"}</td>
+                                <td data-label={t("Last used", "最近使用")}>
+                                    {member.last_used_at ? <Time at={member.last_used_at} /> : "–"}
+                                </td>
                             </tr>
                         ))}
                     </tbody>

@@ -43,7 +43,10 @@ function Disk({ space }: { space: Space }) {
     const { disk, images } = space;
     const used = disk.bytes - disk.free_bytes;
     const little = disk.free_bytes < disk.bytes * LITTLE;
-    const label = t(`${bytes(disk.free_bytes)} of ${bytes(disk.bytes)} free`, `剩余 ${bytes(disk.free_bytes)},共 ${bytes(disk.bytes)}`);
+    const label = t(
+        `${bytes(disk.free_bytes)} of ${bytes(disk.bytes)} free`,
+        `剩余 ${bytes(disk.free_bytes)},共 ${bytes(disk.bytes)}`,
+    );
     const unused = images ? Math.max(0, images.bytes - images.kept_bytes) : 0;
     return (
         <section class="card" aria-labelledby="disk-title">
@@ -67,7 +70,9 @@ function Disk({ space }: { space: Space }) {
             )}
             {isOperator() && unused > 0 && (
                 <>
-                    <p class="quiet">{t("On the server, this removes what is unused:", "在服务器上执行以下命令可清理未使用的数据:")}</p>
+                    <p class="quiet">
+                        {t("On the server, this removes what is unused:", "在服务器上执行以下命令可清理未使用的数据:")}
+                    </p>
                     <Command text="waybill gc" />
                 </>
             )}

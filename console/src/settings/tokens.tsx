@@ -31,12 +31,18 @@ export function TokensPart({ project }: { project: string }) {
     return (
         <>
             {made.value && <ShownOnce token={made.value} onClose={() => (made.value = null)} />}
-            {caller.value?.open ? <FirstToken made={made} again={list.again} /> : <NewTokenForm project={project} made={made} again={list.again} />}
+            {caller.value?.open ? (
+                <FirstToken made={made} again={list.again} />
+            ) : (
+                <NewTokenForm project={project} made={made} again={list.again} />
+            )}
             {list.error.value !== null && <Problem error={list.error.value} again={() => void list.again()} />}
             {!tokens && list.error.value === null && <Loading />}
             {tokens && tokens.length === 0 && <Empty>{t("There is no token yet.", "还没有令牌。")}</Empty>}
             {tokens && tokens.length > 0 && <TokenTable tokens={tokens} revoking={revoking} />}
-            {revoking.value && <Revoke token={revoking.value} onClose={() => (revoking.value = null)} again={list.again} />}
+            {revoking.value && (
+                <Revoke token={revoking.value} onClose={() => (revoking.value = null)} again={list.again} />
+            )}
         </>
     );
 }
@@ -45,13 +51,19 @@ export function TokensPart({ project }: { project: string }) {
 function FirstToken({ made, again }: { made: Signal<NewToken | null>; again: () => Promise<void> }) {
     const user = useSignal("");
     const send = async () => {
-        const token = await ask<NewToken>("POST", "v1/tokens", { body: { user: user.value.trim(), project: "*", role: "admin" } });
+        const token = await ask<NewToken>("POST", "v1/tokens", {
+            body: { user: user.value.trim(), project: "*", role: "admin" },
+        });
         made.value = token;
         await signIn(token.token);
         await again();
     };
     return (
-        <Form label={t("The first token", "第一个令牌")} action={t("Create, and close the open access", "创建并关闭开放访问")} onSend={send}>
+        <Form
+            label={t("The first token", "第一个令牌")}
+            action={t("Create, and close the open access", "创建并关闭开放访问")}
+            onSend={send}
+        >
             <p>
                 {t(
                     "Whoever is on this machine may do everything now. The first token ends that at once and for good: it is an administrator's of every project, and this page is signed in with it.",
@@ -65,13 +77,31 @@ function FirstToken({ made, again }: { made: Signal<NewToken | null>; again: () 
 
 function UserField({ value }: { value: Signal<string> }) {
     return (
-        <Field label={t("User", "用户")} hint={t("who uses it: stands on events as who did it", "使用者,会作为操作人显示在事件中")}>
-            <input value={value.value} onInput={(event) => (value.value = event.currentTarget.value)} required maxLength={64} spellcheck={false} autocomplete="off" />
+        <Field
+            label={t("User", "用户")}
+            hint={t("who uses it: stands on events as who did it", "使用者,会作为操作人显示在事件中")}
+        >
+            <input
+                value={value.value}
+                onInput={(event) => (value.value = event.currentTarget.value)}
+                required
+                maxLength={64}
+                spellcheck={false}
+                autocomplete="off"
+            />
         </Field>
     );
 }
 
-function NewTokenForm({ project, made, again }: { project: string; made: Signal<NewToken | null>; again: () => Promise<void> }) {
+function NewTokenForm({
+    project,
+    made,
+    again,
+}: {
+    project: string;
+    made: Signal<NewToken | null>;
+    again: () => Promise<void>;
+}) {
     const user = useSignal("");
     const where = useSignal(project);
     const role = useSignal<Role>("writer");
@@ -90,7 +120,12 @@ function NewTokenForm({ project, made, again }: { project: string; made: Signal<
     return (
         <Form label={t("New token", "新建令牌")} action={t("Create", "创建")} onSend={send}>
             <UserField value={user} />
-            <ProjectAndRole project={where.value} role={role.value} onProject={(value) => (where.value = value)} onRole={(value) => (role.value = value)} />
+            <ProjectAndRole
+                project={where.value}
+                role={role.value}
+                onProject={(value) => (where.value = value)}
+                onRole={(value) => (role.value = value)}
+            />
             <Field label={t("Expires", "有效期")}>
                 <select value={expires.value} onChange={(event) => (expires.value = event.currentTarget.value)}>
                     <option value="24h">{t("in a day", "1 天")}</option>
@@ -112,7 +147,10 @@ function ShownOnce({ token, onClose }: { token: NewToken; onClose: () => void })
             <p>{t("It is shown this once. Copy it now:", "令牌仅显示这一次,请立即复制:")}</p>
             <Command text={token.token} />
             <p class="quiet">
-                {projectName(token.project)} · {token.role} · {token.expires_at ? t(`until ${dateAndTime(token.expires_at)}`, `有效期至 ${dateAndTime(token.expires_at)}`) : t("never expires", "永不过期")}
+                {projectName(token.project)} · {token.role} ·{" "}
+                {token.expires_at
+                    ? t(`until ${dateAndTime(token.expires_at)}`, `有效期至 ${dateAndTime(token.expires_at)}`)
+                    : t("never expires", "永不过期")}
             </p>
             <button type="button" onClick={onClose}>
                 {t("I have copied it", "我已复制")}
@@ -124,7 +162,12 @@ function ShownOnce({ token, onClose }: { token: NewToken; onClose: () => void })
 function stateOf(token: Token): { text: string; ended: boolean } {
     if (token.revoked_at) return { text: t("revoked", "已吊销"), ended: true };
     if (token.expires_at && token.expires_at <= Date.now()) return { text: t("expired", "已过期"), ended: true };
-    return { text: token.expires_at ? t(`until ${dateAndTime(token.expires_at)}`, `至 ${dateAndTime(token.expires_at)}`) : t("without an end", "永久有效"), ended: false };
+    return {
+        text: token.expires_at
+            ? t(`until ${dateAndTime(token.expires_at)}`, `至 ${dateAndTime(token.expires_at)}`)
+            : t("without an end", "永久有效"),
+        ended: false,
+    };
 }
 
 function TokenTable({ tokens, revoking }: { tokens: Token[]; revoking: Signal<Token | null> }) {
@@ -162,11 +205,18 @@ function TokenRow({ token, revoking }: { token: Token; revoking: Signal<Token | 
             <td data-label={t("Id", "编号")}>
                 <code>{token.id}</code>
             </td>
-            <td data-label={t("Last used", "最近使用")}>{token.last_used_at ? <Time at={token.last_used_at} /> : "–"}</td>
+            <td data-label={t("Last used", "最近使用")}>
+                {token.last_used_at ? <Time at={token.last_used_at} /> : "–"}
+            </td>
             <td data-label={t("Valid", "有效期")}>{state.text}</td>
             <td>
                 {!token.revoked_at && (
-                    <button type="button" class="small" onClick={() => (revoking.value = token)} aria-label={t(`Revoke ${token.id} of ${token.user}`, `吊销 ${token.user} 的 ${token.id}`)}>
+                    <button
+                        type="button"
+                        class="small"
+                        onClick={() => (revoking.value = token)}
+                        aria-label={t(`Revoke ${token.id} of ${token.user}`, `吊销 ${token.user} 的 ${token.id}`)}
+                    >
                         {t("Revoke", "吊销")}
                     </button>
                 )}
@@ -182,7 +232,13 @@ function Revoke({ token, onClose, again }: { token: Token; onClose: () => void; 
         await again();
     };
     return (
-        <Confirm title={t(`Revoke the token of ${token.user}?`, `吊销 ${token.user} 的令牌?`)} action={t("Revoke", "吊销")} danger onConfirm={revoke} onClose={onClose}>
+        <Confirm
+            title={t(`Revoke the token of ${token.user}?`, `吊销 ${token.user} 的令牌?`)}
+            action={t("Revoke", "吊销")}
+            danger
+            onConfirm={revoke}
+            onClose={onClose}
+        >
             <p>
                 {t(
                     "What uses it, and who signed in with it, is refused at once. This is not undone.",
@@ -193,7 +249,12 @@ function Revoke({ token, onClose, again }: { token: Token; onClose: () => void; 
                 <code>{token.id}</code> · {projectName(token.project)} · {token.role}
             </p>
             {isOperator() && token.project === "*" && (
-                <p>{t("It is an operator's. Without any, `waybill token create` on the server makes another.", "这是所有项目的管理员令牌。若没有其他管理员令牌,可在服务器上执行 waybill token create 重新创建。")}</p>
+                <p>
+                    {t(
+                        "It is an operator's. Without any, `waybill token create` on the server makes another.",
+                        "这是所有项目的管理员令牌。若没有其他管理员令牌,可在服务器上执行 waybill token create 重新创建。",
+                    )}
+                </p>
             )}
         </Confirm>
     );

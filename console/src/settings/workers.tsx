@@ -46,13 +46,22 @@ export function WorkersPart({ project }: { project: string }) {
             {!answer && loaded.error.value === null && <Loading />}
             {answer && (
                 <dl class="figures">
-                    <Figure name={t("waiting in the queue", "排队中")} value={answer.queue.queued} to={href([project, "models"], { status: "publishing" })} />
+                    <Figure
+                        name={t("waiting in the queue", "排队中")}
+                        value={answer.queue.queued}
+                        to={href([project, "models"], { status: "publishing" })}
+                    />
                     <Figure name={t("workers busy", "忙碌节点")} value={answer.workers_busy} />
                     <Figure name={t("workers alive", "在线节点")} value={answer.workers_alive} />
                 </dl>
             )}
             {answer && answer.workers.length === 0 && (
-                <Empty>{t("No worker is alive: imports wait. Set server.workers, or start `waybill serve`.", "没有在线的执行节点,导入会一直等待。请设置 server.workers 或启动 waybill serve。")}</Empty>
+                <Empty>
+                    {t(
+                        "No worker is alive: imports wait. Set server.workers, or start `waybill serve`.",
+                        "没有在线的执行节点,导入会一直等待。请设置 server.workers 或启动 waybill serve。",
+                    )}
+                </Empty>
             )}
             {answer && answer.workers.length > 0 && <WorkerTable project={project} workers={answer.workers} />}
         </>
@@ -84,15 +93,23 @@ function WorkerTable({ project, workers }: { project: string; workers: Worker[] 
                 {workers.map((worker) => (
                     <tr>
                         <th scope="row">
-                            {worker.worker} {!worker.serves && <small class="quiet">{t("a command's", "命令行")}</small>}
+                            {worker.worker}{" "}
+                            {!worker.serves && <small class="quiet">{t("a command's", "命令行")}</small>}
                         </th>
-                        <td data-label={t("State", "状态")}>{worker.busy ? t("◌ busy", "◌ 忙碌") : t("✓ free", "✓ 空闲")}</td>
+                        <td data-label={t("State", "状态")}>
+                            {worker.busy ? t("◌ busy", "◌ 忙碌") : t("✓ free", "✓ 空闲")}
+                        </td>
                         <td data-label={t("Works on", "正在处理")}>
                             <Work project={project} worker={worker} />
                         </td>
                         <td data-label={t("Last sign of life", "最近心跳")}>
                             {worker.heartbeat_age_ms > SILENT_MS ? (
-                                <strong>{t(`! silent for ${duration(worker.heartbeat_age_ms)}`, `! 已 ${duration(worker.heartbeat_age_ms)} 无心跳`)}</strong>
+                                <strong>
+                                    {t(
+                                        `! silent for ${duration(worker.heartbeat_age_ms)}`,
+                                        `! 已 ${duration(worker.heartbeat_age_ms)} 无心跳`,
+                                    )}
+                                </strong>
                             ) : (
                                 t(`${duration(worker.heartbeat_age_ms)} ago`, `${duration(worker.heartbeat_age_ms)} 前`)
                             )}

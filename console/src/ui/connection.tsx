@@ -20,7 +20,12 @@ export function ConnectionState({ link, at }: { link: LinkState; at: number }) {
     return (
         <span class={`connection connection-${link}`}>
             <span class="dot" aria-hidden="true" /> <span role="status">{linkName(link)}</span>
-            {at > 0 && <span class="quiet"> · {t(`updated ${ago(Math.max(0, now.value - at))}`, `更新于 ${ago(Math.max(0, now.value - at))}`)}</span>}
+            {at > 0 && (
+                <span class="quiet">
+                    {" "}
+                    · {t(`updated ${ago(Math.max(0, now.value - at))}`, `更新于 ${ago(Math.max(0, now.value - at))}`)}
+                </span>
+            )}
         </span>
     );
 }

@@ -168,7 +168,10 @@ export function Problem({ error, again }: { error: unknown; again?: () => void }
             )}
             {known?.status === 0 && (
                 <p class="quiet">
-                    {t("Is waybill serve running? This page goes on when it is.", "waybill serve 是否在运行?恢复后页面会继续。")}
+                    {t(
+                        "Is waybill serve running? This page goes on when it is.",
+                        "waybill serve 是否在运行?恢复后页面会继续。",
+                    )}
                 </p>
             )}
             {known?.code && <p class="quiet">{known.code}</p>}
@@ -233,7 +236,12 @@ export function Confirm(props: {
                 <button type="button" onClick={props.onClose}>
                     {t("Back", "返回")}
                 </button>
-                <button type="button" class={props.danger ? "danger" : "primary"} disabled={busy.value} onClick={confirm}>
+                <button
+                    type="button"
+                    class={props.danger ? "danger" : "primary"}
+                    disabled={busy.value}
+                    onClick={confirm}
+                >
                     {props.action}
                 </button>
             </div>
@@ -241,7 +249,15 @@ export function Confirm(props: {
     );
 }
 
-export function Dialog({ title, children, onClose }: { title: string; children: ComponentChildren; onClose: () => void }) {
+export function Dialog({
+    title,
+    children,
+    onClose,
+}: {
+    title: string;
+    children: ComponentChildren;
+    onClose: () => void;
+}) {
     const ref = useRef<HTMLDialogElement>(null);
     useEffect(() => {
         ref.current?.showModal();

@@ -1,7 +1,19 @@
 // The stages of an import, in their order.
 import { t } from "../text";
 
-export const STAGES = ["queue", "check", "size", "copy", "source", "environment", "build", "verify", "share", "finish", "update"] as const;
+export const STAGES = [
+    "queue",
+    "check",
+    "size",
+    "copy",
+    "source",
+    "environment",
+    "build",
+    "verify",
+    "share",
+    "finish",
+    "update",
+] as const;
 
 export function stageName(stage: string): string {
     switch (stage) {
