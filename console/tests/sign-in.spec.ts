@@ -65,3 +65,15 @@ test("the page of an older version offers to reload", async ({ page, waybill }) 
     await expect(page.getByText("The server is now version 9.9.9")).toBeVisible();
     await expect(page.getByRole("button", { name: "Reload" })).toBeVisible();
 });
+
+test("a proxy in front names the user, and nothing asks for a token", async ({ browser, waybill }) => {
+    await waybill.imported(waybill.package("digits"));
+    await waybill.stop();
+    await waybill.start("server.user_header=X-Forwarded-User", "server.trusted_proxy=127.0.0.1");
+    const context = await browser.newContext({ extraHTTPHeaders: { "X-Forwarded-User": "dora@example.org" } });
+    const page = await context.newPage();
+    await page.goto(waybill.url);
+    await expect(page.getByText("default · dora@example.org")).toBeVisible();
+    await expect(page.getByRole("link", { name: "digits" })).toBeVisible();
+    await context.close();
+});

@@ -6,7 +6,7 @@ import { useKeys } from "../keys";
 import { href, route, setQuery } from "../route";
 import { ofPair, plural, t } from "../text";
 import { useLoad } from "../ui/load";
-import { Empty, Loading, Problem, Select, TypeMark, typeName } from "../ui/parts";
+import { Empty, Loading, Problem, Search, Select, TypeMark, typeName } from "../ui/parts";
 import { STAGES, stageName } from "../ui/stages";
 import { setTab } from "../ui/tab-state";
 import { loadCatalog, searchText, type CatalogRow } from "./data";
@@ -82,16 +82,13 @@ function Filters({ filter }: { filter: Filter }) {
     });
     return (
         <div class="row filters" role="search">
-            <label class="field-bare">
-                <span class="offscreen">{t("Search the events", "搜索事件")}</span>
-                <input
-                    ref={search}
-                    type="search"
-                    placeholder={t("Number or words  ( / )", "编号或关键词 ( / )")}
-                    value={filter.text}
-                    onInput={(event) => setQuery({ q: event.currentTarget.value })}
-                />
-            </label>
+            <Search
+                label={t("Search the events", "搜索事件")}
+                placeholder={t("Number or words", "编号或关键词")}
+                value={filter.text}
+                input={search}
+                onInput={(text) => setQuery({ q: text })}
+            />
             <Select
                 label={t("Type", "类型")}
                 value={filter.type}

@@ -6,7 +6,7 @@ import { href } from "../route";
 import { plural, t } from "../text";
 import type { Event, ModelDetails } from "../types";
 import { useLoad } from "../ui/load";
-import { Copy, WithCommands } from "../ui/parts";
+import { Copy, Steps } from "../ui/parts";
 import { stageName } from "../ui/stages";
 import { FoundExpected, SnippetView } from "./evidence";
 import { advice, asMarkdown, message, place, retryNote, solution, summary, turn } from "./words";
@@ -66,7 +66,7 @@ export function Answer({
                 </div>
                 <div>
                     <FoundExpected evidence={evidence} />
-                    <Steps event={event} />
+                    <WhatToDo event={event} />
                 </div>
             </div>
             {isCause && <Others model={model} event={event} problems={problems} page={page} />}
@@ -87,19 +87,13 @@ function MoreCauses({ model }: { model: ModelDetails }) {
     return more > 0 ? <span class="quiet"> {t(`And ${more} more.`, `另有 ${more} 个问题。`)}</span> : null;
 }
 
-function Steps({ event }: { event: Event }) {
+function WhatToDo({ event }: { event: Event }) {
     const steps = advice(event);
     if (!steps.length) return null;
     return (
         <>
             <h3>{t("What to do", "怎么办")}</h3>
-            <ol class="steps">
-                {steps.map((step) => (
-                    <li>
-                        <WithCommands text={step} />
-                    </li>
-                ))}
-            </ol>
+            <Steps steps={steps} />
         </>
     );
 }

@@ -4,7 +4,7 @@ import { useMemo } from "preact/hooks";
 import { order, refresh, REFRESHES, times } from "../preferences";
 import { setQuery } from "../route";
 import { t } from "../text";
-import { Choice, Select, typeName } from "../ui/parts";
+import { Choice, Search, Select, typeName } from "../ui/parts";
 import { STAGES, stageName } from "../ui/stages";
 import type { Filter } from "./timeline";
 
@@ -91,16 +91,13 @@ export function EventFilters({ filter, reasons, attempts, problems, total, searc
                     onChange={(attempt) => setQuery({ attempt })}
                 />
             )}
-            <label class="field-bare">
-                <span class="offscreen">{t("Text in the message", "消息中的文字")}</span>
-                <input
-                    ref={search}
-                    type="search"
-                    placeholder={t("Text  ( / )", "文字 ( / )")}
-                    value={filter.text}
-                    onInput={(event) => onText(event.currentTarget.value)}
-                />
-            </label>
+            <Search
+                label={t("Text in the message", "消息中的文字")}
+                placeholder={t("Text", "文字")}
+                value={filter.text}
+                input={search}
+                onInput={onText}
+            />
         </div>
     );
 }

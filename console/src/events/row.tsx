@@ -3,7 +3,7 @@ import { memo } from "../ui/memo";
 import { href } from "../route";
 import { bytes, duration, plural, t } from "../text";
 import type { Event } from "../types";
-import { Copy, Time, TypeMark, WithCommands } from "../ui/parts";
+import { Copy, Time, TypeMark, Steps } from "../ui/parts";
 import { stageName } from "../ui/stages";
 import { EvidenceView } from "./evidence";
 import { advice, asMarkdown, asText, message, place, solution, summary } from "./words";
@@ -50,15 +50,7 @@ function Details({ event, page }: { event: Event; page: string[] }) {
         <div class="event-details">
             {summary(event) && <p class="summary">{summary(event)}</p>}
             <EvidenceView evidence={event.evidence} page={page} />
-            {steps.length > 0 && (
-                <ol class="steps">
-                    {steps.map((step) => (
-                        <li>
-                            <WithCommands text={step} />
-                        </li>
-                    ))}
-                </ol>
-            )}
+            {steps.length > 0 && <Steps steps={steps} />}
             {solution(event) && (
                 <p>
                     <span class="quiet">{t("Solution", "解决方法")}:</span> {solution(event)}

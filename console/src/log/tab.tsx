@@ -6,7 +6,7 @@ import { useKeys } from "../keys";
 import { href, replace, route } from "../route";
 import { plural, t } from "../text";
 import type { ModelDetails } from "../types";
-import { Empty, Loading, Problem, Select, isRunning } from "../ui/parts";
+import { Empty, Loading, Problem, Search, Select, isRunning } from "../ui/parts";
 import { plainText, runsOf } from "./ansi";
 import { LogLines } from "./lines";
 
@@ -69,20 +69,17 @@ export function LogTab({ live, model, line }: { live: LiveModel; model: ModelDet
                         onChange={(value) => replace(page, new URLSearchParams({ attempt: value }))}
                     />
                 )}
-                <label class="field-bare">
-                    <span class="offscreen">{t("Search the log", "搜索日志")}</span>
-                    <input
-                        ref={search}
-                        type="search"
-                        placeholder={t("Search  ( / )", "搜索 ( / )")}
-                        value={text.value}
-                        onInput={(event) => {
-                            text.value = event.currentTarget.value;
-                            at.value = -1;
-                        }}
-                        onKeyDown={(event) => event.key === "Enter" && step(event.shiftKey ? -1 : 1)}
-                    />
-                </label>
+                <Search
+                    label={t("Search the log", "搜索日志")}
+                    placeholder={t("Search", "搜索")}
+                    value={text.value}
+                    input={search}
+                    onInput={(wanted) => {
+                        text.value = wanted;
+                        at.value = -1;
+                    }}
+                    onEnter={(back) => step(back ? -1 : 1)}
+                />
                 {text.value && (
                     <>
                         <span role="status">

@@ -15,6 +15,7 @@ import {
     Empty,
     Loading,
     Problem,
+    Search,
     Select,
     Status,
     Time,
@@ -189,16 +190,13 @@ function Filters({ filter, search }: { filter: Filter; search: RefObject<HTMLInp
     };
     return (
         <div class="row filters" role="search">
-            <label class="field-bare">
-                <span class="offscreen">{t("Search by name", "按名称搜索")}</span>
-                <input
-                    ref={search}
-                    type="search"
-                    placeholder={t("Name  ( / )", "名称 ( / )")}
-                    value={filter.name}
-                    onInput={(event) => onName(event.currentTarget.value)}
-                />
-            </label>
+            <Search
+                label={t("Search by name", "按名称搜索")}
+                placeholder={t("Name", "名称")}
+                value={filter.name}
+                input={search}
+                onInput={onName}
+            />
             <Select
                 label={t("Status", "状态")}
                 value={filter.status}

@@ -1,6 +1,6 @@
 // What the pages are made of.
 import { useSignal } from "@preact/signals";
-import type { ComponentChildren } from "preact";
+import type { ComponentChildren, RefObject } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { ApiError } from "../api";
 import { times } from "../preferences";
@@ -142,6 +142,19 @@ export function WithCommands({ text }: { text: string }) {
                 ),
             )}
         </>
+    );
+}
+
+/** What to do, in order. */
+export function Steps({ steps }: { steps: string[] }) {
+    return (
+        <ol class="steps">
+            {steps.map((step) => (
+                <li>
+                    <WithCommands text={step} />
+                </li>
+            ))}
+        </ol>
     );
 }
 
@@ -312,6 +325,30 @@ export function Choice<T extends string>(props: {
                 </button>
             ))}
         </div>
+    );
+}
+
+/** What a list is searched by; `input` is what "/" goes to. */
+export function Search(props: {
+    label: string;
+    placeholder: string;
+    value: string;
+    input: RefObject<HTMLInputElement | null>;
+    onInput: (text: string) => void;
+    onEnter?: (back: boolean) => void;
+}) {
+    return (
+        <label class="field-bare">
+            <span class="offscreen">{props.label}</span>
+            <input
+                ref={props.input}
+                type="search"
+                placeholder={`${props.placeholder}  ( / )`}
+                value={props.value}
+                onInput={(event) => props.onInput(event.currentTarget.value)}
+                onKeyDown={(event) => event.key === "Enter" && props.onEnter?.(event.shiftKey)}
+            />
+        </label>
     );
 }
 
