@@ -37,7 +37,7 @@ class Connection:
         self.reader, self.writer = reader, writer
         self.busy = False
         peer = writer.get_extra_info("peername")
-        self.peer = peer[0] if peer else "-"
+        self.peer = peer[0].removeprefix("::ffff:") if peer else "-"  # IPv4's on IPv6's socket
 
     async def serve(self):
         try:
