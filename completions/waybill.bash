@@ -155,9 +155,11 @@ _waybill_argument() {
     credential) [[ $arguments != 0 ]] || _waybill_words "add list remove" "$1" ;;
     runtime)
         if [[ $arguments == 0 ]]; then
-            _waybill_words "add list remove" "$1"
+            _waybill_words "add bootstrap list remove" "$1"
         elif [[ $arguments == 1 && $verb == remove ]]; then
             _waybill_words "$(_waybill_runtimes)" "$1"
+        elif [[ $arguments == 1 && $verb == bootstrap ]]; then
+            _waybill_words "python3.11" "$1"
         fi
         ;;
     esac

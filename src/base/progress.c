@@ -36,6 +36,13 @@ bool progress_stopped(Progress *progress)
     return progress && progress->stop;
 }
 
+void progress_step(Progress *progress, int step)
+{
+    if (step == 1 || progress->step == 0)
+        progress->step_began = clock_monotonic_ms();
+    progress->step = step;
+}
+
 void progress_stage(Progress *progress, const char *stage)
 {
     progress->stage_began = clock_monotonic_ms();

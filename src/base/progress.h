@@ -13,6 +13,8 @@ typedef struct {
     _Atomic int64_t bytes_total; /* 0: nothing is under way */
     atomic_bool stop;            /* set by a signal or a cancel: the worker ends at its next step */
     atomic_uint copies;          /* how many were begun */
+    atomic_int step;            /* of a work that has no bytes to count; from 1, 0: there is none */
+    _Atomic int64_t step_began; /* of the first one; monotonic ms */
     _Atomic(const char *) stage; /* of an import; static, or NULL */
     _Atomic int64_t stage_began; /* monotonic ms */
     atomic_uint file_turn;       /* odd while `file` is being written */
@@ -24,6 +26,8 @@ void progress_add(Progress *progress, int64_t bytes);
 void progress_end(Progress *progress);
 bool progress_stopped(Progress *progress);
 
+/* The next step; 0: the last one is over. */
+void progress_step(Progress *progress, int step);
 void progress_stage(Progress *progress, const char *stage);
 /* What is being copied now. */
 void progress_file(Progress *progress, const char *name);

@@ -14,6 +14,8 @@ static const SettingRow TABLE[] = {
     {"limits.model_gib", SETTING_GIB, "20", "a whole model package may be this large"},
     {"limits.image_gib", SETTING_GIB, "50", "a custom image may be this large"},
     {"image.health_url", SETTING_PATH, "/health", "the health URL that custom images must have"},
+    {"build.apt_mirror", SETTING_TEXT, "",
+     "URLs of Debian mirrors, blanks between them; this machine's apt sources when empty"},
     {"image.platform", SETTING_PLATFORM, "",
      "os/architecture picked from an image index; the host's when empty"},
     {"store.busy_timeout_ms", SETTING_MS, "5000", "how long a write waits for another process's"},

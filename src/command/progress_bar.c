@@ -16,6 +16,8 @@ struct ProgressBar {
     bool running, drawn;
     Pause pause; /* between two drawings */
     ProgressRate rate;
+    int steps; /* of a work that has no bytes to count; 0: it has */
+    const char *(*step_name)(int step, bool zh);
 };
 
 static void bar_clear(ProgressBar *bar)
@@ -40,8 +42,34 @@ static char *bar_text(const ProgressBar *bar, int64_t done, int64_t total, int64
                            all, speed, (int)(seconds / 60), (int)(seconds % 60));
 }
 
+static void bar_cells(const ProgressBar *bar, int cells, int filled)
+{
+    g_autofree char *full = g_strnfill((gsize)filled, '#');
+    g_autofree char *rest = g_strnfill((gsize)(cells - filled), '.');
+    fprintf(bar->terminal->out, "\r\033[K  %s%s", full, rest);
+}
+
+/* "3/7 unpacking packages  0:21" */
+static void bar_draw_step(ProgressBar *bar, int step)
+{
+    int64_t seconds = (clock_monotonic_ms() - bar->progress->step_began) / 1000;
+    const char *name = bar->step_name(step, bar->terminal->language == LANGUAGE_ZH);
+    g_autofree char *text = g_strdup_printf("%d/%d %s  %d:%02d", step, bar->steps, name,
+                                            (int)(seconds / 60), (int)(seconds % 60));
+    int cells = CLAMP(bar->terminal->width - text_width(text) - 5, 0, MOST_CELL / 2);
+    bar_cells(bar, cells, cells * (step - 1) / bar->steps);
+    fprintf(bar->terminal->out, "  %s", text);
+    fflush(bar->terminal->out);
+    bar->drawn = true;
+}
+
 static void bar_draw(ProgressBar *bar)
 {
+    int step = bar->progress->step;
+    if (bar->steps && step > 0) {
+        bar_draw_step(bar, step);
+        return;
+    }
     int64_t total = bar->progress->bytes_total, done = MIN(bar->progress->bytes_done, total);
     int64_t rate = progress_rate(&bar->rate, bar->progress, clock_monotonic_ms());
     if (total <= 0) {
@@ -51,10 +79,8 @@ static void bar_draw(ProgressBar *bar)
     g_autofree char *text = bar_text(bar, done, total, rate);
     int cells = CLAMP(bar->terminal->width - text_width(text) - 12, 0, MOST_CELL);
     int filled = (int)(cells * done / total);
-    g_autofree char *full = g_strnfill((gsize)filled, '#');
-    g_autofree char *rest = g_strnfill((gsize)(cells - filled), '.');
-    fprintf(bar->terminal->out, "\r\033[K  %s%s %3d %%  %s", full, rest, (int)(100 * done / total),
-            text);
+    bar_cells(bar, cells, filled);
+    fprintf(bar->terminal->out, " %3d %%  %s", (int)(100 * done / total), text);
     fflush(bar->terminal->out);
     bar->drawn = true;
 }
@@ -93,6 +119,14 @@ void progress_bar_free(ProgressBar *bar)
     pause_clear(&bar->pause);
     pthread_mutex_destroy(&bar->lock);
     g_free(bar);
+}
+
+void progress_bar_steps(ProgressBar *bar, int count, const char *(*name)(int step, bool zh))
+{
+    pthread_mutex_lock(&bar->lock);
+    bar->step_name = name;
+    bar->steps = count;
+    pthread_mutex_unlock(&bar->lock);
 }
 
 void progress_bar_hide(ProgressBar *bar)

@@ -1,7 +1,13 @@
 #include <string.h>
 
+#include <gio/gio.h>
+
 #include "command/command.h"
+#include "command/interrupt.h"
+#include "command/progress_bar.h"
+#include "image/layer_archive.h"
 #include "import/base.h"
+#include "import/bootstrap.h"
 #include "model/config.h"
 
 static bool is_runtime_name(const char *name)
@@ -100,7 +106,9 @@ static int runtime_list(Session *session, bool json)
             runtime_print(&session->out, runtimes->pdata[i]);
     }
     if (runtimes->len == 0 && !json && !session->quiet)
-        complain("there is no runtime yet: waybill runtime add NAME --image oci:DIR:TAG");
+        complain(
+            "there is no runtime yet: waybill runtime bootstrap python3.11, or waybill runtime "
+            "add NAME --image oci:DIR:TAG");
     return EXIT_DONE;
 }
 
@@ -118,6 +126,51 @@ static int runtime_drop(Session *session, const char *name)
     }
     if (!session->quiet)
         printf("removed %s; models that were built on it stay as they are\n", name);
+    return EXIT_DONE;
+}
+
+static Runtime *bootstrap_shown(Session *session, const char *name, char **former, GError **error)
+{
+    Progress *progress = &session->service->progress;
+    g_auto(Interrupt) interrupt G_GNUC_UNUSED = interrupt_catch(progress);
+    g_autoptr(ProgressBar) bar = progress_bar_new(&session->out, progress, !session->quiet);
+    progress_bar_steps(bar, BOOTSTRAP_STEPS, bootstrap_step_name);
+    return bootstrap_run(session->service, name, former, error);
+}
+
+static int bootstrap_failed(const GError *error)
+{
+    if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CANCELLED)) {
+        complain("stopped; nothing was added");
+        return EXIT_INTERRUPTED;
+    }
+    int status = complain_of(error);
+    return error->domain == BOOTSTRAP_ERROR || error->domain == IMAGE_ERROR ||
+                   error->domain == ARCHIVE_ERROR
+               ? EXIT_FAILED
+               : status;
+}
+
+static int runtime_bootstrap(Session *session, const char *name)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *former = NULL;
+    if (!bootstrap_can_begin(session->settings, name, &error))
+        return bootstrap_failed(error);
+    if (!session_open(session, true))
+        return EXIT_UNREACHABLE;
+    g_autoptr(Runtime) runtime = bootstrap_shown(session, name, &former, &error);
+    if (!runtime)
+        return bootstrap_failed(error);
+    if (session->quiet)
+        return EXIT_DONE;
+    g_autofree char *size = format_bytes(runtime->size);
+    const char *done = !former                                ? "added"
+                       : strcmp(former, runtime->digest) == 0 ? "unchanged"
+                                                              : "updated";
+    printf("%s %s  %s  %s  %s\n", done, runtime->name, runtime->platform, size, runtime->digest);
+    if (strcmp(done, "updated") == 0)
+        printf("models that were built on %s stay as they are\n", former);
     return EXIT_DONE;
 }
 
@@ -139,6 +192,8 @@ int command_runtime(Session *session, int argc, char **argv)
     const char *verb = argv[1], *name = argc > 2 ? argv[2] : NULL;
     if (strcmp(verb, "list") == 0 && !name)
         return runtime_list(session, json);
+    if (strcmp(verb, "bootstrap") == 0 && name)
+        return runtime_bootstrap(session, name);
     if (strcmp(verb, "add") == 0 && name)
         return runtime_add(session, name, image, engine);
     if (strcmp(verb, "remove") == 0 && name)

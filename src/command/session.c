@@ -344,8 +344,12 @@ const Command COMMANDS[] = {
      command_update, true},
     {"cancel", "MODEL", "Stop an import", NULL, command_cancel, true},
     {"delete", "MODEL", "Delete a model; its blobs go with waybill gc", NULL, command_delete, true},
-    {"runtime", "add NAME --image REF | list | remove NAME",
-     "The base images that models are packed on", NULL, command_runtime},
+    {"runtime", "bootstrap NAME | add NAME --image REF | list | remove NAME",
+     "The base images that models are packed on",
+     "bootstrap python3.11 makes one from Debian's packages, with the inference service that runs\n"
+     "customize_service.py; again, it takes the packages' newer versions. Needs mmdebstrap.\n"
+     "Exit status: 1 when nothing could be added.",
+     command_runtime},
     {"gc", "", "Remove what nothing refers to, and left-overs", NULL, command_gc},
     {"verify", "[MODEL]", "Hash again what is kept, and say what is damaged and what mends it",
      "Without MODEL: everything, base images and the store itself included.\n"

@@ -117,7 +117,7 @@ static json_t *make_config(const ImageSpec *spec)
     return config;
 }
 
-static json_t *make_descriptor(const char *media_type, const char *digest, int64_t size)
+json_t *image_descriptor(const char *media_type, const char *digest, int64_t size)
 {
     return json_pack("{s:s, s:s, s:I}", "mediaType", media_type, "digest", digest, "size",
                      (json_int_t)size);
@@ -126,7 +126,7 @@ static json_t *make_descriptor(const char *media_type, const char *digest, int64
 /* Only a layer of one file names it: registries bound manifests at 4 MiB. */
 static json_t *make_own_layer(const ImageLayer *layer)
 {
-    json_t *descriptor = make_descriptor(layer->media_type, layer->digest, layer->size);
+    json_t *descriptor = image_descriptor(layer->media_type, layer->digest, layer->size);
     json_t *annotations = json_object();
     if (layer->file) {
         json_object_set_new(annotations, "io.waybill.file", json_string(layer->file));
@@ -144,8 +144,8 @@ static json_t *make_manifest(const ImageSpec *spec, json_t *config)
     json_t *layers = json_array();
     for (guint i = 0; i < spec->base->layers->len; i++) {
         const Descriptor *layer = spec->base->layers->pdata[i];
-        json_array_append_new(layers, make_descriptor(image_layer_media_type(layer->media_type),
-                                                      layer->digest, layer->size));
+        json_array_append_new(layers, image_descriptor(image_layer_media_type(layer->media_type),
+                                                       layer->digest, layer->size));
     }
     for (guint i = 0; i < spec->layers->len; i++)
         json_array_append_new(layers, make_own_layer(spec->layers->pdata[i]));
@@ -153,13 +153,12 @@ static json_t *make_manifest(const ImageSpec *spec, json_t *config)
                      "config", config, "layers", layers);
 }
 
-/* Stores a document and returns its descriptor. */
-static json_t *put_document(Layout *layout, const json_t *document, const char *media_type,
-                            GError **error)
+json_t *image_put_document(Layout *layout, const json_t *document, const char *media_type,
+                           GError **error)
 {
     g_autofree char *text = json_dumps(document, RENDERING);
     g_autofree char *digest = layout_put(layout, text, strlen(text), error);
-    return digest ? make_descriptor(media_type, digest, (int64_t)strlen(text)) : NULL;
+    return digest ? image_descriptor(media_type, digest, (int64_t)strlen(text)) : NULL;
 }
 
 Image *image_make(Layout *layout, const ImageSpec *spec, GError **error)
@@ -167,10 +166,10 @@ Image *image_make(Layout *layout, const ImageSpec *spec, GError **error)
     if (!check_spec(spec, error))
         return NULL;
     json_auto_t *config = make_config(spec);
-    json_t *config_descriptor = put_document(layout, config, IMAGE_MEDIA_CONFIG, error);
+    json_t *config_descriptor = image_put_document(layout, config, IMAGE_MEDIA_CONFIG, error);
     if (!config_descriptor)
         return NULL;
     json_auto_t *manifest = make_manifest(spec, config_descriptor);
-    json_auto_t *descriptor = put_document(layout, manifest, IMAGE_MEDIA_MANIFEST, error);
+    json_auto_t *descriptor = image_put_document(layout, manifest, IMAGE_MEDIA_MANIFEST, error);
     return descriptor ? image_read(layout, descriptor, NULL, NULL, error) : NULL;
 }

@@ -21,6 +21,12 @@ json_t *image_load_document(const ImageReading *reading, const Descriptor *descr
 bool image_check_document(const json_t *document, const Descriptor *descriptor, const char *where,
                           GError **error);
 
+/* A descriptor as JSON; a new reference. */
+json_t *image_descriptor(const char *media_type, const char *digest, int64_t size);
+/* Stores a document as jansson renders it, its members sorted, and returns its descriptor. */
+json_t *image_put_document(Layout *layout, const json_t *document, const char *media_type,
+                           GError **error);
+
 /* The manifest that is meant by an index. */
 Descriptor *image_search_index(const ImageReading *reading, const Descriptor *index,
                                GError **error);

@@ -202,7 +202,9 @@ static char *runtimes_names(const GPtrArray *runtimes)
                                runtime->platform);
     }
     if (!names->len)
-        g_string_append(names, "none (waybill runtime add NAME --image REF)");
+        g_string_append(
+            names,
+            "none (waybill runtime bootstrap python3.11, or waybill runtime add NAME --image REF)");
     return g_string_free(names, FALSE);
 }
 

@@ -354,7 +354,7 @@ static void runtimes_look(Doctor *doctor, const GPtrArray *runtimes, Layout *ima
         doctor_add(doctor, "runtimes", DOCTOR_OK, NULL, "%s", names->str);
     else
         doctor_add(doctor, "runtimes", DOCTOR_WARN,
-                   g_strdup("waybill runtime add NAME --image oci:DIR:TAG"), "%s",
+                   g_strdup("waybill runtime bootstrap python3.11"), "%s",
                    doctor->zh ? "没有:模型包需要基础镜像才能打包"
                               : "none: a model package needs one to be packed on");
 }

@@ -9,6 +9,7 @@
 #include "base/digest.h"
 #include "base/io.h"
 #include "base/mask.h"
+#include "import/bootstrap.h"
 #include "upkeep/doctor_checks.h"
 
 #define SPEED_BYTES ((size_t)64 << 20)
@@ -115,6 +116,28 @@ static void check_clock(Doctor *doctor)
     }
 }
 
+/* Whether `runtime bootstrap` can work; the mirror itself is not asked. */
+static void check_bootstrap(Doctor *doctor)
+{
+    g_autoptr(GError) error = NULL;
+    char *mend = NULL;
+    g_autofree char *obstacle = bootstrap_obstacle(&mend);
+    g_autofree char *mirrors = obstacle ? NULL : bootstrap_mirrors(doctor->settings, &error);
+    if (obstacle)
+        doctor_add(doctor, "bootstrap", DOCTOR_WARN, mend,
+                   doctor->zh ? "无法用 runtime bootstrap 制作基础镜像:%s"
+                              : "runtime bootstrap cannot make base images: %s",
+                   obstacle);
+    else if (!mirrors)
+        doctor_add(doctor, "bootstrap", DOCTOR_WARN, g_strdup("--set build.apt_mirror=URL"), "%s",
+                   error->message);
+    else
+        doctor_add(doctor, "bootstrap", DOCTOR_OK, NULL,
+                   doctor->zh ? "可用 mmdebstrap 制作基础镜像,软件包来自 %s"
+                              : "mmdebstrap can make base images, of packages from %s",
+                   mirrors);
+}
+
 void doctor_machine(Doctor *doctor)
 {
     check_settings(doctor);
@@ -122,4 +145,5 @@ void doctor_machine(Doctor *doctor)
     check_openat2(doctor);
     check_inotify(doctor);
     check_sha256(doctor);
+    check_bootstrap(doctor);
 }

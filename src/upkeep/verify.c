@@ -5,6 +5,7 @@
 
 #include "base/digest.h"
 #include "base/io.h"
+#include "import/bootstrap.h"
 #include "import/request.h"
 #include "store/attempts.h"
 #include "upkeep/kept.h"
@@ -87,9 +88,13 @@ static bool mend_runtime(Verify *verify, const char *name, json_t *steps, GError
     if (!runtime)
         return true; /* removed meanwhile */
     GString *command = g_string_new("waybill runtime");
-    add_option(command, "add", name);
-    add_option(command, "--image", runtime->image);
-    add_option(command, "--engine", runtime->engine);
+    if (g_str_has_prefix(runtime->image, BOOTSTRAP_PREFIX)) {
+        add_option(command, "bootstrap", name);
+    } else {
+        add_option(command, "add", name);
+        add_option(command, "--image", runtime->image);
+        add_option(command, "--engine", runtime->engine);
+    }
     json_array_append_new(steps, command_take(command));
     return true;
 }

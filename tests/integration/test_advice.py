@@ -99,7 +99,7 @@ def delete_the_line(reader):
 
 
 def add_a_runtime(reader, base):
-    [_, command] = commands([reader.step("have one registered")])
+    [*_, command] = commands([reader.step("have one registered")])
     assert "NAME" in command and "oci:DIR:TAG" in command
     reader.run(command.replace("NAME", "base").replace("DIR:TAG", f"{base}:latest"))
 

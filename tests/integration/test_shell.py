@@ -37,7 +37,7 @@ def test_bash_completes_commands_and_their_options(waybill):
     assert complete(waybill, "--lang", "zh", "ev") == {"events"}
     for name in names:
         assert complete(waybill, name, "--") == options(waybill, name), name
-    assert complete(waybill, "runtime", "") == {"add", "list", "remove"}
+    assert complete(waybill, "runtime", "") == {"add", "bootstrap", "list", "remove"}
     assert complete(waybill, "access-key", "") == {"create", "list", "revoke"}
     assert complete(waybill, "credential", "") == {"add", "list", "remove"}
     assert complete(waybill, "token", "") == {"create", "list", "revoke", "link"}

@@ -392,7 +392,7 @@ def test_doctor_finds_nothing_wrong_with_a_sound_directory(ready, package):
     found = checks(ready)
     assert {check["status"] for check in found.values()} == {"ok"}
     assert {"data-directory", "free-space", "file-locks", "store", "images", "imports", "runtimes",
-            "settings", "clock", "openat2", "inotify", "sha256"} == set(found)
+            "settings", "clock", "openat2", "inotify", "sha256", "bootstrap"} == set(found)
     assert all(check["found"] for check in found.values())
     chinese = ready.run("doctor", "--lang", "zh", check=True).stdout
     assert "正常" in chinese and "没有中断的导入" in chinese
@@ -422,7 +422,7 @@ def test_doctor_says_what_is_broken(ready, waybill_at, tmp_path):
 
 def test_doctor_names_interrupted_imports_and_a_missing_runtime(waybill, base_layout, package):
     waybill.run("import", package(), "--name", "without")
-    assert "waybill runtime add" in checks(waybill)["runtimes"]["mend"]
+    assert "waybill runtime bootstrap" in checks(waybill)["runtimes"]["mend"]
     waybill.run("runtime", "add", "base", "--image", "oci:%s:latest" % base_layout, check=True)
     interrupt_import(waybill, package({"model/weights.bin": 200 << 20}, name="large"), "large")
     imports = checks(waybill)["imports"]

@@ -1,0 +1,1 @@
+"""MXNet's base class lies where its model server has it."""
