@@ -8,13 +8,13 @@ import { ImportPage } from "./import/page";
 import { HelpDialog, useKeys } from "./keys";
 import { ModelsPage } from "./models/page";
 import { OverviewPage } from "./overview/page";
-import { LANGUAGES, THEMES, language, theme } from "./preferences";
 import { href, replace, route } from "./route";
 import { SettingsPage } from "./settings/page";
 import { SignIn } from "./sign-in";
 import { t } from "./text";
 import { LiveRegion } from "./ui/announce";
-import { Choice, Empty, Loading, Problem, Select } from "./ui/parts";
+import { Looks } from "./ui/looks";
+import { Empty, Loading, Problem } from "./ui/parts";
 import { favicon } from "./ui/tab-state";
 
 const PAGES = ["models", "import", "overview", "catalog", "settings"] as const;
@@ -90,7 +90,7 @@ function Header({ project, onHelp }: { project: string; onHelp: () => void }) {
             <span class="who" title={`${who.user} · ${project} · ${who.role}`}>
                 {project} · {who.user}
             </span>
-            <Preferences />
+            <Looks />
             <button type="button" class="small" onClick={onHelp} aria-label={t("Keys", "快捷键")}>
                 ?
             </button>
@@ -100,26 +100,6 @@ function Header({ project, onHelp }: { project: string; onHelp: () => void }) {
                 </button>
             )}
         </header>
-    );
-}
-
-export function Preferences() {
-    const themes = { auto: t("as the system", "跟随系统"), light: t("light", "浅色"), dark: t("dark", "深色") };
-    return (
-        <>
-            <Choice
-                label={t("Language", "语言")}
-                value={language.value}
-                options={LANGUAGES.map((value) => ({ value, label: value === "zh" ? "中文" : "English" }))}
-                onChange={(value) => (language.value = value)}
-            />
-            <Select
-                label={t("Colours", "配色")}
-                value={theme.value}
-                options={THEMES.map((value) => ({ value, label: themes[value] }))}
-                onChange={(value) => (theme.value = value)}
-            />
-        </>
     );
 }
 

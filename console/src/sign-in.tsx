@@ -1,7 +1,7 @@
 import { useSignal } from "@preact/signals";
 import { signIn } from "./api";
-import { Preferences } from "./app";
 import { t } from "./text";
+import { Looks } from "./ui/looks";
 import { Command, Problem } from "./ui/parts";
 
 export function SignIn() {
@@ -49,7 +49,7 @@ export function SignIn() {
             <Command text="waybill token create --project default --user ME --role writer" />
             <Command text="waybill token link" />
             <div class="row">
-                <Preferences />
+                <Looks />
             </div>
         </main>
     );

@@ -22,7 +22,7 @@ test.describe("the catalogue", () => {
         await expect(page).toHaveURL(/#\/default\/catalog\/HealthCheckUrlInvalid\?q=health/);
         const entry = page.getByRole("article", { name: "HealthCheckUrlInvalid" });
         await expect(entry).toContainText("Change the health check URL of the custom image");
-        await expect(entry.getByText("you can fix this")).toBeVisible();
+        await expect(entry.getByText("you can mend this yourself")).toBeVisible();
         await expect(entry.locator(".snippet")).toContainText('    "url": "/healthz"');
         await expect(entry.locator(".snippet")).toContainText("^^^^^^^^^^");
         await page.reload();

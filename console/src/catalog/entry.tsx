@@ -5,7 +5,7 @@ import { ask, projectPath, withQuery } from "../api";
 import { href, route } from "../route";
 import { ofPair, plural, t } from "../text";
 import { useLoad } from "../ui/load";
-import { Copy, TypeMark, WithCommands } from "../ui/parts";
+import { Copy, Turn, TypeMark, WithCommands } from "../ui/parts";
 import { stageName } from "../ui/stages";
 import { EvidenceView } from "../events/evidence";
 import type { CatalogKind, CatalogRow } from "./data";
@@ -102,19 +102,6 @@ function Lately({ project, reason }: { project: string; reason: string }) {
     );
 }
 
-function turn(fixBy: CatalogKind["fix_by"]): string {
-    switch (fixBy) {
-        case "you":
-            return t("you can fix this", "你可以自己修复");
-        case "admin":
-            return t("an administrator has to fix this", "需要管理员处理");
-        case "wait":
-            return t("retry later", "稍后重试即可");
-        case "cause":
-            return t("as its cause says", "取决于其原因");
-    }
-}
-
 function Kinds({ kinds }: { kinds: CatalogKind[] }) {
     if (kinds.length === 0) return null;
     return (
@@ -136,8 +123,7 @@ function Kind({ kind }: { kind: CatalogKind }) {
     return (
         <div ref={place} class={`kind${chosen ? " kind-chosen" : ""}`} aria-current={chosen ? "true" : undefined}>
             <p class="kind-head">
-                {kind.kind && <code>{kind.kind}</code>}{" "}
-                <span class={`turn turn-${kind.fix_by}`}>{turn(kind.fix_by)}</span>
+                {kind.kind && <code>{kind.kind}</code>} <Turn fixBy={kind.fix_by} />
                 {kind.retryable && (
                     <span class="quiet"> · {t("may work when it is simply retried", "直接重试可能成功")}</span>
                 )}

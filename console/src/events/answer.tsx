@@ -6,10 +6,10 @@ import { href } from "../route";
 import { plural, t } from "../text";
 import type { Event, ModelDetails } from "../types";
 import { useLoad } from "../ui/load";
-import { Copy, Steps } from "../ui/parts";
+import { Copy, Steps, Turn } from "../ui/parts";
 import { stageName } from "../ui/stages";
 import { FoundExpected, SnippetView } from "./evidence";
-import { advice, asMarkdown, message, place, retryNote, solution, summary, turn } from "./words";
+import { advice, asMarkdown, message, place, retryNote, solution, summary } from "./words";
 
 const DAY_MS = 24 * 3600 * 1000;
 
@@ -33,7 +33,7 @@ export function Answer({
                 <h2 id="answer-title">
                     {isCause ? t("Why it failed", "失败原因") : t(`Event #${event.seq}`, `事件 #${event.seq}`)}
                 </h2>
-                <span class="turn">{turn(event.fix_by)}</span>
+                <Turn fixBy={event.fix_by} />
                 <span class="quiet">{retryNote(event)}</span>
                 <span class="grow" />
                 <a href={href([...page, "events", event.seq])}>#{event.seq}</a>

@@ -31,7 +31,7 @@ export function NowBox({
         <section class="answer answer-now" aria-labelledby="now-title">
             <div class="answer-head">
                 <h2 id="now-title">{t("Now", "正在进行")}</h2>
-                <span class="turn">
+                <span class="now-stage">
                     {stageName(stage)} · {duration(Math.max(0, now.value - since))}
                 </span>
                 <span class="grow" />

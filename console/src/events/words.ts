@@ -1,6 +1,6 @@
 // Texts of events: as the API sent them, in the language of the page, and as a file to send on.
 import { ofPair, t } from "../text";
-import type { Event, Evidence, Finding, FixBy } from "../types";
+import type { Event, Evidence, Finding } from "../types";
 
 export function message(event: Finding | Event): string {
     return ofPair(event.event_info, event.event_info_cn) ?? event.reason;
@@ -24,19 +24,6 @@ export function place(evidence: Evidence | undefined): string {
     if (!file) return "";
     if (!evidence?.line) return file;
     return `${file}:${evidence.line}${evidence.column ? `:${evidence.column}` : ""}`;
-}
-
-export function turn(fixBy: FixBy | undefined): string {
-    switch (fixBy) {
-        case "you":
-            return t("you can mend this yourself", "你可以自己修复");
-        case "admin":
-            return t("an administrator must mend this", "需要管理员处理");
-        case "wait":
-            return t("nothing to mend: retry later", "稍后重试即可");
-        default:
-            return "";
-    }
 }
 
 export function retryNote(event: Finding | Event): string {

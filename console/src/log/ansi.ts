@@ -9,7 +9,7 @@ export interface Run {
 
 // CSI sequences, OSC strings with their end, other escapes, and lone control characters.
 const CONTROL =
-    /\u001b\[([0-9;:]*)([@-~])|\u001b\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|\u001b[@-Z\\-_]?|[\u0000-\u0008\u000b-\u001f\u007f]/g;
+    /\u001b\[([0-9;:<=>?]*)[ -/]*([@-~])?|\u001b\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|\u001b[@-Z\\-_]?|[\u0000-\u0008\u000b-\u001f\u007f]/g;
 
 interface Pen {
     fg: number;

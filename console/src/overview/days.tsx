@@ -1,7 +1,7 @@
 // Imports by day: what worked below, what failed on top of it, hatched. Days are the server's, in UTC.
 import { href } from "../route";
 import { plural, t } from "../text";
-import type { Day } from "./page";
+import type { Day } from "./data";
 
 const DAY_MS = 24 * 3600 * 1000;
 const [WIDTH, HEIGHT] = [1200, 140];

@@ -10,7 +10,7 @@ import type { Event } from "../types";
 import { useLoad } from "../ui/load";
 import { Empty, Loading, Problem, Time, TypeMark } from "../ui/parts";
 import { stageName } from "../ui/stages";
-import { DaysChoice, daysOf } from "./page";
+import { DaysChoice, daysOf } from "./data";
 
 interface ProjectEvent extends Event {
     model_id: string;

@@ -11,43 +11,10 @@ import { useLoad } from "../ui/load";
 import { Bar, Empty, Loading, Problem } from "../ui/parts";
 import { stageName } from "../ui/stages";
 import { setTab } from "../ui/tab-state";
+import { DaysChoice, daysOf, type ReasonCount, type StageTime, type Statistics } from "./data";
 import { DayChart } from "./days";
 import { EventRows } from "./events";
 import { StageChart } from "./stages";
-
-export interface Day {
-    /** "2026-11-27", UTC. */
-    day: string;
-    imported: number;
-    failed: number;
-}
-
-export interface StageTime {
-    stage: string;
-    count: number;
-    p50_ms: number;
-    p95_ms: number;
-}
-
-interface ReasonCount {
-    reason: string;
-    count: number;
-    models: number;
-}
-
-interface Statistics {
-    since: number;
-    days: Day[];
-    reasons: ReasonCount[];
-    stages: StageTime[];
-}
-
-const DAYS = [7, 30, 90];
-
-export function daysOf(query: URLSearchParams): number {
-    const days = Number(query.get("days"));
-    return DAYS.includes(days) ? days : 30;
-}
 
 export function OverviewPage({ project }: { project: string }) {
     const query = route.value.query;
@@ -55,31 +22,6 @@ export function OverviewPage({ project }: { project: string }) {
     if (query.has("day") || query.has("reason") || query.has("stage"))
         return <EventRows project={project} query={query} />;
     return <Pictures project={project} days={daysOf(query)} />;
-}
-
-/** A choice of links: how far back. */
-export function DaysChoice({
-    project,
-    days,
-    query,
-}: {
-    project: string;
-    days: number;
-    query?: Record<string, string>;
-}) {
-    return (
-        <nav class="choice" aria-label={t("How far back", "时间范围")}>
-            {DAYS.map((count) => (
-                <a
-                    class="button"
-                    href={href([project, "overview"], { ...query, days: String(count) })}
-                    aria-current={count === days ? "true" : undefined}
-                >
-                    {t(`${count} days`, `${count} 天`)}
-                </a>
-            ))}
-        </nav>
-    );
 }
 
 function Pictures({ project, days }: { project: string; days: number }) {

@@ -1,7 +1,7 @@
 // How long stages take: the half of them within the full bar, 95 of 100 within the light one.
 import { duration, t } from "../text";
 import { stageName, stageOrder } from "../ui/stages";
-import type { StageTime } from "./page";
+import type { StageTime } from "./data";
 
 const WIDTH = 1000;
 

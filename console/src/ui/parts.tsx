@@ -5,7 +5,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { ApiError } from "../api";
 import { times } from "../preferences";
 import { ago, clock, dateAndTime, day, offset, t } from "../text";
-import type { EventType, ModelStatus } from "../types";
+import type { EventType, FixBy, ModelStatus } from "../types";
 import { now } from "./now";
 
 /** A shape beside each colour: nothing is told by colour alone. */
@@ -143,6 +143,17 @@ export function WithCommands({ text }: { text: string }) {
             )}
         </>
     );
+}
+
+/** Whose turn it is. */
+export function Turn({ fixBy }: { fixBy: FixBy | "cause" | undefined }) {
+    const names = {
+        you: t("you can mend this yourself", "你可以自己修复"),
+        admin: t("an administrator must mend this", "需要管理员处理"),
+        wait: t("nothing to mend: retry later", "稍后重试即可"),
+        cause: t("as its cause says", "取决于其原因"),
+    };
+    return fixBy ? <span class={`turn turn-${fixBy}`}>{names[fixBy]}</span> : null;
 }
 
 /** What to do, in order. */
