@@ -10,7 +10,7 @@ _waybill_types="TensorFlow PyTorch MindSpore MXNet Caffe XGBoost Scikit_Learn Sp
 _waybill_options() {
     case $1 in
     import) echo "--name --version --type --runtime --config --child --platform --description
-        --dereference --if-exists --retries --timeout --detach --format --json" ;;
+        --dereference --no-cache --if-exists --retries --timeout --detach --format --json" ;;
     check) echo "--name --version --type --runtime --config --child --platform --description
         --dereference --format --json" ;;
     init) echo "--type --force --json" ;;
@@ -29,7 +29,7 @@ _waybill_options() {
     maintenance) echo "--message --until --json" ;;
     gc) echo "--dry-run --json" ;;
     verify) echo "--drop-damaged --json" ;;
-    retry) echo "--config --dependencies --child --from --retries --timeout --json" ;;
+    retry) echo "--config --dependencies --child --from --no-cache --retries --timeout --json" ;;
     update) echo "--description --dependencies --retries --timeout --detach --json" ;;
     show | diff | explain | backup | restore | doctor) echo "--json" ;;
     esac

@@ -1,6 +1,7 @@
 #include <locale.h>
 #include <string.h>
 
+#include "build/sandbox_helper.h"
 #include "command/command.h"
 #include "config.h"
 
@@ -84,6 +85,8 @@ static void turn_help(char **argv, int at)
 
 int main(int argc, char **argv)
 {
+    if (argc > 1 && strcmp(argv[1], SANDBOX_WORD) == 0)
+        return sandbox_helper_main(argc - 2, argv + 2);
     setlocale(LC_ALL, "");
     g_set_prgname("waybill");
     int at = command_position(argc, argv);

@@ -58,6 +58,36 @@ static const SettingRow TABLE[] = {
     {"server.body_seconds", SETTING_COUNT, "60", "how long a request's body may take"},
     {"server.silent_seconds", SETTING_COUNT, "60",
      "how long a client may take nothing of what it is sent"},
+    {"build.network", SETTING_NETWORK, "",
+     "what an environment build may reach: proxy (index and mirror hosts only), none, host; proxy "
+     "when one is known, else none"},
+    {"build.network_hosts", SETTING_TEXT, "",
+     "further HOST:PORT that the proxy lets through, blanks between them"},
+    {"build.pip_index_url", SETTING_TEXT, "",
+     "pip's package index; embedded, pip's own environment and pip.conf count when empty"},
+    {"build.pip_extra_index_url", SETTING_TEXT, "", "further ones, blanks between them"},
+    {"build.pip_find_links", SETTING_TEXT, "",
+     "directories or URLs that pip looks for files in, blanks between them"},
+    {"build.pip_trusted_host", SETTING_TEXT, "",
+     "HOST[:PORT] whose certificate pip does not check, blanks between them"},
+    {"build.ca_file", SETTING_TEXT, "",
+     "certificates, PEM, that index and mirror are checked with"},
+    {"build.http_proxy", SETTING_TEXT, "", "proxy on the way to index and mirror, for http"},
+    {"build.https_proxy", SETTING_TEXT, "", "the same for https"},
+    {"build.no_proxy", SETTING_TEXT, "", "hosts that are reached without it, commas between them"},
+    {"build.timeout_minutes", SETTING_MINUTES, "30", "how long an environment build may take"},
+    {"build.memory_mib", SETTING_MIB, "4096", "memory of a sandbox"},
+    {"build.cpus", SETTING_COUNT, "2", "processors of a sandbox"},
+    {"build.pids", SETTING_COUNT, "512", "processes and threads of a sandbox"},
+    {"build.disk_mib", SETTING_MIB, "10240", "what a sandbox may write"},
+    {"build.max_queued_per_project", SETTING_COUNT, "100",
+     "builds that a project may have in the queue"},
+    {"build.max_attempts", SETTING_COUNT, "3",
+     "workers that may die while they work on a build, before it is given up"},
+    {"build.max_env_age_days", SETTING_DAYS, "0",
+     "an environment with unpinned packages is built anew after so many days; 0: never"},
+    {"build.runtime", SETTING_TEXT, "",
+     "the OCI runtime that sandboxes are run with; runc, else crun, when empty"},
     {"support.contact", SETTING_TEXT, "",
      "whom to ask: text or a URL, shown with what you cannot mend"},
     {"support.contact_zh", SETTING_TEXT, "", "the same in Chinese; support.contact when empty"},
@@ -124,6 +154,17 @@ static char *decimal_shortest(double number)
     return g_strdup(text);
 }
 
+/* NULL: it is no such number. */
+static char *decimal_between(const char *value, double least, double most)
+{
+    char *end = NULL;
+    errno = 0;
+    double number = g_ascii_strtod(value, &end);
+    bool fits = end != value && !*end && !errno && g_ascii_isdigit(*value) && number >= least &&
+                number <= most;
+    return fits ? decimal_shortest(number) : NULL;
+}
+
 bool settings_is_platform(const char *text)
 {
     g_auto(GStrv) parts = g_strsplit(text, "/", -1);
@@ -149,15 +190,25 @@ static const char *setting_check(SettingType type, const char *value, char **nor
     char *end = NULL;
     *normal = NULL;
     switch (type) {
-    case SETTING_GIB: {
-        errno = 0;
-        double number = g_ascii_strtod(value, &end);
-        if (end == value || *end || errno || !g_ascii_isdigit(*value) || !(number > 0) ||
-            number > 8e9 || number * 1073741824.0 < 1)
-            return "a number of GiB above 0, such as 5 or 0.5";
-        *normal = decimal_shortest(number);
+    case SETTING_GIB:
+        *normal = decimal_between(value, 1 / 1073741824.0, 8e9);
+        return *normal ? NULL : "a number of GiB above 0, such as 5 or 0.5";
+    case SETTING_MINUTES:
+        *normal = decimal_between(value, 0.001, 100000);
+        return *normal ? NULL : "a number of minutes from 0.001, such as 30 or 0.5";
+    case SETTING_MIB: {
+        guint64 number;
+        if (!g_ascii_string_to_unsigned(value, 10, 16, 1 << 24, &number, NULL))
+            return "a whole number of MiB from 16 to 16777216";
+        *normal = g_strdup(value);
         return NULL;
     }
+    case SETTING_NETWORK:
+        if (*value && strcmp(value, "none") != 0 && strcmp(value, "proxy") != 0 &&
+            strcmp(value, "host") != 0)
+            return "none, proxy or host";
+        *normal = g_strdup(value);
+        return NULL;
     case SETTING_COUNT:
     case SETTING_PROCESSORS: {
         guint64 number;

@@ -23,6 +23,9 @@ typedef enum {
     SETTING_MS,         /* a whole number of milliseconds */
     SETTING_BOOL,       /* true or false */
     SETTING_DAYS,       /* a whole number, 0 or more */
+    SETTING_MIB,        /* a whole number of MiB, 16 or more */
+    SETTING_MINUTES,    /* fractions allowed, above 0 */
+    SETTING_NETWORK,    /* none, proxy, host or "" */
     SETTING_PLATFORM    /* os/architecture[/variant], "" is the host's */
 } SettingType;
 

@@ -163,7 +163,10 @@ static bool suits_server(const ImportRequest *request, const char *exists)
     if (exists && strcmp(exists, "fail") != 0)
         complain("--if-exists %s: not with --server, which refuses a version that is there",
                  exists);
-    return !request->platform && (!exists || strcmp(exists, "fail") == 0);
+    if (request->no_cache || request->verify)
+        complain("--no-cache, --verify: not with --server, whose settings say it");
+    return !request->no_cache && !request->verify && !request->platform &&
+           (!exists || strcmp(exists, "fail") == 0);
 }
 
 static int import_remote(Session *session, ImportRequest *request, const Tries *tries,
@@ -184,6 +187,7 @@ int command_import(Session *session, int argc, char **argv)
     gboolean json = FALSE, detach = FALSE;
     g_autofree char *format_name = NULL, *exists_name = NULL;
     const GOptionEntry entries[] = {REQUEST_OPTIONS(options),
+                                    BUILD_OPTIONS(options),
                                     {"if-exists", 0, 0, G_OPTION_ARG_FILENAME, &exists_name,
                                      "A version that is there: same, fail or retry (same)", "WHAT"},
                                     TRIES_OPTIONS(tries),

@@ -89,6 +89,8 @@ ImportRequest *request_options_take(Session *session, RequestOptions *options, c
     request->platform = g_steal_pointer(&options->platform);
     request->description = g_steal_pointer(&options->description);
     request->dereference = options->dereference;
+    request->no_cache = options->no_cache;
+    request->verify = options->verify;
     request->actor = g_strdup(session_actor());
     if (options->config && !request_read_config(request, options->config))
         return NULL;

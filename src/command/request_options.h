@@ -5,7 +5,7 @@
 
 typedef struct {
     char *name, *version, *type, *runtime, *config, *child, *platform, *description;
-    gboolean dereference, dynamic;
+    gboolean dereference, dynamic, no_cache, verify;
 } RequestOptions;
 
 /* clang-format off */
@@ -21,6 +21,9 @@ typedef struct {
     {"description", 0, 0, G_OPTION_ARG_FILENAME, &(options).description, "At most 100 characters", "TEXT"},            \
     {"dereference", 0, 0, G_OPTION_ARG_NONE, &(options).dereference, "Follow links that leave the package", NULL},     \
     {"dynamic", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_NONE, &(options).dynamic, NULL, NULL}
+/* Of `import` alone: what only a build needs. */
+#define BUILD_OPTIONS(options)                                                                                         \
+    {"no-cache", 0, 0, G_OPTION_ARG_NONE, &(options).no_cache, "Build the environment image anew", NULL}
 /* clang-format on */
 
 /* The request, checked; or NULL: its faults were printed and *status set. */

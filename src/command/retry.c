@@ -7,6 +7,7 @@
 
 typedef struct {
     char *config, *dependencies, *child, *from;
+    gboolean no_cache;
 } Changes;
 
 static void changes_clear(Changes *changes)
@@ -38,6 +39,7 @@ static bool request_change(ImportRequest *request, const Model *model, const cha
         request->child = g_steal_pointer(&changes->child);
     }
     request->from = g_steal_pointer(&changes->from);
+    request->no_cache = changes->no_cache;
     g_free(request->version);
     request->version = g_strdup(model->version);
     if (changes->dependencies) {
@@ -87,7 +89,10 @@ static int retry_changed(Session *session, const Model *model, const char *sourc
     g_autoptr(ImportRequest) request = request_changed(session, model, source, changes, &status);
     if (!request)
         return status;
-    if (!import_submit(session->service, request, IF_EXISTS_LEAVE, &submission, &error))
+    bool imported = strcmp(model->outcome, "imported") == 0;
+    request->rebuild |= imported; /* --no-cache: what it packed stays */
+    if (!import_submit(session->service, request, imported ? IF_EXISTS_REPLACE : IF_EXISTS_LEAVE,
+                       &submission, &error))
         return complain_of(error);
     if (submission.already_imported)
         return nothing_to_retry(model);
@@ -131,21 +136,22 @@ int command_retry(Session *session, int argc, char **argv)
     gboolean json = FALSE;
     g_auto(Changes) changes = {0};
     g_auto(Tries) tries = {0};
-    const GOptionEntry entries[] = {{"config", 0, 0, G_OPTION_ARG_FILENAME, &changes.config,
-                                     "Use this config.json from now on", "FILE"},
-                                    {"dependencies", 0, 0, G_OPTION_ARG_FILENAME,
-                                     &changes.dependencies,
-                                     "Install these from now on, not config.json's; - is standard "
-                                     "input",
-                                     "FILE"},
-                                    {"child", 0, 0, G_OPTION_ARG_FILENAME, &changes.child,
-                                     "Model directory beneath SOURCE", "DIR"},
-                                    {"from", 0, 0, G_OPTION_ARG_FILENAME, &changes.from,
-                                     "Begin at check, copy, environment or build", "STAGE"},
-                                    TRIES_OPTIONS(tries),
-                                    {"json", 0, 0, G_OPTION_ARG_NONE, &json,
-                                     "One event object a line", NULL},
-                                    {NULL}};
+    const GOptionEntry entries[] = {
+        {"config", 0, 0, G_OPTION_ARG_FILENAME, &changes.config, "Use this config.json from now on",
+         "FILE"},
+        {"dependencies", 0, 0, G_OPTION_ARG_FILENAME, &changes.dependencies,
+         "Install these from now on, not config.json's; - is standard "
+         "input",
+         "FILE"},
+        {"child", 0, 0, G_OPTION_ARG_FILENAME, &changes.child, "Model directory beneath SOURCE",
+         "DIR"},
+        {"from", 0, 0, G_OPTION_ARG_FILENAME, &changes.from,
+         "Begin at check, copy, environment or build", "STAGE"},
+        {"no-cache", 0, 0, G_OPTION_ARG_NONE, &changes.no_cache,
+         "Build the environment image anew, of an imported model too", NULL},
+        TRIES_OPTIONS(tries),
+        {"json", 0, 0, G_OPTION_ARG_NONE, &json, "One event object a line", NULL},
+        {NULL}};
     int status = session_parse(session, command_find("retry"), entries, &argc, &argv, 1, 2);
     if (status < 0 && !tries_read(&tries))
         status = EXIT_USAGE;
@@ -153,11 +159,16 @@ int command_retry(Session *session, int argc, char **argv)
     if (!model)
         return status;
     const char *source = argc > 2 ? argv[2] : NULL;
-    bool changed =
-        source || changes.config || changes.dependencies || changes.child || changes.from;
+    bool changed = source || changes.config || changes.dependencies || changes.child ||
+                   changes.from || changes.no_cache;
     /* Of an imported model there is nothing to retry, whatever is changed: a new version is an
      * import. */
-    if (changed && strcmp(model->outcome, "imported") != 0)
+    if (changes.no_cache && session->remote) {
+        complain("--no-cache: not with --server");
+        return EXIT_USAGE;
+    }
+    bool alone = !(source || changes.config || changes.dependencies || changes.child);
+    if (changed && (strcmp(model->outcome, "imported") != 0 || (changes.no_cache && alone)))
         return (session->remote ? retry_on_server : retry_changed)(session, model, source, &changes,
                                                                    &tries, json);
     return retry_same(session, model, &tries, json);

@@ -71,6 +71,19 @@ static void print_dependencies(const Terminal *terminal, const json_t *dependenc
     }
 }
 
+/* What was really installed. */
+static void print_packages(const Terminal *terminal, const json_t *packages, bool zh)
+{
+    size_t i;
+    const json_t *package;
+    g_autoptr(GString) row = g_string_new(NULL);
+    json_array_foreach (packages, i, package)
+        g_string_append_printf(row, "%s%s %s", i ? ", " : "", text_of(package, "name"),
+                               text_of(package, "version"));
+    if (row->len)
+        print_row(terminal, zh ? "已安装" : "installed", row->str);
+}
+
 static void print_details(Session *session, const Model *model, const json_t *details)
 {
     const Terminal *terminal = &session->out;
@@ -85,6 +98,7 @@ static void print_details(Session *session, const Model *model, const json_t *de
     print_row(terminal, zh ? "运行时" : "runtime", text_of(details, "runtime"));
     print_row(terminal, zh ? "描述" : "description", model->description);
     print_dependencies(terminal, json_object_get(details, "dependencies"), zh);
+    print_packages(terminal, json_object_get(details, "packages"), zh);
     print_row(terminal, zh ? "来源" : "source", source_shown(details));
     print_row(terminal, zh ? "创建时间" : "created", created);
     print_row(terminal, zh ? "创建者" : "owner", model->owner);

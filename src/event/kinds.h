@@ -2,13 +2,13 @@
  * turn it is, what to do (diagnosis.md, "One mechanism").
  *
  * One row for each reason and kind, in kinds-config.def, kinds-package.def, kinds-image.def and
- * kinds-service.def, by subject. A reason whose diagnosis has one form only has a row with kind "".
- * A new kind is a row there; the tests find one that is set and has none. The texts are templates
- * (event/template.h) over the evidence, the parameters, and
- *   {model}            NAME:VERSION, for the commands of a step; what is no model's yet has none
- *   {support.contact}  whom the house names for help (event/advice.h), where it names somebody
- *   {retry_at}         when waiting is over, where it is known (event/answer.h)
- * What the house adds to the steps is in event/advice.h. */
+ * kinds-service.def and kinds-build.def, by subject. A reason whose diagnosis has one form only has
+ * a row with kind "". A new kind is a row there; the tests find one that is set and has none. The
+ * texts are templates (event/template.h) over the evidence, the parameters, and {model}
+ * NAME:VERSION, for the commands of a step; what is no model's yet has none {support.contact}  whom
+ * the house names for help (event/advice.h), where it names somebody {retry_at}         when
+ * waiting is over, where it is known (event/answer.h) What the house adds to the steps is in
+ * event/advice.h. */
 #pragma once
 
 #include "event/catalog.h"

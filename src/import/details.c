@@ -5,6 +5,7 @@
 #include "event/evidence.h"
 #include "event/timeline.h"
 #include "import/dependencies.h"
+#include "import/environment.h"
 
 static void copy_members(json_t *to, const json_t *from, const char *const *keys)
 {
@@ -250,6 +251,9 @@ json_t *model_details(Service *service, const Model *model, GError **error)
     json_object_set_new(details, "output_params", json_array());
     set_attributes(details, request, attempt);
     json_object_set_new(details, "dependencies", dependencies_in_force(request, attempt->config));
+    json_t *packages = environment_packages(service->db, model->id, model->attempt, NULL);
+    if (packages)
+        json_object_set_new(details, "packages", packages);
     if (set_image(service, details, model, error))
         return details;
     json_decref(details);

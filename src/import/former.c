@@ -88,17 +88,23 @@ bool former_find(Import *import, const char *listing, Former *former, GError **e
     return !attempt || former_compare(import, listing, former, error);
 }
 
-bool former_layers_kept(Service *service, const char *model_id, int attempt, bool *kept,
-                        GError **error)
+static bool layers_kept(Service *service, const char *model_id, int attempt, const char *origin,
+                        bool *kept, GError **error)
 {
     g_autoptr(GPtrArray) rows = layers_of(service->db, model_id, attempt, error);
     *kept = rows != NULL;
     for (guint i = 0; *kept && i < rows->len; i++) {
         const LayerRow *row = rows->pdata[i];
-        *kept = strcmp(row->origin, "model") != 0 ||
+        *kept = strcmp(row->origin, origin) != 0 ||
                 layout_has_blob(service->images, row->digest, row->size);
     }
     return rows != NULL;
+}
+
+bool former_layers_kept(Service *service, const char *model_id, int attempt, bool *kept,
+                        GError **error)
+{
+    return layers_kept(service, model_id, attempt, "model", kept, error);
 }
 
 /* *inherited: the former attempt closed the stage, and what it did still holds. */
@@ -113,8 +119,11 @@ static bool inherit_stage(Import *import, const Former *former, const char *stag
     bool holds = result != NULL;
     if (holds && !failure && strcmp(stage, "copy") == 0)
         former_layers_kept(import->service, id, former->attempt, &holds, &failure);
-    else if (holds)
-        holds = former->same_dependencies && is_of_base(result, base);
+    else if (holds && former->same_dependencies && is_of_base(result, base) &&
+             !import->request->no_cache)
+        layers_kept(import->service, id, former->attempt, "environment", &holds, &failure);
+    else
+        holds = false;
     *inherited = holds;
     if (failure) {
         g_propagate_error(error, g_steal_pointer(&failure));

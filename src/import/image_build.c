@@ -17,7 +17,7 @@ typedef struct {
     Attempt *attempt;
     Image *base;
     char *reference;   /* of the base */
-    GPtrArray *layers; /* of LayerRow: the model's */
+    GPtrArray *layers; /* of LayerRow: the environment's and the model's */
     int64_t began;
 } Build;
 
@@ -95,7 +95,7 @@ static bool build_load(Build *build, Event **unusable, GError **error)
     if (!build->layers)
         return false;
     for (guint i = build->layers->len; i > 0; i--)
-        if (strcmp(((LayerRow *)build->layers->pdata[i - 1])->origin, "model") != 0)
+        if (strcmp(((LayerRow *)build->layers->pdata[i - 1])->origin, "base") == 0)
             g_ptr_array_remove_index(build->layers,
                                      i - 1); /* of a build that was interrupted after its rows */
     build->base = base_image(service, build->attempt->runtime, &build->reference, unusable, error);
@@ -289,6 +289,9 @@ StageResult image_build_run(Service *service, Job *job, GError **error)
         return build_cancel(&build, job->cancelled_by, error);
     if (!build_load(&build, &unusable, &failure) && unusable)
         return build_fail(&build, unusable, error);
+    Event *lost = failure ? NULL : event_lease_lost(service, job, "build");
+    if (lost)
+        return build_fail(&build, lost, error);
     g_autoptr(Image) image = NULL;
     autofd lock = -1; /* gc must not find what is made here before the row that keeps it */
     if (!failure && build_start(&build, &failure)) {

@@ -93,13 +93,14 @@ static Event *failed_event(const GPtrArray *events, const int64_t *seqs)
 }
 
 static bool append_build_status(Service *service, const char *model_id, int attempt,
-                                const char *status, int64_t cause, GError **error)
+                                const char *stage, const char *status, int64_t cause,
+                                GError **error)
 {
     if (!status)
         return true;
     g_autoptr(Event) event = event_image_build_status(status);
     event->cause = cause;
-    return timeline_append(service->db, model_id, attempt, "build", event, NULL, error);
+    return timeline_append(service->db, model_id, attempt, stage, event, NULL, error);
 }
 
 bool attempt_fail(Service *service, const char *model_id, int attempt, const char *stage,
@@ -113,7 +114,7 @@ bool attempt_fail(Service *service, const char *model_id, int attempt, const cha
     g_autoptr(Event) failed = failed_event(events, seqs);
     g_autoptr(Attempt) row = attempt_load(db, model_id, attempt, error);
     if (!row ||
-        !append_build_status(service, model_id, attempt, build_status, failed->cause, error))
+        !append_build_status(service, model_id, attempt, stage, build_status, failed->cause, error))
         return false;
     int64_t took = clock_now_ms() - (row->started_at ? row->started_at : row->created_at);
     event_with(failed, "{s:s, s:i, s:I}", "stage", stage, "attempt", attempt, "duration_ms",

@@ -40,6 +40,23 @@ StageResult stage_source_size(Import *import, GError **error);
 StageResult stage_source(Import *import, GError **error);
 StageResult stage_finish(Import *import, GError **error);
 
+/* A build that is handed over to a job of its own. */
+typedef struct {
+    const char *stage;
+    JobKind kind;
+    const char *cache_key; /* of an env-build: an open job of the same key is joined */
+    const Event *event;    /* 36 or 37 */
+    /* What else is appended in the transaction; NULL: nothing. joins: somebody else's build. */
+    bool (*also)(Import *import, int64_t build, bool joins, gpointer data, GError **error);
+    gpointer data;
+} BuildRequest;
+StageResult build_request(Import *import, const BuildRequest *request, GError **error);
+/* The evidence of 36 and 37. Returns the event. */
+Event *event_requested(Import *import, Event *event, const Image *base, const char *reference);
+/* Base image of the import's runtime; what is wrong with it ends the attempt in this stage. */
+StageResult import_base(Import *import, const char *stage, Image **base, char **reference,
+                        GError **error);
+
 /* What a build job does; the import that waits for it is woken, or its attempt ended, by the
  * build's last transaction. */
 StageResult image_build_run(Service *service, Job *job, GError **error);
@@ -48,6 +65,10 @@ StageResult image_build_run(Service *service, Job *job, GError **error);
 bool image_build_base(Db *db, const char *model_id, int attempt, char **base, char **digest,
                       GError **error);
 StageResult env_build_run(Service *service, Job *job, GError **error);
+/* A parked import that was cancelled while somebody else builds its environment: ends it. */
+bool env_build_leave(Service *service, const Job *import, GError **error);
+/* 30, when the job's workers were lost too often; NULL: they were not. */
+Event *event_lease_lost(Service *service, const Job *job, const char *step);
 
 /* Whether the request or the config makes it a custom image. */
 bool import_is_image(const Import *import);

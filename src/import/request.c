@@ -65,6 +65,10 @@ char *import_request_to_json(const ImportRequest *request)
     }
     if (request->rebuild)
         json_object_set_new(object, "rebuild", json_true());
+    if (request->no_cache)
+        json_object_set_new(object, "no_cache", json_true());
+    if (request->verify)
+        json_object_set_new(object, "verify", json_true());
     if (request->dereference)
         json_object_set_new(object, "dereference", json_true());
     char *text = json_dumps(object, JSON_COMPACT);
@@ -86,6 +90,8 @@ ImportRequest *import_request_from_json(const char *text, GError **error)
     for (size_t i = 0; i < G_N_ELEMENTS(FIELDS); i++)
         *field_of(request, i) = g_strdup(json_string_value(json_object_get(object, FIELDS[i].key)));
     request->rebuild = json_is_true(json_object_get(object, "rebuild"));
+    request->no_cache = json_is_true(json_object_get(object, "no_cache"));
+    request->verify = json_is_true(json_object_get(object, "verify"));
     request->dereference = json_is_true(json_object_get(object, "dereference"));
     json_decref(object);
     return request;

@@ -29,9 +29,11 @@ typedef struct {
     char *actor;
     char *asked_over; /* HTTP, on a loopback address or a network: then sources.h bounds what it and
                          its package name; NULL: this machine's own command line */
-    char *from;   /* a stage: what earlier attempts did in it and the later ones does not count; of
-                     this attempt only, a further retry forgets it */
-    bool rebuild; /* what the last attempt packed is built anew: the package is not looked at */
+    char *from;    /* a stage: what earlier attempts did in it and the later ones does not count; of
+                      this attempt only, a further retry forgets it */
+    bool rebuild;  /* what the last attempt packed is built anew: the package is not looked at */
+    bool no_cache; /* its environment is built, whether there is one or not */
+    bool verify;   /* the image is run before it counts; else as build.verify says */
     bool dereference; /* links that leave the package are followed: asked for on this machine's own
                          command line only */
     bool of_server;   /* it may name an upload; not kept */

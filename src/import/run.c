@@ -339,6 +339,15 @@ static Job *work_take(Work *work, const Job *open, GError **error)
     return job;
 }
 
+/* Somebody else builds the environment that a cancelled import waits for: it does not wait. */
+static bool work_leave(Service *service, const Job *open, GError **error)
+{
+    g_autoptr(Job) build = job_load(service->db, open->waits_for, error);
+    if (!build)
+        return false;
+    return build->kind != JOB_ENV_BUILD || env_build_leave(service, open, error);
+}
+
 /* One job, to its end. */
 static bool work_once(Work *work, GError **error)
 {
@@ -356,6 +365,8 @@ static bool work_once(Work *work, GError **error)
         g_propagate_error(error, failure);
         return false;
     }
+    if (!job && open->cancelled_by && strcmp(open->state, "parked") == 0)
+        return work_leave(service, open, error);
     if (!job)
         return !work->held || import_hold(service, work->import, error);
     switch (job_run(service, job, error)) {

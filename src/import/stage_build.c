@@ -1,53 +1,61 @@
 /* Handing a build over: the import inserts the job (36, 37 in that transaction) and parks; it holds
  * no worker while it waits. */
-#include <string.h>
-
-#include "base/digest.h"
 #include "event/timeline.h"
 #include "import/pipeline.h"
 
-static bool park(Import *import, int64_t build, GError **error)
-{
-    return job_park(import->service->db, import->job->id, build, error);
-}
-
-static Event *event_requested(Import *import, Event *event, const Image *base,
-                              const char *reference)
+Event *event_requested(Import *import, Event *event, const Image *base, const char *reference)
 {
     event_with(event, "{s:s, s:s}", "base", reference, "base_digest", base->manifest->digest);
     return event_with_text(event, "worker", import->service->worker);
 }
 
-static bool append_both(Import *import, const char *stage, const Event *request, int64_t build,
-                        GError **error)
+static bool append_queued(Import *import, int64_t build, GError **error)
+{
+    int64_t ahead;
+    if (!jobs_ahead(import->service->db, build, &ahead, error))
+        return false;
+    g_autoptr(Event) queued =
+        event_with(event_image_build_status("queued"), "{s:I}", "ahead", (json_int_t)ahead);
+    return timeline_append(import->service->db, import->model->id, import->job->attempt, "build",
+                           queued, NULL, error);
+}
+
+/* *throttled: the project has as many builds in the queue as it may. */
+static bool find_room(Import *import, bool *throttled, int64_t *queued, GError **error)
+{
+    int64_t limit = settings_int(import->service->settings, "build.max_queued_per_project");
+    if (!db_query_int(import->service->db, queued, 0, error,
+                      "SELECT count(*) FROM jobs j JOIN models m ON m.id = j.model_id WHERE "
+                      "m.project = $1 AND j.kind <> 'import' AND j.state = 'queued'",
+                      "s", import->model->project))
+        return false;
+    *throttled = *queued >= limit;
+    return true;
+}
+
+static bool hand_over(Import *import, const BuildRequest *request, int64_t *throttled,
+                      GError **error)
 {
     Db *db = import->service->db;
     const char *id = import->model->id;
     int attempt = import->job->attempt;
-    int64_t ahead;
-    if (!timeline_append(db, id, attempt, stage, request, NULL, error) ||
-        !jobs_ahead(db, build, &ahead, error))
-        return false;
-    if (request->reason != EVENT_ImageBuildRequested)
-        return true;
-    g_autoptr(Event) queued =
-        event_with(event_image_build_status("queued"), "{s:I}", "ahead", (json_int_t)ahead);
-    return timeline_append(db, id, attempt, stage, queued, NULL, error);
-}
-
-static bool hand_over(Import *import, const char *stage, JobKind kind, const char *cache_key,
-                      const Event *request, GError **error)
-{
-    Db *db = import->service->db;
-    int64_t build = 0;
+    int64_t build = 0, queued;
+    bool full = false;
     g_autoptr(DbTransaction) transaction = db_transaction(db, error);
-    if (!transaction || (cache_key && !job_of_cache_key(db, cache_key, &build, error)))
+    if (!transaction ||
+        (request->cache_key && !job_of_cache_key(db, request->cache_key, &build, error)) ||
+        (!build && !find_room(import, &full, &queued, error)))
         return false;
-    if (!build &&
-        !job_insert(db, kind, import->model->id, import->job->attempt, cache_key, &build, error))
+    *throttled = full ? queued : -1;
+    if (full)
+        return true;
+    bool joins = build != 0;
+    if (!joins && !job_insert(db, request->kind, id, attempt, request->cache_key, &build, error))
         return false;
-    return append_both(import, stage, request, build, error) && park(import, build, error) &&
-           db_commit(db, error);
+    return timeline_append(db, id, attempt, request->stage, request->event, NULL, error) &&
+           (request->kind == JOB_ENV_BUILD || append_queued(import, build, error)) &&
+           (!request->also || request->also(import, build, joins, request->data, error)) &&
+           job_park(db, import->job->id, build, error) && db_commit(db, error);
 }
 
 /* The store lives but did not take the job: that is the queue's failure, not the package's. */
@@ -62,23 +70,35 @@ static StageResult hand_over_failed(Import *import, const char *stage, const GEr
     return import_fail(import, stage, events_new(event, NULL), error);
 }
 
-static StageResult request_build(Import *import, const char *stage, JobKind kind,
-                                 const char *cache_key, const Event *request, GError **error)
+static StageResult build_throttled(Import *import, const char *stage, int64_t queued,
+                                   GError **error)
 {
+    Event *event = event_with_kind(event_image_build_throttled(), "project_limit");
+    event_with(event, "{s:I, s:I, s:s}", "queued", (json_int_t)queued, "limit",
+               (json_int_t)settings_int(import->service->settings, "build.max_queued_per_project"),
+               "setting", "build.max_queued_per_project");
+    event_with_text(event, "project", import->model->project);
+    return import_fail(import, stage, events_new(event, NULL), error);
+}
+
+StageResult build_request(Import *import, const BuildRequest *request, GError **error)
+{
+    int64_t throttled = -1;
     g_autoptr(GError) failure = NULL;
-    if (hand_over(import, stage, kind, cache_key, request, &failure)) {
+    if (hand_over(import, request, &throttled, &failure)) {
+        if (throttled >= 0)
+            return build_throttled(import, request->stage, throttled, error);
         service_committed(import->service);
         return STAGE_PARKED;
     }
     if (g_error_matches(failure, DB_ERROR, DB_ERROR_BUSY))
-        return hand_over_failed(import, stage, failure, error);
+        return hand_over_failed(import, request->stage, failure, error);
     g_propagate_error(error, g_steal_pointer(&failure));
     return STAGE_ERROR;
 }
 
-/* Base image of the import's runtime; what is wrong with it ends the attempt in this stage. */
-static StageResult import_base(Import *import, const char *stage, Image **base, char **reference,
-                               GError **error)
+StageResult import_base(Import *import, const char *stage, Image **base, char **reference,
+                        GError **error)
 {
     StageResult result = import_look(import, stage, error);
     if (result != STAGE_CLOSED)
@@ -90,37 +110,6 @@ static StageResult import_base(Import *import, const char *stage, Image **base, 
     return unusable ? import_fail(import, stage, events_new(unusable, NULL), error) : STAGE_ERROR;
 }
 
-/* SHA-256 over the base image's digest and the dependencies in their normal form. */
-static char *environment_key(const Image *base, const GPtrArray *dependencies)
-{
-    json_t *key = json_pack("{s:s, s:o}", "base", base->manifest->digest, "dependencies",
-                            config_dependencies_json(dependencies));
-    char *text = json_dumps(key, JSON_COMPACT | JSON_SORT_KEYS);
-    char *digest = digest_of(text, strlen(text));
-    free(text);
-    json_decref(key);
-    return digest;
-}
-
-StageResult stage_environment(Import *import, GError **error)
-{
-    g_autoptr(Image) base = NULL;
-    g_autofree char *reference = NULL;
-    StageResult result = import_base(import, "environment", &base, &reference, error);
-    if (result != STAGE_CLOSED)
-        return result;
-    if (!import->config || import->config->dependencies->len == 0)
-        return import_close(import, "environment",
-                            json_pack("{s:s}", "base", base->manifest->digest),
-                            events_new(NULL, NULL), error);
-    g_autofree char *key = environment_key(base, import->config->dependencies);
-    g_autoptr(Event) request =
-        event_requested(import, event_env_image_build_requested(), base, reference);
-    event_with(request, "{s:s, s:i}", "key", key, "packages",
-               (int)import->config->dependencies->len);
-    return request_build(import, "environment", JOB_ENV_BUILD, key, request, error);
-}
-
 StageResult stage_build(Import *import, GError **error)
 {
     g_autoptr(Image) base = NULL;
@@ -130,5 +119,6 @@ StageResult stage_build(Import *import, GError **error)
         return result;
     g_autoptr(Event) request =
         event_requested(import, event_image_build_requested(), base, reference);
-    return request_build(import, "build", JOB_IMAGE_BUILD, NULL, request, error);
+    const BuildRequest build = {.stage = "build", .kind = JOB_IMAGE_BUILD, .event = request};
+    return build_request(import, &build, error);
 }

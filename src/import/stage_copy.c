@@ -287,7 +287,9 @@ static int layers_left(Import *import, GError **error)
     g_autoptr(Image) base =
         base_image(import->service, import->runtime, &reference, &unusable, error);
     event_free(unusable);
-    return base ? MAX(LAYER_MAX_COUNT - (int)base->layers->len, 1) : LAYER_MAX_COUNT / 2;
+    int environment = import->config && import->config->dependencies->len ? 1 : 0;
+    return base ? MAX(LAYER_MAX_COUNT - (int)base->layers->len - environment, 1)
+                : LAYER_MAX_COUNT / 2;
 }
 
 static GPtrArray *copy_events(const Copy *copy)

@@ -220,6 +220,13 @@ bool attempt_inherit(Db *db, const char *model_id, int from, int to, const char 
     int64_t old = from, new = to;
     if (strcmp(stage, "copy") == 0 && !attempt_inherit_layers(db, model_id, from, to, error))
         return false;
+    if (strcmp(stage, "environment") == 0 &&
+        !db_exec(db, error,
+                 "INSERT INTO layers SELECT model_id, $3, origin, position, digest, size, "
+                 "media_type, diff_id, files, file, recipe FROM layers WHERE model_id = $1 AND "
+                 "attempt = $2 AND origin = 'environment'",
+                 "sii", model_id, old, new))
+        return false;
     return db_exec(db, error,
                    "INSERT INTO stages SELECT model_id, $3, stage, result, closed_at FROM stages "
                    "WHERE model_id = $1 AND attempt = $2 AND stage = $4",

@@ -33,12 +33,13 @@ void job_free(Job *job)
     g_free(job->state);
     g_free(job->worker);
     g_free(job->cancelled_by);
+    g_free(job->cache_key);
     g_free(job);
 }
 
 #define JOB_COLUMNS                                                                       \
     "SELECT id, kind, model_id, attempt, state, coalesce(waits_for, 0), leases, worker, " \
-    "cancelled_by, created_at, served, held_in FROM jobs "
+    "cancelled_by, created_at, served, held_in, cache_key FROM jobs "
 
 static Job *job_of_row(DbRows *rows)
 {
@@ -55,6 +56,7 @@ static Job *job_of_row(DbRows *rows)
     job->created_at = db_int(rows, 9);
     job->served = db_int(rows, 10) != 0;
     job->held_in = db_int(rows, 11);
+    job->cache_key = g_strdup(db_text(rows, 12));
     job->lease = -1;
     return job;
 }
@@ -203,7 +205,7 @@ bool job_ask_cancel(Db *db, const char *model_id, const char *actor, GError **er
 {
     return db_exec(db, error,
                    "UPDATE jobs SET cancelled_by = $2 WHERE model_id = $1 AND state <> 'done' AND "
-                   "cancelled_by IS NULL",
+                   "kind <> 'env-build' AND cancelled_by IS NULL",
                    "ss", model_id, actor);
 }
 

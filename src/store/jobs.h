@@ -23,6 +23,7 @@ typedef struct {
     int leases;        /* how often it was taken, this time included */
     char *worker;      /* who took it last, before a claim: the former one */
     char *cancelled_by;
+    char *cache_key; /* of an env-build */
     int64_t created_at;
     bool served; /* a server's workers do it, whenever one runs */
     int64_t
@@ -65,7 +66,8 @@ bool job_set_served(Db *db, int64_t id, bool served, GError **error);
  * on the build that they wait for, and they were not told to wait for the end of maintenance. Array
  * of int64_t. */
 GArray *jobs_to_serve(Db *db, DataDirectory *data, GError **error);
-/* Asks for the end of the attempt's open jobs. The worker sees it within a moment. */
+/* Asks for the end of the attempt's open jobs, but for an env-build's, which others may wait for
+ * too. The worker sees it within a moment. */
 bool job_ask_cancel(Db *db, const char *model_id, const char *actor, GError **error);
 /* Who asked for the cancel; NULL with *error unset: nobody. */
 char *job_cancelled_by(Db *db, int64_t id, GError **error);

@@ -9,6 +9,9 @@
 
 #include "base/clock.h"
 #include "base/io.h"
+#include "build/environment.h"
+#include "build/unpack.h"
+#include "store/environments.h"
 #include "store/models.h"
 #include "store/uploads.h"
 #include "upkeep/kept.h"
@@ -85,7 +88,10 @@ static bool deleted_forget(Gc *gc, GError **error)
  * blob. */
 static bool store_look(Gc *gc, GError **error)
 {
+    int environments;
     g_autoptr(DbTransaction) transaction = db_transaction(gc->service->db, error);
+    if (transaction && !environments_forget(gc->service->db, &environments, error))
+        return false;
     gc->kept = transaction ? kept_read(gc->service->db, gc->service->images, error) : NULL;
     if (!gc->kept) {
         if (transaction)
@@ -153,6 +159,23 @@ static bool data_sweep(Gc *gc, GError **error)
     return stream != NULL;
 }
 
+/* Unpacked layers that no base image and no environment has, and what killed builds left. */
+static bool unpacked_remove(Gc *gc, GError **error)
+{
+    int count;
+    g_autofree char *unpacked = environment_unpacked(gc->service->data->path);
+    g_autofree char *scratch = environment_scratch(gc->service->data->path);
+    g_autoptr(GHashTable) kept = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    for (guint i = 0; i < gc->kept->blobs->len; i++) {
+        const KeptBlob *blob = gc->kept->blobs->pdata[i];
+        if (blob->runtimes->len)
+            g_hash_table_add(kept, unpack_name(blob->blob.digest));
+    }
+    if (!gc->dry_run)
+        sandbox_sweep(scratch);
+    return unpack_collect(unpacked, kept, gc->dry_run, &count, error);
+}
+
 bool gc_uploads(Service *service, bool dry_run, GcResult *result, GError **error)
 {
     int64_t lives = settings_int(service->settings, "upload.expire_hours") * HOUR_MS;
@@ -173,7 +196,7 @@ bool gc_run(Service *service, bool dry_run, GcResult *result, GError **error)
     /* index.json first: it never names a blob that is gone, wherever this ends. */
     if (!dry_run && !service_write_index(service, error))
         return false;
-    return blobs_remove(&gc, error) &&
+    return blobs_remove(&gc, error) && unpacked_remove(&gc, error) &&
            layout_sweep_temporary(service->images, dry_run, &result->temporary,
                                   &result->temporary_bytes, error) &&
            data_sweep(&gc, error) && gc_uploads(service, dry_run, result, error);

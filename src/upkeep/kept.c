@@ -132,13 +132,30 @@ bool kept_add_runtime(Kept *kept, Layout *images, const Runtime *runtime, GError
     return true;
 }
 
+/* -- environments -- */
+
+bool kept_add_environments(Kept *kept, Db *db, const Layout *images, GError **error)
+{
+    g_autoptr(DbRows) rows =
+        db_query(db, error, "SELECT layer, layer_size FROM environments WHERE layer IS NOT NULL",
+                 "");
+    GError *failure = NULL;
+    while (rows && db_next(rows, &failure))
+        if (layout_has_blob(images, db_text(rows, 0), db_int(rows, 1)))
+            kept_add(kept, db_text(rows, 0), db_int(rows, 1));
+    if (failure)
+        g_propagate_error(error, failure);
+    return rows && !failure;
+}
+
 /* -- all -- */
 
 Kept *kept_read(Db *db, Layout *images, GError **error)
 {
     g_autoptr(Kept) kept = kept_new();
     g_autoptr(GPtrArray) runtimes = runtimes_list(db, error);
-    if (!runtimes || !kept_add_models(kept, db, NULL, error))
+    if (!runtimes || !kept_add_models(kept, db, NULL, error) ||
+        !kept_add_environments(kept, db, images, error))
         return NULL;
     for (guint i = 0; i < runtimes->len; i++)
         if (!kept_add_runtime(kept, images, runtimes->pdata[i], error))

@@ -36,6 +36,9 @@ bool kept_add_models(Kept *kept, Db *db, const char *model_id, GError **error);
  * known, the unreadable blob included, was added all the same. */
 bool kept_add_runtime(Kept *kept, Layout *images, const Runtime *runtime, GError **error);
 
+/* Layers of environments that are there, and so can be used again. */
+bool kept_add_environments(Kept *kept, Db *db, const Layout *images, GError **error);
+
 /* All of it, within the caller's transaction. A runtime that cannot be read is an error. */
 Kept *kept_read(Db *db, Layout *images, GError **error);
 

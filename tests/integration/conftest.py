@@ -51,7 +51,11 @@ class Waybill:
         # Nor what says that a CI system runs the tests: it chooses a format.
         self.environment = {key: value for key, value in os.environ.items()
                             if not key.startswith("WAYBILL")
+                            and not key.startswith("PIP_")
                             and key not in ("GITHUB_ACTIONS", "GITLAB_CI")}
+        # Environments are built only where a test is about them (environments.py): it is there that
+        # root and a base image with Python are needed.
+        self.environment |= {"WAYBILL_BUILD_RUNTIME": "/nowhere/runc"}
         self.environment |= {"WAYBILL_DATA": str(data), "LC_ALL": "C.UTF-8", "NO_COLOR": "1",
                              "WAYBILL_LANG": "en"}
 

@@ -80,6 +80,32 @@ def write_layout(where, entries, config, platforms=None, tag="latest"):
         json.dump({"schemaVersion": 2, "mediaType": INDEX, "manifests": [top]}, file)
 
 
+def make_layers(where, count):
+    """An image of so many layers, each with a file of its own."""
+    write_layout(where, [entry("etc/passwd", USERS, mode=0o644)], {"Cmd": ["sh"]})
+    blobs = os.path.join(where, "blobs", "sha256")
+    paths = image_blobs(where)
+    with open(paths["manifest"]) as file:
+        manifest = json.load(file)
+    with open(paths["config"]) as file:
+        config = json.load(file)
+
+    def blob(data):
+        digest = hashlib.sha256(data).hexdigest()
+        with open(os.path.join(blobs, digest), "wb") as file:
+            file.write(data)
+        return {"digest": "sha256:" + digest, "size": len(data)}
+    for number in range(count - 1):
+        layer = dict(blob(_tar([entry("file%d" % number, str(number))])), mediaType=LAYER)
+        manifest["layers"].append(layer)
+        config["rootfs"]["diff_ids"].append(layer["digest"])
+    manifest["config"] |= blob(json.dumps(config).encode())
+    top = dict(blob(json.dumps(manifest).encode()), mediaType=MANIFEST,
+               annotations={REF_NAME: "latest"})
+    with open(os.path.join(where, "index.json"), "w") as file:
+        json.dump({"schemaVersion": 2, "mediaType": INDEX, "manifests": [top]}, file)
+
+
 def make_base(where, platforms=None):
     """The smallest image that can be a base or a custom image: it has a user and a command."""
     write_layout(where, [

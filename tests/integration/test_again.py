@@ -247,7 +247,8 @@ def test_retries_that_are_no_number_are_refused(waybill, package, retries):
 
 LARGE = 64 * MIB
 SOUND_CONFIG = '{"model_algorithm": "test", "model_type": "Custom"}'
-NO_SANDBOX = ["EnvImageBuildRequested", "BuildStartFailed", "ImportFailed"]
+NO_SANDBOX = ["EnvImageBuildRequested", "EnvImageExplained", "BuildStartFailed",
+              "ImageBuildStatus(failed)", "ImportFailed"]
 
 
 def traced_retry(waybill, source, tmp_path, *arguments):

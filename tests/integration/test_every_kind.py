@@ -27,6 +27,41 @@ ELSEWHERE = {
     ("ImageBuildSystemError", "io"): "test_every_kind.py::test_index_of_the_images_that_is_a_folder",
     ("ImageBuildSystemError", "store_lost"): "test_every_kind.py::test_store_without_a_table",
     ("ImageBuildSystemError", "internal"): "../unit/test_pipeline.c::every_error_has_its_kind",
+    ("ImageBuildTimeout", ""): "test_build_failures.py::test_a_build_that_takes_too_long",
+    ("ImageBuildThrottled", "project_limit"):
+        "test_build_failures.py::test_a_project_with_too_many_builds",
+    ("BuildSchedulingFailed", "lease_lost"):
+        "test_build_failures.py::test_workers_that_die_again_and_again",
+    ("BuildStartFailed", "no_rootfs"):
+        "test_build_failures.py::test_a_root_file_system_that_cannot_be_mounted",
+    ("ImageBuildSystemError", "sandbox_crashed"):
+        "test_build_failures.py::test_a_sandbox_that_crashes",
+    ("ImageBuildFailedSeeLog", "no_network"):
+        "test_build_failures.py::test_no_network",
+    ("ImageBuildFailedSeeLog", "no_version"):
+        "test_build_failures.py::test_no_version",
+    ("ImageBuildFailedSeeLog", "unsupported"):
+        "test_build_failures.py::test_a_wheel_for_another_platform",
+    ("ImageBuildFailedSeeLog", "compile"):
+        "test_build_failures.py::test_what_cannot_be_compiled",
+    ("ImageBuildFailedSeeLog", "conflict"):
+        "test_build_failures.py::test_two_that_do_not_agree",
+    ("ImageBuildFailedSeeLog", "order"):
+        "test_build_failures.py::test_a_package_that_needs_another_before_it",
+    ("ImageBuildFailedSeeLog", "memory"):
+        "test_build_failures.py::test_memory_is_limited",
+    ("ImageBuildFailedSeeLog", "disk"):
+        "test_build_failures.py::test_disk_is_limited",
+    ("ImageBuildFailedSeeLog", "index_tls"):
+        "test_build_failures.py::test_an_index_whose_certificate_is_not_trusted",
+    ("ImageBuildFailedSeeLog", "index_auth"):
+        "test_build_failures.py::test_an_index_that_refuses_the_login",
+    ("ImageBuildFailedSeeLog", "index_away"):
+        "test_build_failures.py::test_an_index_that_is_away",
+    ("ImageBuildFailedSeeLog", "no_installer"):
+        "test_build_failures.py::test_a_base_without_the_installer",
+    ("ImageBuildFailedSeeLog", "command"):
+        "test_build_failures.py::test_a_wheel_that_is_none",
     ("ImportCancelled", ""): "test_attempts.py::test_cancel_from_another_process",
 }
 

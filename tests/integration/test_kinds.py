@@ -17,7 +17,8 @@ ARGUMENTS = [
     (r'\bevent_not_found\(\w+,\s*"(\w+)"', "SourceImageNotFound"),
 ]
 ANSWERS = {"reading_kind": "ConfigValueInvalid", "link_fault": "ModelFilesCopyFailed",
-           "error_kind": "ImageBuildSystemError"}
+           "error_kind": "ImageBuildSystemError",
+           "failure_kind": "ImageBuildFailedSeeLog"}
 
 
 @pytest.fixture(scope="module")

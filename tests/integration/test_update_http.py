@@ -50,7 +50,7 @@ def test_put_changes_both_at_once(served):
     assert settled["failure"]["kind"] == "no_sandbox"
     events = events_of(server, model_id)
     assert_timeline(events)
-    assert event_names(events)[-6:] == ["DescriptionUpdated", "DependenciesUpdated", *NO_SANDBOX]
+    assert event_names(events)[-8:] == ["DescriptionUpdated", "DependenciesUpdated", *NO_SANDBOX]
     for event in events[-6:-4]:
         assert_texts(event)
         assert event["actor"]

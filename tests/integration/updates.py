@@ -10,7 +10,8 @@ TEXTS = {row["reason"]: row for row in json.loads((ROOT / "tests/data/events.jso
 REBUILT = ["ImportStarted", "ImageBuildRequested", "ImageBuildStatus(queued)", "ImageBuildStarted",
            "ImageBuildStatus(running)", "ImageBuilt", "ImageBuildStatus(succeeded)",
            "ModelImported"]
-NO_SANDBOX = ["ImportStarted", "EnvImageBuildRequested", "BuildStartFailed", "ImportFailed"]
+NO_SANDBOX = ["ImportStarted", "EnvImageBuildRequested", "EnvImageExplained", "BuildStartFailed",
+              "ImageBuildStatus(failed)", "ImportFailed"]
 
 
 def pip(*names, installer="pip"):

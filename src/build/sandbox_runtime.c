@@ -1,0 +1,95 @@
+/* Which OCI runtime works here. */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "build/sandbox.h"
+
+#define PROBE_MS 20000
+
+static bool fail_runtime(GError **error, const char *text)
+{
+    g_set_error_literal(error, SANDBOX_ERROR, SANDBOX_ERROR_RUNTIME, text);
+    return false;
+}
+
+/* Both where they are looked for and where they lie: PATH may lack sbin. */
+static char *find_program(const char *name)
+{
+    char *path = g_find_program_in_path(name);
+    static const char *const PLACES[] = {"/usr/bin", "/usr/sbin", "/usr/local/bin"};
+    for (size_t i = 0; !path && i < G_N_ELEMENTS(PLACES) && !g_getenv("WAYBILL_ONLY_PATH"); i++) {
+        path = g_build_filename(PLACES[i], name, NULL);
+        if (access(path, X_OK) < 0)
+            g_clear_pointer(&path, g_free);
+    }
+    return path;
+}
+
+typedef struct {
+    GString *text; /* its first line of standard error */
+} Said;
+
+static void hear(gpointer data, const char *stream, const char *text)
+{
+    Said *said = data;
+    if (said->text->len == 0 && *text)
+        g_string_append(said->text, text);
+}
+
+bool sandbox_probe(const char *runtime, const char *scratch, GError **error)
+{
+    static const char *const COMMAND[] = {"/bin/true", NULL};
+    static const char *const ENVIRONMENT[] = {"PATH=/usr/bin:/bin", NULL};
+    static char root[] = ".";
+    if (geteuid() != 0)
+        return fail_runtime(error, "root is needed for overlayfs, loop devices and cgroups");
+    g_autoptr(GPtrArray) lowers = g_ptr_array_new();
+    g_ptr_array_add(lowers, root);
+    const SandboxSpec spec = {.directory = scratch,
+                              .lower_root = "/",
+                              .lowers = lowers,
+                              .runtime = runtime,
+                              .network = SANDBOX_NETWORK_NONE,
+                              .memory_mib = 64,
+                              .cpus = 1,
+                              .pids = 32,
+                              .disk_mib = 16};
+    g_autoptr(GString) text = g_string_new(NULL);
+    Said said = {text};
+    const SandboxCommand command = {.argv = COMMAND,
+                                    .environment = ENVIRONMENT,
+                                    .deadline = clock_monotonic_ms() + PROBE_MS,
+                                    .line = hear,
+                                    .data = &said};
+    SandboxEnd end;
+    g_autoptr(Sandbox) sandbox = sandbox_open(&spec, error);
+    if (!sandbox || !sandbox_run(sandbox, &command, &end, error))
+        return false;
+    if (end.exit_status == 0)
+        return true;
+    return fail_runtime(error, text->len ? text->str : "it did not run /bin/true");
+}
+
+char *sandbox_runtime(const char *setting, GError **error)
+{
+    if (geteuid() != 0) {
+        fail_runtime(error, "root is needed for overlayfs, loop devices and cgroups");
+        return NULL;
+    }
+    if (*setting) {
+        g_autofree char *path = find_program(setting);
+        if (path)
+            return g_steal_pointer(&path);
+        g_set_error(error, SANDBOX_ERROR, SANDBOX_ERROR_RUNTIME,
+                    "the OCI runtime %s (build.runtime) is not there", setting);
+        return NULL;
+    }
+    char *path = find_program("runc");
+    if (!path)
+        path = find_program("crun");
+    if (!path)
+        fail_runtime(error, "no OCI runtime (runc or crun) is installed");
+    return path;
+}

@@ -1,0 +1,26 @@
+/* What a sandbox and its helper (sandbox_helper.c) say to each other, over a SOCK_SEQPACKET. */
+#pragma once
+
+#include <stdint.h>
+
+#define SANDBOX_SOCKET 3 /* the helper's file descriptor */
+
+enum {
+    /* to the helper */
+    SANDBOX_RUN,     /* id: starts the bundle */
+    SANDBOX_DELETE,  /* id: forgets the container, once it has ended */
+    SANDBOX_CONNECT, /* value: a TCP port of the sandbox's loopback */
+    /* from it */
+    SANDBOX_READY,     /* with the upper directory and, for a proxy, a listening socket */
+    SANDBOX_FAILED,    /* value: errno; text: what */
+    SANDBOX_ENDED,     /* value: the runtime's exit status, as wait(2) tells it */
+    SANDBOX_CONNECTED, /* with the connected socket, or value: errno */
+};
+
+typedef struct {
+    int32_t op, value;
+    char text[256];
+} SandboxMessage;
+
+typedef enum { SANDBOX_NETWORK_NONE, SANDBOX_NETWORK_PROXY, SANDBOX_NETWORK_HOST } SandboxNetwork;
+#define SANDBOX_PROXY_PORT 3128

@@ -1,0 +1,199 @@
+"""Environment images: what is installed, out of what, and when it is used again."""
+import json
+import subprocess
+
+import pytest
+
+from environments import (BUILT, FRESH, HIT, builder, bring, dependencies, fresh_builder, index,
+                          python_layout, reasons, sdist, wheel)  # noqa: F401
+from wholeness import assert_store, assert_timeline
+
+
+def imported(waybill, source, name, *arguments, env=None):
+    done = waybill.run("import", source, "--name", name, "--json", *arguments, env=env)
+    assert done.returncode == 0, str(done) + waybill.run("log", name).stdout
+    return done.events
+
+
+def shown(waybill, name):
+    return json.loads(waybill.run("show", name, "--json", check=True).stdout)
+
+
+def packages(waybill, name):
+    return {row["name"]: row["version"] for row in shown(waybill, name)["packages"]}
+
+
+def explained(events):
+    [event] = [event for event in events if event["reason"] == "EnvImageExplained"]
+    return event
+
+
+def layer_files(waybill, name):
+    [layer] = [layer for layer in shown(waybill, name)["layers"] if layer["origin"] == "environment"]
+    blob = waybill.data / "images/blobs/sha256" / layer["digest"].split(":")[1]
+    listed = subprocess.run(["tar", "tf", blob], capture_output=True, text=True, check=True).stdout
+    return listed.splitlines()
+
+
+def test_a_wheel_of_the_package_is_installed(builder, package):
+    file = wheel("ownwheel")
+    events = imported(builder, bring(package, [file[0]], [file]), "own")
+    assert [name for name in reasons(events) if name in FRESH] == FRESH
+    assert reasons(events)[-7:] == BUILT
+    assert packages(builder, "own") == {"ownwheel": "1.0"}
+    files = layer_files(builder, "own")
+    assert "usr/local/lib/python3.11/dist-packages/ownwheel/__init__.py" in files
+    assert not [path for path in files if path.endswith((".pyc", "direct_url.json"))
+                or path.split("/")[0] in ("run", "tmp", "proc", "sys", "dev", "root")]
+    assert_timeline(events)
+    assert_store(builder)
+
+
+@pytest.mark.parametrize("wanted, version", [("ruled==1.5", "1.5"), ("ruled>=1.5", "2.0"),
+                                             ("ruled<=1.9", "1.5"), ("ruled", "2.0")])
+def test_restraints_choose_the_version(builder, package, index, wanted, version):
+    index.add(*[wheel("ruled", number) for number in ("1.0", "1.5", "2.0")])
+    name = "rule-" + "".join(filter(str.isalnum, wanted))
+    imported(builder, bring(package, [wanted]), name, env=index.env)
+    assert packages(builder, name) == {"ruled": version}
+
+
+def test_a_package_is_built_with_what_stands_above_it(builder, package, index):
+    index.add(wheel("firstone"), sdist("needsfirst", before="import firstone"))
+    imported(builder, bring(package, ["firstone", "needsfirst"]), "ordered", env=index.env)
+    assert packages(builder, "ordered") == {"firstone": "1.0", "needsfirst": "1.0"}
+    assert "one by one, in their order" in builder.run("log", "ordered").stdout
+
+
+def test_the_same_environment_is_used_again(builder, package, index):
+    index.add(wheel("again_a"), wheel("again_b"))
+    first = bring(package, ["again_a==1.0", "again_b==1.0"], name="first")
+    assert FRESH[0] in reasons(imported(builder, first, "again1", env=index.env))
+    asked = len(index.asked)
+    # another model, other keys, another spelling of the same name
+    other = package({"model/other.bin": "other"}, name="other", config={
+        "model_algorithm": "another", "dependencies": [{"packages": [
+            {"restraint": "EXACT", "package_version": "1.0", "package_name": "Again.a"},
+            {"package_name": "again-b", "package_version": "1.0", "restraint": "EXACT"}],
+            "installer": "pip"}]})
+    events = imported(builder, other, "again2", env=index.env)
+    assert [name for name in reasons(events) if name.startswith("Env")] == HIT
+    assert len(index.asked) == asked, "nothing is asked of the index"
+    why = explained(events)
+    assert why["event_info"] == ("Environment image: base image, packages and their sources are "
+                                 "those of again1:0.0.1.")
+    assert why["evidence"]["decision"] == "reuse"
+    hit = next(event for event in events if event["reason"] == "EnvImageCacheHit")["evidence"]
+    assert hit["first_model"] == "again1:0.0.1" and hit["packages"] == 2
+    assert packages(builder, "again2") == packages(builder, "again1")
+
+
+def test_a_miss_names_the_line(builder, package, index):
+    index.add(wheel("lined", "1.0"), wheel("lined", "1.1"), wheel("lined_b"))
+    imported(builder, bring(package, ["lined==1.0", "lined_b==1.0"], name="one"), "line1",
+             env=index.env)
+    events = imported(builder, bring(package, ["lined==1.1", "lined_b==1.0"], name="two"), "line2",
+                      env=index.env)
+    why = explained(events)
+    assert why["event_info"] == "Environment image: lined==1.0 became lined==1.1."
+    assert why["evidence"]["changes"] == [
+        {"what": "package", "from": "lined==1.0", "to": "lined==1.1"}]
+    assert why["evidence"]["nearest_model"] == "line1:0.0.1"
+    events = imported(builder, bring(package, ["lined_b==1.0", "lined==1.1"], name="three"),
+                      "line3", env=index.env)
+    assert "another order" in explained(events)["event_info"]
+
+
+def test_a_wheel_of_other_content_is_another_environment(builder, package):
+    name, content = wheel("changing")
+    imported(builder, bring(package, [name], [(name, content)], name="a"), "content1")
+    changed = wheel("changing", files={"changing/more.py": "MORE = 1\n"})
+    events = imported(builder, bring(package, [name], [changed], name="b"), "content2")
+    assert explained(events)["event_info"] == "Environment image: a wheel's content changed."
+    assert "changing/more.py" in "\n".join(layer_files(builder, "content2"))
+
+
+def test_no_cache_builds_anew_and_gives_the_same_layer(builder, package, index):
+    index.add(wheel("anew"))
+    source = bring(package, ["anew==1.0"])
+    imported(builder, source, "anew1", env=index.env)
+    events = imported(builder, source, "anew2", "--no-cache", env=index.env)
+    assert explained(events)["event_info"] == "Environment image: it was asked for (--no-cache)."
+    one, two = (next(layer["digest"] for layer in shown(builder, name)["layers"]
+                     if layer["origin"] == "environment") for name in ("anew1", "anew2"))
+    assert one == two, "the layer is deterministic"
+
+
+def test_two_imports_at_once_build_it_once(builder, package, index):
+    index.add(sdist("slowbuilt", before="import time; time.sleep(4)"))
+    source = bring(package, ["slowbuilt==1.0"])
+    environment = builder.environment | index.env
+    running = [subprocess.Popen([builder.program, "import", source, "--name", f"twin{number}",
+                                 "--json"], env=environment, stdout=subprocess.PIPE, text=True)
+               for number in (1, 2)]
+    told = [[json.loads(line) for line in process.communicate(timeout=120)[0].splitlines()]
+            for process in running]
+    assert [process.returncode for process in running] == [0, 0], told
+    decisions = sorted(explained(events)["evidence"]["decision"] for events in told)
+    assert decisions == ["build", "join"]
+    assert sum(path.startswith("/files/slowbuilt") for path in index.asked) == 1
+    logs = [builder.run("log", f"twin{number}").stdout for number in (1, 2)]
+    assert all("Successfully installed slowbuilt" in log for log in logs), logs
+    assert packages(builder, "twin1") == packages(builder, "twin2") == {"slowbuilt": "1.0"}
+    for events in told:
+        assert_timeline(events)
+
+
+def test_an_update_of_dependencies_builds_and_reuses(builder, package, index, tmp_path):
+    index.add(wheel("updated", "1.0"), wheel("updated", "2.0"))
+    imported(builder, bring(package, ["updated==1.0"]), "up", env=index.env)
+    file = tmp_path / "dependencies.json"
+    file.write_text(json.dumps(dependencies("updated==2.0")))
+    done = builder.run("update", "up", "--dependencies", file, "--json", env=index.env, check=True)
+    assert reasons(done.events)[:2] == ["DependenciesUpdated", "ImportStarted"]
+    assert FRESH[0] in reasons(done.events) and packages(builder, "up") == {"updated": "2.0"}
+    file.write_text(json.dumps(dependencies("updated==1.0")))
+    done = builder.run("update", "up", "--dependencies", file, "--json", env=index.env, check=True)
+    assert HIT[1] in reasons(done.events) and packages(builder, "up") == {"updated": "1.0"}
+
+
+def test_a_retry_goes_on_at_the_environment(builder, package, index):
+    source = bring(package, ["comeslater==1.0"])
+    first = builder.run("import", source, "--name", "later", "--json", env=index.env)
+    assert first.returncode == 1
+    index.add(wheel("comeslater"))
+    again = builder.run("retry", "later", "--json", env=index.env, check=True)
+    assert reasons(again.events)[:4] == ["ImportStarted", *FRESH]
+    assert "ModelFilesImported" not in reasons(again.events)
+
+
+def test_the_log_is_followed_while_it_grows(builder, package, index):
+    index.add(sdist("talking", before="import sys, time\nprint('half way', file=sys.stderr)\n"
+                                      "time.sleep(3)"))
+    importing = builder.start("import", bring(package, ["talking==1.0"]), "--name", "talks",
+                              "--json")
+    importing.kill()
+    importing.wait()
+    process = subprocess.Popen(
+        [builder.program, "import", bring(package, ["talking==1.0"], name="two"), "--name",
+         "talks2"], env=builder.environment | index.env, stdout=subprocess.DEVNULL)
+    try:
+        for _ in range(200):
+            log = builder.run("log", "talks2").stdout
+            if "Collecting talking" in log:
+                break
+        assert process.poll() is None and "Successfully installed" not in log
+    finally:
+        assert process.wait(60) == 0
+    assert "Successfully installed talking-1.0" in builder.run("log", "talks2").stdout
+
+
+def test_gc_keeps_the_environments_and_verify_finds_them_whole(builder, package, index):
+    index.add(wheel("kept_one"))
+    imported(builder, bring(package, ["kept_one==1.0"]), "kept", env=index.env)
+    builder.run("delete", "kept", check=True)
+    builder.run("gc", check=True)
+    builder.run("verify", check=True)
+    events = imported(builder, bring(package, ["kept_one==1.0"], name="b"), "kept2",
+                      env=index.env)
+    assert HIT[1] in reasons(events)
