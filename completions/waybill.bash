@@ -1,7 +1,7 @@
 # bash completion for waybill: commands, options, model names, runtimes.
 # A test holds the options against `waybill COMMAND --help`.
 
-_waybill_commands="import init check events wait models show log diff report explain retry update cancel delete runtime gc verify
+_waybill_commands="import init check events wait models show log try diff report explain retry update cancel delete runtime gc verify
     backup restore token audit serve maintenance access-key credential doctor"
 _waybill_common="--data --project --server --config-file --set --lang --color --utc --quiet --help"
 _waybill_types="TensorFlow PyTorch MindSpore MXNet Caffe XGBoost Scikit_Learn Spark_MLlib ONNX LLM
@@ -10,7 +10,7 @@ _waybill_types="TensorFlow PyTorch MindSpore MXNet Caffe XGBoost Scikit_Learn Sp
 _waybill_options() {
     case $1 in
     import) echo "--name --version --type --runtime --config --child --platform --description
-        --dereference --no-cache --if-exists --retries --timeout --detach --format --json" ;;
+        --dereference --no-cache --verify --if-exists --retries --timeout --detach --format --json" ;;
     check) echo "--name --version --type --runtime --config --child --platform --description
         --dereference --format --json" ;;
     init) echo "--type --force --json" ;;
@@ -29,6 +29,7 @@ _waybill_options() {
     maintenance) echo "--message --until --json" ;;
     gc) echo "--dry-run --json" ;;
     verify) echo "--drop-damaged --json" ;;
+    try) echo "--input --path" ;;
     retry) echo "--config --dependencies --child --from --no-cache --retries --timeout --json" ;;
     update) echo "--description --dependencies --retries --timeout --detach --json" ;;
     show | diff | explain | backup | restore | doctor) echo "--json" ;;
@@ -82,7 +83,7 @@ _waybill_look() {
         --name | --version | --runtime | --config | --dependencies | --child | --platform | --description | \
             --type | --status | --image | --engine | --after | --attempt | --timeout | \
             --from | --if-exists | --retries | --output | --message | --until | --listen | --workers | --log-format | --format | \
-            --user | --role | --expires | --for | --host | --url | --limit) ((i++)) ;;
+            --user | --role | --expires | --for | --host | --url | --limit | --input | --path) ((i++)) ;;
         -* | : | =) ;;
         *)
             if [[ -z $command ]]; then
@@ -131,7 +132,7 @@ _waybill_value() {
 
 _waybill_argument() {
     case $command in
-    events | wait | show | log | report | retry | update | cancel | delete | verify)
+    events | wait | show | log | try | report | retry | update | cancel | delete | verify)
         if [[ $arguments == 0 ]]; then
             _waybill_words "$(_waybill_models)" "$1"
         elif [[ $arguments == 1 && $command == retry ]]; then

@@ -44,6 +44,8 @@ static bool is_url(const char *text)
 
 static bool is_wanted(const Sources *sources, const char *url, const char *suite)
 {
+    if (!*sources->release) /* any */
+        return is_url(url);
     const char *rest = suite + strlen(sources->release);
     return is_url(url) && g_str_has_prefix(suite, sources->release) &&
            (!*rest || strcmp(rest, "-updates") == 0 || strcmp(rest, "-security") == 0);
@@ -156,17 +158,21 @@ static void read_machine(Sources *sources, const char *etc_apt)
 
 /* -- the three -- */
 
+static bool fail_setting(const char *url, GError **error)
+{
+    g_set_error(error, SETTINGS_ERROR, 0, "build.apt_mirror has %s, expected URLs such as " ARCHIVE,
+                url);
+    return false;
+}
+
 static bool read_setting(Sources *sources, const char *mirrors, GError **error)
 {
     g_auto(GStrv) urls = g_strsplit(mirrors, " ", -1);
     for (char **url = urls; *url; url++) {
         if (!**url)
             continue;
-        if (!is_url(*url)) {
-            g_set_error(error, SETTINGS_ERROR, 0,
-                        "build.apt_mirror has %s, expected URLs such as " ARCHIVE, *url);
-            return false;
-        }
+        if (!is_url(*url))
+            return fail_setting(*url, error);
         add_mirror(sources, *url);
     }
     return true;
@@ -192,4 +198,43 @@ char *apt_sources(const Settings *settings, const char *etc_apt, const char *rel
     if (origin)
         *origin = g_strdup(found);
     return g_string_free(g_steal_pointer(&lines), FALSE);
+}
+
+/* The first URL among the options and words of a line that apt would fetch from; NULL: none. */
+static const char *url_of_line(char **words)
+{
+    for (; *words; words++)
+        if (g_str_has_prefix(*words, "http://") || g_str_has_prefix(*words, "https://"))
+            return *words;
+    return NULL;
+}
+
+void apt_machine_mirrors(const char *etc_apt, char **archive, char **security)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+    Sources sources = {"", text};
+    *archive = *security = NULL;
+    read_machine(&sources, etc_apt);
+    g_auto(GStrv) lines = g_strsplit(text->str, "\n", -1);
+    for (char **line = lines; *line; line++) {
+        g_auto(GStrv) words = g_strsplit(*line, " ", -1);
+        const char *url = url_of_line(words);
+        char **to = strstr(*line, "-security") ? security : archive;
+        if (url && !*to)
+            *to = g_strdup(url);
+    }
+}
+
+bool apt_mirrors_of(const char *setting, char **archive, char **security, GError **error)
+{
+    g_auto(GStrv) urls = g_strsplit(setting, " ", -1);
+    *archive = *security = NULL;
+    for (char **url = urls; *url; url++) {
+        char **to = g_str_has_suffix(*url, "-security") ? security : archive;
+        if (**url && !is_url(*url))
+            return fail_setting(*url, error);
+        if (**url && !*to)
+            *to = g_strdup(*url);
+    }
+    return true;
 }

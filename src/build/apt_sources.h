@@ -12,3 +12,10 @@
  * frees both. SETTINGS_ERROR: the setting holds what is no URL. */
 char *apt_sources(const Settings *settings, const char *etc_apt, const char *release, char **origin,
                   GError **error);
+
+/* The archive and the security archive that a machine's own sources name first, whatever their
+ * release, http or https. NULL: none. The caller frees both, here and below. */
+void apt_machine_mirrors(const char *etc_apt, char **archive, char **security);
+/* The same of build.apt_mirror. False: SETTINGS_ERROR, and what was set is the caller's all the
+ * same. */
+bool apt_mirrors_of(const char *setting, char **archive, char **security, GError **error);

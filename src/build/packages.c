@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/mask.h"
+#include "build/apt_sources.h"
 #include "build/packages_host.h"
 
 static GPtrArray *words_of(const char *text)
@@ -84,12 +85,14 @@ PackageSources *package_sources(const Settings *settings, bool embedded, GError 
 {
     g_autoptr(PackageSources) sources = g_new0(PackageSources, 1);
     sources->index = setting_or_null(settings, "build.pip_index_url");
-    sources->mirror = setting_or_null(settings, "build.apt_mirror");
     sources->ca_file = setting_or_null(settings, "build.ca_file");
     sources->extra = words_of(settings_text(settings, "build.pip_extra_index_url"));
     sources->links = words_of(settings_text(settings, "build.pip_find_links"));
     sources->trusted = words_of(settings_text(settings, "build.pip_trusted_host"));
     sources->hosts = g_ptr_array_new_with_free_func(g_free);
+    if (!apt_mirrors_of(settings_text(settings, "build.apt_mirror"), &sources->mirror,
+                        &sources->security, error))
+        return NULL;
     if (embedded) {
         PackagesHost *host = packages_host_read();
         packages_host_fill(host, sources);

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "build/apt_sources.h"
+
 struct PackagesHost {
     GHashTable *pip; /* option (index-url) -> value */
     char *mirror, *security;
@@ -54,60 +56,12 @@ static void read_pip(PackagesHost *host)
     }
 }
 
-/* -- apt -- */
-
-static bool is_http(const char *uri)
-{
-    return g_str_has_prefix(uri, "http://") || g_str_has_prefix(uri, "https://");
-}
-
-static void take_uri(PackagesHost *host, const char *uri)
-{
-    char **to = strstr(uri, "security") ? &host->security : &host->mirror;
-    if (is_http(uri) && !*to)
-        *to = g_strdup(uri);
-}
-
-/* "deb [options] URI suite …" or, of deb822, "URIs: URI …". */
-static void read_apt_file(PackagesHost *host, const char *path)
-{
-    g_autofree char *text = NULL;
-    if (!g_file_get_contents(path, &text, NULL, NULL))
-        return;
-    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
-    for (int i = 0; lines[i]; i++) {
-        bool wanted = g_str_has_prefix(lines[i], "deb ") || g_str_has_prefix(lines[i], "URIs:");
-        g_auto(GStrv) words = g_strsplit_set(wanted ? lines[i] : "", " \t", -1);
-        for (int j = 0; words[j]; j++)
-            take_uri(host, words[j]);
-    }
-}
-
-static gint compare_paths(gconstpointer a, gconstpointer b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static void read_apt(PackagesHost *host)
-{
-    const char *name;
-    g_autoptr(GDir) dir = g_dir_open("/etc/apt/sources.list.d", 0, NULL);
-    g_autoptr(GPtrArray) paths = g_ptr_array_new_with_free_func(g_free);
-    while (dir && (name = g_dir_read_name(dir)))
-        if (g_str_has_suffix(name, ".list") || g_str_has_suffix(name, ".sources"))
-            g_ptr_array_add(paths, g_build_filename("/etc/apt/sources.list.d", name, NULL));
-    g_ptr_array_sort(paths, compare_paths);
-    read_apt_file(host, "/etc/apt/sources.list");
-    for (guint i = 0; i < paths->len; i++)
-        read_apt_file(host, paths->pdata[i]);
-}
-
 PackagesHost *packages_host_read(void)
 {
     PackagesHost *host = g_new0(PackagesHost, 1);
     host->pip = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     read_pip(host);
-    read_apt(host);
+    apt_machine_mirrors("/etc/apt", &host->mirror, &host->security);
     return host;
 }
 

@@ -390,7 +390,7 @@ bool sandbox_turn(Sandbox *sandbox, int ms, bool *ended, SandboxEnd *end, GError
                               {sandbox->output[0], POLLIN, 0},
                               {sandbox->output[1], POLLIN, 0}};
     const SandboxCommand *command = &sandbox->command;
-    int64_t left = command->deadline ? command->deadline - clock_monotonic_ms() : ms;
+    int64_t left = command->deadline ? command->deadline - clock_monotonic_ms() : G_MAXINT64;
     *ended = true;
     if (progress_stopped(command->progress) || left <= 0) {
         end_early(sandbox, left <= 0 ? SANDBOX_TIMEOUT : SANDBOX_STOPPED, end);
@@ -423,14 +423,14 @@ bool sandbox_run(Sandbox *sandbox, const SandboxCommand *command, SandboxEnd *en
     return true;
 }
 
-int sandbox_connect(Sandbox *sandbox, int port)
+int sandbox_socket(Sandbox *sandbox)
 {
     int fds[2];
     SandboxMessage message;
     errno = ECONNREFUSED;
-    if (!helper_say(sandbox, SANDBOX_CONNECT, port, NULL) ||
+    if (!helper_say(sandbox, SANDBOX_SOCKET_PLEASE, 0, NULL) ||
         recv(sandbox->socket, &message, sizeof message, MSG_PEEK) != sizeof message ||
-        message.op != SANDBOX_CONNECTED || !helper_hear(sandbox, TICK_MS, &message, fds))
+        message.op != SANDBOX_SOCKET_MADE || !helper_hear(sandbox, TICK_MS, &message, fds))
         return -1; /* the command's end came first: sandbox_turn takes it */
     if (fds[0] < 0)
         errno = message.value;

@@ -88,8 +88,8 @@ bool sandbox_run(Sandbox *sandbox, const SandboxCommand *command, SandboxEnd *en
  * output for at most `ms`; *ended is set when the command has. */
 bool sandbox_start(Sandbox *sandbox, const SandboxCommand *command, GError **error);
 bool sandbox_turn(Sandbox *sandbox, int ms, bool *ended, SandboxEnd *end, GError **error);
-/* A connection to the sandbox's 127.0.0.1:port; -1 with errno. */
-int sandbox_connect(Sandbox *sandbox, int port);
+/* A TCP socket, not connected, whose loopback is the sandbox's; -1 with errno. */
+int sandbox_socket(Sandbox *sandbox);
 
 /* Removes what processes that were killed left in DATA/sandbox, and their cgroups. */
 void sandbox_sweep(const char *directory);

@@ -73,16 +73,11 @@ static void loopback_up(void)
         helper_fail("the sandbox's loopback");
 }
 
-static struct sockaddr_in loopback_address(int port)
-{
-    return (struct sockaddr_in){.sin_family = AF_INET,
-                                .sin_port = htons((uint16_t)port),
-                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-}
-
 static int loopback_listen(void)
 {
-    const struct sockaddr_in address = loopback_address(SANDBOX_PROXY_PORT);
+    const struct sockaddr_in address = {.sin_family = AF_INET,
+                                        .sin_port = htons(SANDBOX_PROXY_PORT),
+                                        .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof address) < 0 ||
         listen(fd, 64) < 0)
@@ -90,14 +85,11 @@ static int loopback_listen(void)
     return fd;
 }
 
-static void helper_connect(int port)
+/* Not connected yet: libcurl 7.88 does that itself, whatever it is told. */
+static void helper_socket(void)
 {
-    const struct sockaddr_in address = loopback_address(port);
     autofd fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof address) < 0)
-        helper_send(SANDBOX_CONNECTED, errno, NULL, NULL, 0);
-    else
-        helper_send(SANDBOX_CONNECTED, 0, NULL, &fd, 1);
+    helper_send(SANDBOX_SOCKET_MADE, fd < 0 ? errno : 0, NULL, &fd, fd < 0 ? 0 : 1);
 }
 
 /* -- the root file system -- */
@@ -199,8 +191,8 @@ static void helper_obey(Helper *helper)
         helper_spawn(helper, message.text);
     else if (message.op == SANDBOX_DELETE)
         helper_delete(helper, message.text);
-    else if (message.op == SANDBOX_CONNECT)
-        helper_connect(message.value);
+    else if (message.op == SANDBOX_SOCKET_PLEASE)
+        helper_socket();
 }
 
 static void helper_serve(Helper *helper)

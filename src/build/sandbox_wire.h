@@ -7,14 +7,14 @@
 
 enum {
     /* to the helper */
-    SANDBOX_RUN,     /* id: starts the bundle */
-    SANDBOX_DELETE,  /* id: forgets the container, once it has ended */
-    SANDBOX_CONNECT, /* value: a TCP port of the sandbox's loopback */
+    SANDBOX_RUN,           /* id: starts the bundle */
+    SANDBOX_DELETE,        /* id: forgets the container, once it has ended */
+    SANDBOX_SOCKET_PLEASE, /* a TCP socket of the sandbox's network */
     /* from it */
-    SANDBOX_READY,     /* with the upper directory and, for a proxy, a listening socket */
-    SANDBOX_FAILED,    /* value: errno; text: what */
-    SANDBOX_ENDED,     /* value: the runtime's exit status, as wait(2) tells it */
-    SANDBOX_CONNECTED, /* with the connected socket, or value: errno */
+    SANDBOX_READY,       /* with the upper directory and, for a proxy, a listening socket */
+    SANDBOX_FAILED,      /* value: errno; text: what */
+    SANDBOX_ENDED,       /* value: the runtime's exit status, as wait(2) tells it */
+    SANDBOX_SOCKET_MADE, /* with the socket, or value: errno */
 };
 
 typedef struct {

@@ -2,6 +2,7 @@
 #include "command/format.h"
 #include "command/package_view.h"
 #include "command/request_options.h"
+#include "import/environment.h"
 #include "store/runtimes.h"
 
 static bool has_data_directory(const Session *session)
@@ -85,7 +86,9 @@ static int check_request(Session *session, const ImportRequest *request, const F
     if (!runtimes)
         return error ? complain_of(error) : EXIT_UNREACHABLE;
     if (!import_check(session->settings, runtimes, request, checked.findings, &checked.package,
-                      &checked.config, &checked.runtime, &error))
+                      &checked.config, &checked.runtime, &error) ||
+        !environment_check_sources(session->settings, true, checked.config, checked.findings,
+                                   &error))
         return complain_of(error);
     json_t *events = json_array();
     for (guint i = 0; i < checked.findings->events->len; i++)

@@ -23,7 +23,8 @@ typedef struct {
     {"dynamic", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_NONE, &(options).dynamic, NULL, NULL}
 /* Of `import` alone: what only a build needs. */
 #define BUILD_OPTIONS(options)                                                                                         \
-    {"no-cache", 0, 0, G_OPTION_ARG_NONE, &(options).no_cache, "Build the environment image anew", NULL}
+    {"no-cache", 0, 0, G_OPTION_ARG_NONE, &(options).no_cache, "Build the environment image anew", NULL},              \
+    {"verify", 0, 0, G_OPTION_ARG_NONE, &(options).verify, "Run the image: it has to serve before it counts", NULL}
 /* clang-format on */
 
 /* The request, checked; or NULL: its faults were printed and *status set. */

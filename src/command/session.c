@@ -315,6 +315,10 @@ const Command COMMANDS[] = {
     {"show", "MODEL", "Details of a model: status, size, image, layers, last event", NULL,
      command_show, true},
     {"log", "MODEL", "The build log of a model", NULL, command_log, true},
+    {"try", "MODEL", "Run the image of a model and send it one request",
+     "In the sandbox, without a network, as the user that the image names. The answer is printed;\n"
+     "of an image that does not serve the container's last lines, exit status 1.",
+     command_try},
     {"diff", "A [B]", "What changed from A to B, or in A since it last worked",
      "A and B are a name (its newest version), name:version, or an id, with @N behind it for\n"
      "attempt N: digits:0.0.2@1. Without B: A against the newest imported attempt before it.\n"

@@ -1,6 +1,7 @@
 #include "event/event.h"
 
 #include "event/answer.h"
+#include "event/phrases.h"
 
 #include <string.h>
 
@@ -132,6 +133,12 @@ char *event_message(const Event *event, Language language)
 {
     const CatalogRow *row = event_row(event);
     const char *gib = json_string_value(json_object_get(event->evidence, "limit_gib"));
+    if (event->reason == EVENT_EnvImageExplained && language == LANGUAGE_ZH) {
+        const char *why = json_string_value(json_object_get(event->params, "why"));
+        g_autofree char *chinese = phrase_chinese(why);
+        json_auto_t *params = json_pack("{s:s}", "why", chinese);
+        return catalog_message(row, language, params);
+    }
     if (event->reason != EVENT_ModelFileTooLarge || !gib)
         return catalog_message(row, language, event->params);
 

@@ -56,6 +56,22 @@ static void fact_compare(Difference *difference, const char *fact, const char *o
     g_ptr_array_add(difference->facts, change);
 }
 
+/* What was really installed, a package each: a version that no line of config.json names changes
+ * too. */
+static void installed_compare(Difference *difference, json_t *old, json_t *new)
+{
+    const char *name;
+    json_t *value;
+    if (!old || !new)
+        return;
+    json_object_foreach (new, name, value)
+        fact_compare(difference, g_intern_string(name),
+                     json_string_value(json_object_get(old, name)), json_string_value(value));
+    json_object_foreach (old, name, value)
+        if (!json_object_get(new, name))
+            fact_compare(difference, g_intern_string(name), json_string_value(value), NULL);
+}
+
 static void request_compare(Difference *difference, const Side *old, const Side *new)
 {
     const ImportRequest *was = old->request, *is = new->request;
@@ -73,6 +89,7 @@ static void base_compare(Difference *difference, const Side *old, const Side *ne
         fact_compare(difference, "runtime", old->attempt->runtime, new->attempt->runtime);
     if (old->source_image || new->source_image)
         fact_compare(difference, "source_image", old->source_image, new->source_image);
+    installed_compare(difference, old->installed, new->installed);
     if (!both_know(difference, "base", old->base_known, new->base_known))
         return;
     fact_compare(difference, "base", old->base, new->base);

@@ -10,6 +10,7 @@ typedef struct {
     ImportRequest *request;
     char *config;        /* the text; "" where there is none; NULL: it is not known */
     json_t *config_json; /* NULL: it is no JSON, or not known */
+    json_t *installed;   /* name -> version of what was really installed; NULL: not known */
     bool files_known, base_known;
     char *base, *base_digest;           /* of a package; NULL: not known */
     char *source_image, *source_digest; /* of a custom image */

@@ -3,6 +3,7 @@
 
 #include "import/dependencies.h"
 #include "import/difference_parts.h"
+#include "import/environment.h"
 #include "import/pipeline.h"
 
 void side_clear(Side *side)
@@ -11,6 +12,7 @@ void side_clear(Side *side)
     import_request_free(side->request);
     g_free(side->config);
     json_decref(side->config_json);
+    json_decref(side->installed);
     g_free(side->base);
     g_free(side->base_digest);
     g_free(side->source_image);
@@ -68,10 +70,27 @@ static bool read_source_image(Side *side, Db *db, GError **error)
     return true;
 }
 
+static bool read_installed(Side *side, Db *db, GError **error)
+{
+    GError *failure = NULL;
+    const Attempt *attempt = side->attempt;
+    json_auto_t *packages = environment_packages(db, attempt->model_id, attempt->attempt, &failure);
+    size_t i;
+    const json_t *package;
+    side->installed = packages ? json_object() : NULL;
+    json_array_foreach (packages, i, package)
+        json_object_set(side->installed, json_string_value(json_object_get(package, "name")),
+                        json_object_get(package, "version"));
+    if (failure)
+        g_propagate_error(error, failure);
+    return !failure;
+}
+
 static bool read_base(Side *side, Db *db, GError **error)
 {
     const Attempt *attempt = side->attempt;
-    if (!image_build_base(db, attempt->model_id, attempt->attempt, &side->base, &side->base_digest,
+    if (!read_installed(side, db, error) ||
+        !image_build_base(db, attempt->model_id, attempt->attempt, &side->base, &side->base_digest,
                           error))
         return false;
     side->base_known = side->base_digest != NULL;

@@ -166,7 +166,7 @@ Event *event_lease_lost(Service *service, const Job *job, const char *step)
     return event_with_text(event, "worker", job->worker);
 }
 
-static Event *event_no_sandbox(const Service *service, const GError *failure)
+Event *event_no_sandbox(const Service *service, const GError *failure)
 {
     bool root = g_error_matches(failure, SANDBOX_ERROR, SANDBOX_ERROR_ROOT);
     Event *event = event_with_kind(event_build_start_failed(), root ? "no_rootfs" : "no_sandbox");

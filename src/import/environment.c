@@ -82,6 +82,30 @@ bool environment_key_make(Service *service, const Image *base, const GPtrArray *
     return true;
 }
 
+/* -- before a build -- */
+
+bool environment_check_sources(const Settings *settings, bool embedded, const Config *config,
+                               Findings *findings, GError **error)
+{
+    const GPtrArray *dependencies = config ? config->dependencies : NULL;
+    g_autoptr(PackageSources) sources =
+        dependencies && dependencies->len ? package_sources(settings, embedded, error) : NULL;
+    for (guint i = 0; sources && i < dependencies->len; i++) {
+        const Dependency *dependency = dependencies->pdata[i];
+        bool apt = dependency->installer == INSTALLER_APT;
+        if (dependency_is_wheel(dependency) || dependency->installer == INSTALLER_CONDA ||
+            (apt ? package_sources_apt(sources) : package_sources_pip(sources)))
+            continue;
+        Event *event = event_with_kind(event_image_build_failed_see_log(), "no_network");
+        event_with(event, "{s:s, s:s}", "installer", installer_name(dependency->installer),
+                   "setting", apt ? "build.apt_mirror" : "build.pip_index_url");
+        event_with_text(event, "package", dependency->name);
+        findings_add(findings, event);
+        break; /* the others want the same */
+    }
+    return sources || !dependencies || !dependencies->len;
+}
+
 /* -- what differs -- */
 
 /* name -> "numpy==1.26.4", in the order of the list. */

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "build/packages.h"
+#include "event/finding.h"
 #include "import/pipeline.h"
 #include "store/environments.h"
 
@@ -18,6 +19,11 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(EnvironmentKey, environment_key_clear)
 bool environment_key_make(Service *service, const Image *base, const GPtrArray *dependencies,
                           const char *model_id, int attempt, const PackageSources *sources,
                           EnvironmentKey *key, GError **error);
+
+/* What a build would say of dependencies that there is nothing to be had from: 39, kind no_network.
+ * A check says it beforehand. */
+bool environment_check_sources(const Settings *settings, bool embedded, const Config *config,
+                               Findings *findings, GError **error);
 
 /* EnvImageExplained: why there has to be a build. Of an environment that is nearest to this one it
  * says what differs; `forced` (or NULL) is a reason that stands above all. */

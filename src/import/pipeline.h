@@ -38,6 +38,9 @@ StageResult stage_environment(Import *import, GError **error);
 StageResult stage_build(Import *import, GError **error);
 StageResult stage_source_size(Import *import, GError **error);
 StageResult stage_source(Import *import, GError **error);
+StageResult stage_verify(Import *import, GError **error);
+/* Whether the request or the setting build.verify asks for it. */
+bool verify_is_wanted(const Import *import);
 StageResult stage_finish(Import *import, GError **error);
 
 /* A build that is handed over to a job of its own. */
@@ -67,6 +70,8 @@ bool image_build_base(Db *db, const char *model_id, int attempt, char **base, ch
 StageResult env_build_run(Service *service, Job *job, GError **error);
 /* A parked import that was cancelled while somebody else builds its environment: ends it. */
 bool env_build_leave(Service *service, const Job *import, GError **error);
+/* 31, of a SANDBOX_ERROR. */
+Event *event_no_sandbox(const Service *service, const GError *failure);
 /* 30, when the job's workers were lost too often; NULL: they were not. */
 Event *event_lease_lost(Service *service, const Job *job, const char *step);
 

@@ -17,6 +17,7 @@ typedef struct {
     const char *name;  /* of its row: what a closed stage is known by */
     const char *stage; /* what events and people call it */
     StageFunc run;
+    bool (*wanted)(const Import *import); /* NULL: always */
 } Stage;
 
 /* A package is packed; a custom image is copied. Both begin with `check`, which says which of them
@@ -25,11 +26,13 @@ static const Stage PACKAGE_STAGES[] = {{"check", "check", stage_check},
                                        {"copy", "copy", stage_copy},
                                        {"environment", "environment", stage_environment},
                                        {"build", "build", stage_build},
+                                       {"verify", "verify", stage_verify, verify_is_wanted},
                                        {"finish", "finish", stage_finish},
                                        {NULL}};
 static const Stage IMAGE_STAGES[] = {{"check", "check", stage_check},
                                      {"size", "source", stage_source_size},
                                      {"source", "source", stage_source},
+                                     {"verify", "verify", stage_verify, verify_is_wanted},
                                      {"finish", "finish", stage_finish},
                                      {NULL}};
 
@@ -54,7 +57,7 @@ static const Stage *stages_of(const Import *import)
 /* The last stages make what is an attempt's own: nobody begins at `finish`. */
 static bool is_a_beginning(const Stage *stage)
 {
-    return stage->name && strcmp(stage->name, "finish") != 0;
+    return stage->name && strcmp(stage->name, "verify") != 0 && strcmp(stage->name, "finish") != 0;
 }
 
 static char *stages_listed(const Stage *stages, int count)
@@ -162,7 +165,7 @@ static const Stage *stage_next(Import *import, GError **error)
             g_propagate_error(error, g_steal_pointer(&failure));
             return NULL;
         }
-        if (!closed)
+        if (!closed && (!stage->wanted || stage->wanted(import)))
             return stage;
     }
     g_set_error(error, IMPORT_ERROR, IMPORT_ERROR_CONFLICT,

@@ -1,5 +1,6 @@
 /* POST /v1/{project_id}/models/check: what `waybill check` does. A package of many files takes
  * seconds to list, so it is not done by the connection's thread. */
+#include "import/environment.h"
 #include "server/api.h"
 #include "server/aside.h"
 #include "store/runtimes.h"
@@ -46,7 +47,8 @@ static void check_run(gpointer data)
     g_autoptr(Config) config = NULL;
     g_autofree char *runtime = NULL;
     if (import_check(check->settings, check->runtimes, check->import, findings, &package, &config,
-                     &runtime, &check->error))
+                     &runtime, &check->error) &&
+        environment_check_sources(check->settings, false, config, findings, &check->error))
         check->answer = answer_of(findings, package, config, runtime);
 }
 

@@ -112,6 +112,7 @@ Workers *workers_start(const char *directory, const Settings *settings, int coun
         if (!worker->service)
             return NULL;
         worker->service->leaves_held = true;
+        worker->service->serves = true; /* only settings count, not this user's own pip */
         worker->service->pulse = pulse_begin(worker->service->data, true, error);
         if (!worker->service->pulse)
             return NULL;

@@ -387,6 +387,7 @@ GPtrArray *doctor_run(const char *directory, const Settings *settings, Language 
         check_maintenance(&doctor);
         check_runtimes(&doctor);
     }
+    doctor_sandbox(&doctor);
     doctor_machine(&doctor);
     db_free(doctor.db);
     data_free(doctor.data);

@@ -21,3 +21,5 @@ char *doctor_size(int64_t bytes);
 
 /* What needs no data directory. */
 void doctor_machine(Doctor *doctor);
+/* What environment images need: an OCI runtime, a root file system, where packages come from. */
+void doctor_sandbox(Doctor *doctor);

@@ -52,7 +52,8 @@ def write_python_layout(where, tar):
     system, architecture = host_platform().split("/")
     config = write_blob(blobs, json.dumps({
         "architecture": architecture, "os": system,
-        "config": {"User": "ma-user:100", "WorkingDir": "/home/mind", "Cmd": ["python3"],
+        "config": {"User": "ma-user:100", "WorkingDir": "/home/mind",
+                   "Cmd": ["python3", "-u", "/home/mind/model/serve.py"],
                    "Env": ["PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"],
                    "ExposedPorts": {"8080/tcp": {}}},
         "rootfs": {"type": "layers", "diff_ids": [layer["digest"]]}}).encode())

@@ -197,3 +197,70 @@ def test_gc_keeps_the_environments_and_verify_finds_them_whole(builder, package,
     events = imported(builder, bring(package, ["kept_one==1.0"], name="b"), "kept2",
                       env=index.env)
     assert HIT[1] in reasons(events)
+
+
+def test_check_says_beforehand_that_nothing_can_be_had(builder, package, index):
+    source = bring(package, ["numpy==1.0"])
+    checked = builder.run("check", source, "--json")
+    assert checked.returncode == 1
+    [finding] = json.loads(checked.stdout)["findings"]
+    assert (finding["reason"], finding["kind"]) == ("ImageBuildFailedSeeLog", "no_network")
+    assert finding["evidence"]["setting"] == "build.pip_index_url"
+    assert builder.run("check", source, env=index.env).returncode == 0
+    file = wheel("owned")
+    assert builder.run("check", bring(package, [file[0]], [file], name="own")).returncode == 0
+
+
+def test_pips_own_configuration_counts_on_the_command_line(builder, package, index, tmp_path):
+    conf = tmp_path / "pip.conf"
+    conf.write_text(f"# of the user\n[global]\nindex-url = {index.url}\n")
+    index.add(wheel("configured"))
+    imported(builder, bring(package, ["configured==1.0"]), "configured",
+             env={"WAYBILL_BUILD_NETWORK": "", "PIP_CONFIG_FILE": str(conf)})
+    folder = tmp_path / "links"
+    folder.mkdir()
+    file = wheel("linked")
+    (folder / file[0]).write_bytes(file[1])
+    imported(builder, bring(package, ["linked==1.0"], name="b"), "linked",
+             env={"PIP_FIND_LINKS": str(folder)})
+    assert packages(builder, "linked") == {"linked": "1.0"}
+
+
+def test_doctor_looks_at_the_sandbox(builder, index):
+    def checks(**env):
+        return {row["id"]: row for row in builder.run("doctor", "--json", env=env).events}
+    found = checks(**index.env)
+    assert found["sandbox-runtime"]["status"] == found["sandbox-rootfs"]["status"] == "ok", found
+    assert found["package-sources"]["status"] == "ok"
+    found = checks(WAYBILL_BUILD_RUNTIME="/nowhere/runc")
+    assert found["sandbox-runtime"]["status"] == "warn" and found["sandbox-runtime"]["mend"]
+    assert found["package-sources"]["status"] == "warn"
+
+
+def test_diff_compares_what_was_installed(builder, package, index):
+    index.add(wheel("loose", "1.0"))
+    source = bring(package, ["loose"])
+    imported(builder, source, "loose1", env=index.env)
+    index.add(wheel("loose", "1.1"))
+    imported(builder, source, "loose2", "--no-cache", env=index.env)
+    differs = builder.run("diff", "loose1", "loose2", "--json")
+    assert json.loads(differs.stdout)["facts"]["loose"] == {"old": "1.0", "new": "1.1"}, differs
+
+
+def test_an_imported_model_is_built_anew_with_no_cache(builder, package, index):
+    index.add(wheel("renewed"))
+    imported(builder, bring(package, ["renewed==1.0"]), "renewed", env=index.env)
+    again = builder.run("retry", "renewed", "--no-cache", "--json", env=index.env)
+    assert again.returncode == 0, str(again)
+    assert [name for name in reasons(again.events) if name in FRESH] == FRESH
+
+
+def test_an_old_environment_with_loose_versions_is_built_anew(fresh_builder, package, index):
+    import sqlite3
+    index.add(wheel("aging"))
+    imported(fresh_builder, bring(package, ["aging"]), "aging1", env=index.env)
+    with sqlite3.connect(fresh_builder.data / "waybill.db") as store:
+        store.execute("UPDATE environments SET created_at = created_at - 3 * 86400000")
+    again = imported(fresh_builder, bring(package, ["aging"], name="b"), "aging2", "--set",
+                     "build.max_env_age_days=2", env=index.env)
+    assert "is older than 2 days" in explained(again)["event_info"]

@@ -62,6 +62,9 @@ ELSEWHERE = {
         "test_build_failures.py::test_a_base_without_the_installer",
     ("ImageBuildFailedSeeLog", "command"):
         "test_build_failures.py::test_a_wheel_that_is_none",
+    ("ImageVerifyFailed", "exited"): "test_try.py::test_an_image_whose_command_ends",
+    ("ImageVerifyFailed", "unhealthy"): "test_try.py::test_an_image_whose_health_is_bad",
+    ("ImageVerifyFailed", "silent"): "test_try.py::test_an_image_that_does_not_listen",
     ("ImportCancelled", ""): "test_attempts.py::test_cancel_from_another_process",
 }
 

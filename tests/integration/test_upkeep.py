@@ -390,9 +390,13 @@ def test_restored_directory_goes_on_with_an_interrupted_import(ready, package, t
 def test_doctor_finds_nothing_wrong_with_a_sound_directory(ready, package):
     ready.run("import", package(), "--name", "m", check=True)
     found = checks(ready)
-    assert {check["status"] for check in found.values()} == {"ok"}
+    # Of environment images this machine may lack what it likes: test_environments.py.
+    environments = {"sandbox-runtime", "sandbox-rootfs", "package-sources"}
+    assert {check["status"] for name, check in found.items()
+            if name not in environments} == {"ok"}
     assert {"data-directory", "free-space", "file-locks", "store", "images", "imports", "runtimes",
-            "settings", "clock", "openat2", "inotify", "sha256", "bootstrap"} == set(found)
+            "settings", "clock", "openat2", "inotify", "sha256", "bootstrap"} == \
+        set(found) - environments
     assert all(check["found"] for check in found.values())
     chinese = ready.run("doctor", "--lang", "zh", check=True).stdout
     assert "正常" in chinese and "没有中断的导入" in chinese
