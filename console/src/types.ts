@@ -172,6 +172,8 @@ export interface ModelDetails extends Model {
     apis?: string;
     model_metrics?: string;
     dependencies: Dependency[];
+    /** What was really installed for them. */
+    packages?: { installer: string; name: string; version: string }[];
     layers: Layer[];
     image_address?: string;
     image_digest?: string;

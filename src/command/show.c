@@ -55,6 +55,8 @@ static void print_layers(const Terminal *terminal, const json_t *layers, bool zh
     }
 }
 
+#define SHOWN_PACKAGES 12
+
 /* "pip: numpy==1.26.4, pillow", in the order in which they are installed. */
 static void print_dependencies(const Terminal *terminal, const json_t *dependencies, bool zh)
 {
@@ -71,15 +73,21 @@ static void print_dependencies(const Terminal *terminal, const json_t *dependenc
     }
 }
 
-/* What was really installed. */
+/* What was really installed; of many the first, as --json has them all. */
 static void print_packages(const Terminal *terminal, const json_t *packages, bool zh)
 {
     size_t i;
     const json_t *package;
+    const size_t count = json_array_size(packages);
+    const size_t shown = count <= SHOWN_PACKAGES + 1 ? count : SHOWN_PACKAGES;
     g_autoptr(GString) row = g_string_new(NULL);
     json_array_foreach (packages, i, package)
-        g_string_append_printf(row, "%s%s %s", i ? ", " : "", text_of(package, "name"),
-                               text_of(package, "version"));
+        if (i < shown)
+            g_string_append_printf(row, "%s%s %s", i ? ", " : "", text_of(package, "name"),
+                                   text_of(package, "version"));
+    if (shown < count)
+        g_string_append_printf(row, zh ? ",另有 %zu 个(--json)" : " and %zu more (--json)",
+                               count - shown);
     if (row->len)
         print_row(terminal, zh ? "已安装" : "installed", row->str);
 }

@@ -2,7 +2,7 @@
 import { useSignal } from "@preact/signals";
 import { ask, mayWrite, projectPath } from "../api";
 import { href } from "../route";
-import { t } from "../text";
+import { plural, t } from "../text";
 import type { Dependency, ModelDetails, Package } from "../types";
 import { Empty, Problem, Wide, isRunning } from "../ui/parts";
 import type { LiveModel } from "./live-model";
@@ -83,6 +83,7 @@ export function DependenciesTab({ live, model }: { live: LiveModel; model: Model
             {rows.value === null ? (
                 <>
                     <Shown dependencies={model.dependencies} />
+                    <Installed packages={model.packages ?? []} />
                     {mayWrite() && (
                         <button type="button" onClick={edit} disabled={isRunning(model.model_status)}>
                             {t("Edit", "编辑")}
@@ -145,6 +146,36 @@ function Shown({ dependencies }: { dependencies: Dependency[] }) {
                 </tbody>
             </table>
         </Wide>
+    );
+}
+
+/** With what they need in their turn: what the environment image holds beside its base. */
+function Installed({ packages }: { packages: NonNullable<ModelDetails["packages"]> }) {
+    if (!packages.length) return null;
+    return (
+        <details class="installed">
+            <summary>
+                {t(
+                    plural(packages.length, "package was installed", "packages were installed"),
+                    `共安装 ${packages.length} 个软件包`,
+                )}
+            </summary>
+            <Wide label={t("Installed packages", "已安装的软件包")}>
+                <table class="card">
+                    <tbody>
+                        {packages.map((item) => (
+                            <tr>
+                                <td>{item.installer}</td>
+                                <td>
+                                    <code>{item.name}</code>
+                                </td>
+                                <td>{item.version}</td>
+                            </tr>
+                        ))}
+                    </tbody>
+                </table>
+            </Wide>
+        </details>
     );
 }
 
