@@ -11,6 +11,7 @@ typedef struct {
     char *name;
     int64_t from, to; /* ms */
     bool failed;
+    bool closed; /* an event said when it ended */
 } Span;
 
 typedef struct {
@@ -40,6 +41,7 @@ static bool waterfall_add(const char *json, int64_t seq, gpointer data)
     if (span) {
         span->from = MIN(span->from, time - took);
         span->to = MAX(span->to, time);
+        span->closed |= json_object_get(event, "duration_ms") || strcmp(span->name, "queue") == 0;
         span->failed |=
             strcmp(json_string_value(json_object_get(event, "event_type")), "abnormal") == 0;
     }
@@ -62,12 +64,23 @@ static void span_print(const Terminal *terminal, const Span *span, int64_t begin
             terminal_plain(terminal), took, span->failed ? "  x" : "");
 }
 
+/* One that nothing closes goes on until the next one begins: it waits for a build, say. */
+static void waterfall_join(Waterfall *waterfall)
+{
+    for (int i = 0; i + 1 < waterfall->count; i++) {
+        Span *span = &waterfall->spans[i];
+        if (!span->closed)
+            span->to = MAX(span->to, waterfall->spans[i + 1].from);
+    }
+}
+
 bool waterfall_print(const Terminal *terminal, Db *db, const Model *model, GError **error)
 {
     Waterfall waterfall = {0};
     const TimelineFilter filter = {.attempt = model->attempt};
     bool done = timeline_each(db, model->id, &filter, waterfall_add, &waterfall, error);
     int64_t begin = G_MAXINT64, end = 0;
+    waterfall_join(&waterfall);
     for (int i = 0; i < waterfall.count; i++) {
         begin = MIN(begin, waterfall.spans[i].from);
         end = MAX(end, waterfall.spans[i].to);

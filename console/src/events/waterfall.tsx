@@ -13,6 +13,8 @@ export interface Span {
     failed: boolean;
     running: boolean;
     cached: boolean;
+    /** An event said when it ended. */
+    closed: boolean;
 }
 
 /** A stage reaches from where its closing event says that it began to its last event. */
@@ -21,7 +23,7 @@ export function spansOf(events: Event[], progress?: Progress): Span[] {
     const of = (stage: string, at: number): Span => {
         let span = spans.get(stage);
         if (!span) {
-            span = { stage, from: at, to: at, waited: 0, failed: false, running: false, cached: false };
+            span = { stage, from: at, to: at, waited: 0, failed: false, running: false, cached: false, closed: false };
             spans.set(stage, span);
         }
         return span;
@@ -33,6 +35,7 @@ export function spansOf(events: Event[], progress?: Progress): Span[] {
         const waited = event.reason === "ImportStarted" ? Number(event.evidence?.waited_ms ?? 0) : 0;
         span.from = Math.min(span.from, event.occur_time - Math.max(event.duration_ms ?? 0, waited));
         span.to = Math.max(span.to, event.occur_time);
+        span.closed ||= event.duration_ms !== undefined || event.stage === "queue";
         span.failed ||= event.event_type === "abnormal" || event.reason === "ModelFileAmbiguous";
         span.cached ||= event.reason === "EnvImageCacheHit" || Number(event.evidence?.reused_files ?? 0) > 0;
         span.waited += waited;
@@ -45,7 +48,12 @@ export function spansOf(events: Event[], progress?: Progress): Span[] {
         span.running = true;
         span.to = Math.max(span.to, now.value);
     }
-    return [...spans.values()].sort((a, b) => stageOrder(a.stage) - stageOrder(b.stage));
+    const byTime = [...spans.values()].sort((a, b) => a.from - b.from);
+    byTime.forEach((span, i) => {
+        const next = byTime[i + 1];
+        if (next && !span.closed) span.to = Math.max(span.to, next.from); // it waited for a build, say
+    });
+    return byTime.sort((a, b) => stageOrder(a.stage) - stageOrder(b.stage));
 }
 
 function Row({ span, begin, whole }: { span: Span; begin: number; whole: number }) {
