@@ -14,6 +14,7 @@
 #include "build/wheels.h"
 
 #define DISK_FULL_BYTES (1 << 20) /* less is free: it is full */
+#define HOST_FULL_BYTES (8 << 20) /* the same of the data directory's disk */
 
 typedef struct {
     const EnvironmentSpec *spec;
@@ -166,6 +167,17 @@ static bool disk_is_full(const Build *build)
            (int64_t)about.f_bavail * (int64_t)about.f_frsize < DISK_FULL_BYTES;
 }
 
+/* The sparse file of the sandbox's disk could not grow: not the package's fault. */
+static bool host_is_full(const Build *build, GError **error)
+{
+    struct statvfs about;
+    if (statvfs(build->scratch, &about) < 0 ||
+        (int64_t)about.f_bavail * (int64_t)about.f_frsize >= HOST_FULL_BYTES)
+        return false;
+    io_fail(error, ENOSPC, "%s", build->scratch);
+    return true;
+}
+
 static Event *event_timeout(Build *build, const InstallStep *step, const SandboxEnd *end)
 {
     const char *doing;
@@ -283,6 +295,8 @@ static bool run_step(Build *build, const InstallStep *step, GError **error)
             settings_text(build->spec->settings, "build.timeout_minutes"));
         build->result->event = event_timeout(build, step, &end);
         build->result->timed_out = true;
+    } else if (end.exit_status != 0 && host_is_full(build, error)) {
+        return false;
     } else if (end.exit_status != 0) {
         say(build, "exit status %d after %.1f s", end.exit_status, (double)end.wall_ms / 1000);
         if (!diagnose(build, step, &setting, error))

@@ -239,7 +239,7 @@ void sandbox_free(Sandbox *sandbox)
 void sandbox_bind(Sandbox *sandbox, const char *source, const char *target)
 {
     SandboxBind *bind = g_new0(SandboxBind, 1);
-    bind->source = g_strdup(source);
+    bind->source = g_canonicalize_filename(source, NULL);
     bind->target = g_strdup(target);
     g_ptr_array_add(sandbox->binds, bind);
 }

@@ -119,6 +119,6 @@ int command_try(Session *session, int argc, char **argv)
     }
     g_autofree char *where = g_strdup(path ? path : body ? "/" : "/health");
     const TrialRequest request = {.method = body ? POST : GET, .path = where, .body = body};
-    g_auto(Interrupt) interrupt = interrupt_catch(&session->service->progress);
+    g_auto(Interrupt) interrupt G_GNUC_UNUSED = interrupt_catch(&session->service->progress);
     return try_image(session, image, &request);
 }

@@ -87,7 +87,9 @@ bool environment_key_make(Service *service, const Image *base, const GPtrArray *
 bool environment_check_sources(const Settings *settings, bool embedded, const Config *config,
                                Findings *findings, GError **error)
 {
-    const GPtrArray *dependencies = config ? config->dependencies : NULL;
+    /* Of a package that has to be changed anyhow nothing is built. */
+    const GPtrArray *dependencies =
+        config && !findings_fatal(findings) ? config->dependencies : NULL;
     g_autoptr(PackageSources) sources =
         dependencies && dependencies->len ? package_sources(settings, embedded, error) : NULL;
     for (guint i = 0; sources && i < dependencies->len; i++) {

@@ -32,8 +32,8 @@ static bool stage_append(Stage *stage, Event *event, GError **error)
 {
     g_autoptr(Event) owned = event;
     const Import *import = stage->import;
-    return event && timeline_append(import->service->db, import->model->id, import->job->attempt,
-                                    "environment", event, NULL, error);
+    return owned && timeline_append(import->service->db, import->model->id, import->job->attempt,
+                                    "environment", owned, NULL, error);
 }
 
 /* -- a hit -- */

@@ -16,13 +16,10 @@ bool verify_is_wanted(const Import *import)
 static Event *event_verify_failed(Trial *trial, TrialState state)
 {
     g_autofree char *what = trial_words(trial, state);
-    Event *event = event_image_verify_failed(what);
-    if (state == TRIAL_EXITED)
-        event_with_kind(event, "exited");
-    else if (state == TRIAL_UNHEALTHY)
-        event_with_kind(event, "unhealthy");
-    else
-        event_with_kind(event, "silent");
+    Event *event =
+        event_with_kind(event_image_verify_failed(what), state == TRIAL_EXITED      ? "exited"
+                                                         : state == TRIAL_UNHEALTHY ? "unhealthy"
+                                                                                    : "silent");
     event_with_text(event, "what", what);
     json_t *lines = json_array();
     const GPtrArray *log = trial_log(trial);

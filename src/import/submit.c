@@ -269,6 +269,7 @@ ImportRequest *import_retry_request(Service *service, const Model *model, const 
     if (!request)
         return NULL;
     g_clear_pointer(&request->from, g_free);
+    request->no_cache = false;
     g_free(request->description);
     request->description = g_strdup(model->description); /* an update may have changed it */
     g_free(request->actor);

@@ -151,6 +151,8 @@ static bool submit_rebuild(Updating *updating, ImportRequest *request, GError **
     const Model *model = updating->model;
     request->rebuild = true;
     g_clear_pointer(&request->from, g_free);
+    request->no_cache = false;
+    request->no_cache = false;
     g_free(request->dependencies);
     request->dependencies = g_strdup(update->dependencies);
     g_free(request->dependencies_file);

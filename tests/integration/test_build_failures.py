@@ -267,3 +267,23 @@ def test_a_project_with_too_many_builds(fresh_builder, package):
                   "project_limit", "many", "--set", "build.max_queued_per_project=1")
     assert told["summary"] == "default has 1 of 1 builds waiting."
     assert_answered(fresh_builder, told)
+
+
+def test_a_killed_build_goes_on_in_the_same_attempt(builder, package, index):
+    index.add(sdist("survivor", before="import time; time.sleep(3)"))
+    source = bring(package, ["survivor==1.0"])
+    process = importing(builder, source, "survivor", index.env)
+    wait_for(building(builder, "survivor"))
+    process.kill()
+    process.wait()
+    wait_for(lambda: not helpers(builder), 10)
+    builder.run("retry", "survivor", env=index.env, check=True)
+    events = builder.run("events", "survivor", "--json").events
+    names = reasons(events)
+    assert {event["attempt"] for event in events} == {1}
+    assert names.count("EnvImageBuildStarted") == 1 and names.count("EnvImageBuildRequested") == 1
+    [resumed] = [event for event in events if event["reason"] == "ImportResumed"]
+    assert resumed["params"]["stage"] == "environment"
+    assert names[-1] == "ModelImported"
+    assert_timeline(events)
+    assert not left_behind(builder)

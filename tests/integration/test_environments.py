@@ -5,6 +5,7 @@ import subprocess
 import pytest
 
 from environments import (BUILT, FRESH, HIT, builder, bring, dependencies, fresh_builder, index,
+                          left_behind, make_builder,
                           python_layout, reasons, sdist, wheel)  # noqa: F401
 from wholeness import assert_store, assert_timeline
 
@@ -264,3 +265,35 @@ def test_an_old_environment_with_loose_versions_is_built_anew(fresh_builder, pac
     again = imported(fresh_builder, bring(package, ["aging"], name="b"), "aging2", "--set",
                      "build.max_env_age_days=2", env=index.env)
     assert "is older than 2 days" in explained(again)["event_info"]
+
+
+def test_other_tools_take_the_image(builder, package, tmp_path):
+    file = wheel("foreigntool")
+    imported(builder, bring(package, [file[0]], [file]), "foreigntool")
+    copied = tmp_path / "copied"
+    subprocess.run(["skopeo", "copy", f"oci:{builder.data}/images:default/foreigntool:0.0.1",
+                    f"oci:{copied}:latest"], check=True, capture_output=True)
+    subprocess.run(["umoci", "unpack", "--image", f"{copied}:latest", tmp_path / "bundle"],
+                   check=True, capture_output=True)
+    root = tmp_path / "bundle/rootfs"
+    where = root / "usr/local/lib/python3.11/dist-packages/foreigntool/__init__.py"
+    assert where.read_text() == "VERSION = '1.0'\n" and where.stat().st_uid == 0
+    assert (root / "home/mind/model" / file[0]).read_bytes() == file[1]
+
+
+def test_a_full_disk_of_the_host_is_not_the_packages_fault(waybill_at, python_layout, package,
+                                                            index, tmp_path):
+    """The data directory lies on a disk of its own, which a build fills."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=700m", "tmpfs", disk], check=True)
+    try:
+        waybill = make_builder(disk / "data", python_layout)
+        index.add(sdist("filler", before="open('/var/filler', 'wb').write(bytes(600 << 20))"))
+        done = waybill.run("import", bring(package, ["filler==1.0"]), "--name", "full", "--json",
+                           env=index.env)
+        told = [event for event in done.events if event["reason"] == "ImageBuildSystemError"]
+        assert [event["kind"] for event in told] == ["disk_full"], str(done)
+        assert not left_behind(waybill)
+    finally:
+        subprocess.run(["umount", disk], check=True)

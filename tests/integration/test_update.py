@@ -83,7 +83,7 @@ def test_other_dependencies_end_as_an_import_with_them_does(update, model):
 def test_what_was_added_removed_and_changed_is_told(update, model):
     update(pip("numpy==1.26.3", "scipy", "torch>=2.0") + pip("libgomp1", installer="apt"))
     update(pip("scipy", "Pillow==10.4.0", "NumPy==1.26.4", "torch"))
-    evidence = timeline(model)[-5]["evidence"]
+    evidence = timeline(model)[-7]["evidence"]
     assert evidence["added"] == ["pillow==10.4.0"]
     assert evidence["removed"] == ["apt: libgomp1"]
     assert evidence["changed"] == [{"package": "numpy", "from": "1.26.3", "to": "1.26.4"},

@@ -51,7 +51,7 @@ def test_put_changes_both_at_once(served):
     events = events_of(server, model_id)
     assert_timeline(events)
     assert event_names(events)[-8:] == ["DescriptionUpdated", "DependenciesUpdated", *NO_SANDBOX]
-    for event in events[-6:-4]:
+    for event in events[-8:-6]:
         assert_texts(event)
         assert event["actor"]
     assert put(server, model_id, dependencies=pip("NUMPY")).json["model_status"] == "building_failed"

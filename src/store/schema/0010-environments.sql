@@ -15,5 +15,3 @@ CREATE TABLE environments (
     used_at BIGINT NOT NULL
 );
 CREATE INDEX environments_by_time ON environments(created_at);
--- When it was put into the queue, last; NULL of a job that was there before this was kept.
-ALTER TABLE jobs ADD COLUMN queued_at BIGINT;
