@@ -97,7 +97,8 @@ static bool build_open(Build *build, GError **error)
     if (build->held < 0)
         return false;
     unpack_sweep(build->unpacked);
-    build->runtime = sandbox_runtime(settings_text(settings, "build.runtime"), error);
+    build->runtime =
+        sandbox_runtime(settings_text(settings, "build.runtime"), build->scratch, error);
     build->lowers = build->runtime ? unpack_image(build->unpacked, build->spec->images,
                                                   build->spec->base, build->spec->progress, error)
                                    : NULL;

@@ -37,6 +37,7 @@ struct Sandbox {
     pid_t helper; /* 0: it has ended */
     int runs;     /* containers started: each has its own id */
     bool running;
+    char *said; /* the last line on standard error, the runtime's own among them */
     SandboxCommand command;
     int64_t began;
 };
@@ -233,6 +234,7 @@ void sandbox_free(Sandbox *sandbox)
     g_free(sandbox->scratch);
     g_free(sandbox->id);
     g_free(sandbox->disk);
+    g_free(sandbox->said);
     g_free(sandbox);
 }
 
@@ -290,6 +292,9 @@ bool sandbox_start(Sandbox *sandbox, const SandboxCommand *command, GError **err
     g_assert(text);
     if (!g_file_set_contents_full(file, text, -1, G_FILE_SET_CONTENTS_NONE, 0600, error))
         return false;
+    g_autofree char *pid = g_strconcat(sandbox->scratch, SANDBOX_PID_FILE, NULL);
+    unlink(pid);
+    g_clear_pointer(&sandbox->said, g_free);
     sandbox->began = clock_monotonic_ms();
     if (!helper_say(sandbox, SANDBOX_RUN, 0, name))
         return fail_crashed(error);
@@ -298,6 +303,17 @@ bool sandbox_start(Sandbox *sandbox, const SandboxCommand *command, GError **err
 }
 
 static const char *const STREAMS[] = {"stdout", "stderr"};
+
+static void take_line(gpointer data, const char *stream, const char *text)
+{
+    Sandbox *sandbox = data;
+    if (stream == STREAMS[1]) {
+        g_free(sandbox->said);
+        sandbox->said = g_strdup(text);
+    }
+    if (sandbox->command.line)
+        sandbox->command.line(sandbox->command.data, stream, text);
+}
 
 /* *open: there may be more. Returns whether anything came. */
 static bool read_output(Sandbox *sandbox, int which, bool *open)
@@ -311,12 +327,11 @@ static bool read_output(Sandbox *sandbox, int which, bool *open)
             return any; /* nothing more at the moment */
         any = true;
         if (got > 0) {
-            lines_add(&sandbox->lines[which], buffer, (size_t)got, sandbox->command.line,
-                      STREAMS[which], sandbox->command.data);
+            lines_add(&sandbox->lines[which], buffer, (size_t)got, take_line, STREAMS[which],
+                      sandbox);
             continue;
         }
-        lines_end(&sandbox->lines[which], sandbox->command.line, STREAMS[which],
-                  sandbox->command.data);
+        lines_end(&sandbox->lines[which], take_line, STREAMS[which], sandbox);
         io_close(&sandbox->output[which]);
         *open = false;
     }
@@ -361,6 +376,23 @@ static void end_early(Sandbox *sandbox, SandboxOutcome outcome, SandboxEnd *end)
     sandbox->running = false;
 }
 
+/* Whether the end is the command's own: the runtime has started it, or has found that there is no
+ * such program. */
+static bool has_started(const Sandbox *sandbox)
+{
+    g_autofree char *file = g_strconcat(sandbox->scratch, SANDBOX_PID_FILE, NULL);
+    const char *said = sandbox->said ? sandbox->said : "";
+    return access(file, F_OK) == 0 || strstr(said, "executable") || strstr(said, "exec: ");
+}
+
+static bool fail_refused(const Sandbox *sandbox, GError **error)
+{
+    g_autofree char *name = g_path_get_basename(sandbox->runtime);
+    g_set_error(error, SANDBOX_ERROR, SANDBOX_ERROR_RUNTIME, "%s: %s", name,
+                sandbox->said ? sandbox->said : "it did not start the command");
+    return false;
+}
+
 static bool take_end(Sandbox *sandbox, SandboxEnd *end, GError **error)
 {
     int fds[2];
@@ -374,13 +406,13 @@ static bool take_end(Sandbox *sandbox, SandboxEnd *end, GError **error)
     }
     for (int i = 0; i < 2; i++) {
         read_output(sandbox, i, &open);
-        lines_end(&sandbox->lines[i], sandbox->command.line, STREAMS[i], sandbox->command.data);
+        lines_end(&sandbox->lines[i], take_line, STREAMS[i], sandbox);
     }
     note_end(sandbox, message.value, end);
     g_autofree char *name = container_name(sandbox);
     helper_say(sandbox, SANDBOX_DELETE, 0, name);
     sandbox->running = false;
-    return true;
+    return end->exit_status == 0 || has_started(sandbox) || fail_refused(sandbox, error);
 }
 
 bool sandbox_turn(Sandbox *sandbox, int ms, bool *ended, SandboxEnd *end, GError **error)

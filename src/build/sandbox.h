@@ -94,9 +94,10 @@ int sandbox_socket(Sandbox *sandbox);
 /* Removes what processes that were killed left in DATA/sandbox, and their cgroups. */
 void sandbox_sweep(const char *directory);
 
-/* The OCI runtime that works here: the setting's (a path or a name), or the first fit of crun and
- * runc. The caller frees it. */
-char *sandbox_runtime(const char *setting, GError **error);
+/* The OCI runtime that works here: the setting's (a path or a name), or of runc and crun the first
+ * that is fit, which is tried once a process. scratch: as SandboxSpec's directory; NULL: none is
+ * tried. The caller frees it. */
+char *sandbox_runtime(const char *setting, const char *scratch, GError **error);
 /* Whether a command can be run in a sandbox with this runtime, by running one. scratch: as
  * SandboxSpec's directory. */
 bool sandbox_probe(const char *runtime, const char *scratch, GError **error);

@@ -134,19 +134,38 @@ static void signals_as_usual(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* runc keeps the container and its cgroup until they are deleted, so that its use can be read; crun
+ * cannot. */
+static bool keeps_container(const char *runtime)
+{
+    g_autofree char *name = g_path_get_basename(runtime);
+    return g_str_has_prefix(name, "runc");
+}
+
 static void helper_spawn(Helper *helper, const char *id)
 {
     g_autofree char *state = g_strconcat(helper->scratch, "/state", NULL);
     g_autofree char *bundle = g_strconcat(helper->scratch, "/bundle", NULL);
-    const char *const run[] = {helper->runtime, "--root", state, "run", "--keep",
-                               "--bundle",      bundle,   id,    NULL};
+    g_autofree char *pid = g_strconcat(helper->scratch, SANDBOX_PID_FILE, NULL);
+    const bool keeps = keeps_container(helper->runtime);
+    const char *const words[] = {helper->runtime,
+                                 "--root",
+                                 state,
+                                 "run",
+                                 "--bundle",
+                                 bundle,
+                                 "--pid-file",
+                                 pid,
+                                 keeps ? "--keep" : id,
+                                 keeps ? id : NULL,
+                                 NULL};
     helper->running = fork();
     if (helper->running < 0)
         helper_fail("fork");
     if (helper->running > 0)
         return;
     signals_as_usual();
-    execv(helper->runtime, (char *const *)run);
+    execv(helper->runtime, (char *const *)words);
     fprintf(stderr, "%s: %s\n", helper->runtime, strerror(errno));
     _exit(127);
 }

@@ -1,5 +1,6 @@
 /* Which OCI runtime works here. */
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -72,24 +73,36 @@ bool sandbox_probe(const char *runtime, const char *scratch, GError **error)
     return fail_runtime(error, text->len ? text->str : "it did not run /bin/true");
 }
 
-char *sandbox_runtime(const char *setting, GError **error)
+/* Of two that are there the first that starts: some machines' cgroups are not to the other's taste.
+ * Where neither does, the first says why when it is used. */
+static char *choose_runtime(const char *scratch)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    static char *chosen; /* once for the process */
+    g_autofree char *runc = find_program("runc"), *crun = find_program("crun");
+    if (!runc || !crun || !scratch)
+        return runc ? g_steal_pointer(&runc) : g_steal_pointer(&crun);
+    pthread_mutex_lock(&lock);
+    if (!chosen)
+        chosen = g_strdup(sandbox_probe(runc, scratch, NULL) || !sandbox_probe(crun, scratch, NULL)
+                              ? runc
+                              : crun);
+    char *path = g_strdup(chosen);
+    pthread_mutex_unlock(&lock);
+    return path;
+}
+
+char *sandbox_runtime(const char *setting, const char *scratch, GError **error)
 {
     if (geteuid() != 0) {
         fail_runtime(error, "root is needed for overlayfs, loop devices and cgroups");
         return NULL;
     }
-    if (*setting) {
-        g_autofree char *path = find_program(setting);
-        if (path)
-            return g_steal_pointer(&path);
+    char *path = *setting ? find_program(setting) : choose_runtime(scratch);
+    if (!path && *setting)
         g_set_error(error, SANDBOX_ERROR, SANDBOX_ERROR_RUNTIME,
                     "the OCI runtime %s (build.runtime) is not there", setting);
-        return NULL;
-    }
-    char *path = find_program("runc");
-    if (!path)
-        path = find_program("crun");
-    if (!path)
+    else if (!path)
         fail_runtime(error, "no OCI runtime (runc or crun) is installed");
     return path;
 }

@@ -3,6 +3,9 @@
 
 #include <stdint.h>
 
+/* In the scratch directory: it is there once the runtime has started the command. */
+#define SANDBOX_PID_FILE "/pid"
+
 #define SANDBOX_SOCKET 3 /* the helper's file descriptor */
 
 enum {

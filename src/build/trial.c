@@ -13,6 +13,7 @@
 #include "build/unpack.h"
 
 #define LOG_LINES  100
+#define SETTLE_MS  200
 #define TURN_MS    50
 #define ANSWER_MS  30000
 #define HEALTH_MS  5000
@@ -139,7 +140,8 @@ static bool take_settings(Trial *trial, const Image *image, GError **error)
 static bool trial_open(Trial *trial, GError **error)
 {
     const Settings *settings = trial->settings;
-    g_autofree char *runtime = sandbox_runtime(settings_text(settings, "build.runtime"), error);
+    g_autofree char *runtime =
+        sandbox_runtime(settings_text(settings, "build.runtime"), trial->scratch, error);
     const SandboxSpec spec = {.directory = trial->scratch,
                               .lower_root = trial->unpacked,
                               .lowers = trial->lowers,
@@ -326,8 +328,18 @@ int trial_seconds(const Trial *trial)
     return (int)settings_int(trial->settings, "build.ready_seconds");
 }
 
+/* What the container says of a request may come just behind the answer. */
+static void listen_on(Trial *trial)
+{
+    guint before;
+    do
+        before = trial->log->len;
+    while (!trial->ended && trial_turn(trial, SETTLE_MS, NULL) && trial->log->len != before);
+}
+
 GPtrArray *trial_log(Trial *trial)
 {
+    listen_on(trial);
     return trial->log;
 }
 

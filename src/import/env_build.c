@@ -348,8 +348,9 @@ StageResult env_build_run(Service *service, Job *job, GError **error)
     if (unusable || lost)
         return env_build_fail(&build, unusable ? unusable : lost, "failed", error);
     g_autofree char *runtime =
-        loaded ? sandbox_runtime(settings_text(service->settings, "build.runtime"), &failure)
-               : NULL;
+        loaded
+            ? sandbox_runtime(settings_text(service->settings, "build.runtime"), scratch, &failure)
+            : NULL;
     if (!runtime || !env_build_start(&build, &failure))
         return env_build_error(&build, g_steal_pointer(&failure), error);
     return env_build_make(&build, error);

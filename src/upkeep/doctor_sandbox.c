@@ -50,8 +50,9 @@ static void check_sources(Doctor *doctor)
 void doctor_sandbox(Doctor *doctor)
 {
     g_autoptr(GError) error = NULL;
+    g_autofree char *scratch = doctor->data ? environment_scratch(doctor->data->path) : NULL;
     g_autofree char *runtime =
-        sandbox_runtime(settings_text(doctor->settings, "build.runtime"), &error);
+        sandbox_runtime(settings_text(doctor->settings, "build.runtime"), scratch, &error);
     if (!runtime)
         doctor_add(doctor, "sandbox-runtime", DOCTOR_WARN, mend_runtime(doctor),
                    doctor->zh ? "无法构建环境镜像:%s" : "environments cannot be built: %s",

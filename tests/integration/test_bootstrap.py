@@ -15,6 +15,7 @@ from conftest import ROOT, Waybill, finish
 from terminal import ESCAPE, run_on_terminal, shown_lines, width
 
 DIGITS = ROOT / "examples/digits"
+SKLEARN = ROOT / "examples/digits-sklearn"
 # Ours: writes a small system with today's times, says its steps, or does what MODE says.
 FAKE = '''#!/usr/bin/python3
 import io, os, subprocess, sys, tarfile, time
@@ -309,6 +310,23 @@ def test_the_real_image_holds_nothing_of_the_machine_that_made_it(real):
     assert b"ma-group:x:100:" in system["etc/group"][1]
     assert not [name for name in files if system[name][0].type in (tarfile.CHRTYPE,
                                                                   tarfile.BLKTYPE)]
+
+
+def test_a_model_whose_dependencies_come_by_apt_is_imported_and_answers(real):
+    if "WAYBILL_TEST_POINTS" in os.environ:
+        pytest.skip("slow, and proven with the other build")
+    environment = {"WAYBILL_BUILD_RUNTIME": ""}
+    imported = real.run("import", SKLEARN, "--name", "sklearn", "--json", check=True, timeout=600,
+                        env=environment)
+    assert "EnvImageBuildStarted" in imported.reasons and imported.reasons[-1] == "ModelImported"
+    answer = real.run("try", "sklearn", "--input", f"@{SKLEARN}/sample.json", check=True,
+                      env=environment)
+    assert json.loads(answer.stdout)["digit"] == 7
+    again = real.run("import", SKLEARN, "--name", "again", "--json", check=True, env=environment)
+    assert "EnvImageCacheHit" in again.reasons
+    digit = real.run("try", "digits", "--input", f"@{DIGITS}/sample.json", check=True,
+                     env=environment)
+    assert json.loads(digit.stdout)["digit"] == 3
 
 
 PODMAN = ["podman", "--runtime", "runc", "--cgroup-manager", "cgroupfs"]

@@ -1,6 +1,8 @@
 """What a build may not do: everything here is tried by a package's own setup.py, as root of the
 sandbox."""
 import json
+import os
+import shutil
 import socket
 import subprocess
 import threading
@@ -8,6 +10,7 @@ import threading
 from environments import (builder, bring, fresh_builder, index, left_behind, python_layout,
                           sdist, wheel)  # noqa: F401
 
+SBIN = os.environ["PATH"] + ":/usr/sbin:/sbin"
 PROBE = r'''
 import ctypes, json, os, socket, subprocess, sys, urllib.request
 SECRET, PORT = %r, %d
@@ -130,3 +133,19 @@ def test_apt_installs_a_package_of_an_exact_version(builder, package):
     told = [event for event in done.events if event["reason"] == "ImageBuildFailedSeeLog"][0]
     assert told["kind"] == "no_version" and told["evidence"]["package"] == "tree", told
     assert told["evidence"]["wanted"] == "0.0.1"
+
+
+def test_of_two_runtimes_the_one_that_is_fit_is_taken(builder, package, index, tmp_path):
+    """crun starts containers where runc does not, and the other way round."""
+    index.add(wheel("fit"))
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name, script in (("runc", "echo 'cgroups are not as I like them' >&2; exit 1"),
+                         ("crun", f'exec {shutil.which("runc", path=SBIN)} "$@"')):
+        (programs / name).write_text(f"#!/bin/sh\n{script}\n")
+        (programs / name).chmod(0o755)
+    env = index.env | {"PATH": f"{programs}:{os.environ['PATH']}"}
+    builder.run("import", bring(package, ["fit==1.0"]), "--name", "fit", env=env, check=True)
+    refused = builder.run("import", bring(package, ["fit==1.0"]), "--name", "unfit", "--no-cache",
+                          "--json", "--set", "build.runtime=runc", env=env)
+    assert "BuildStartFailed" in refused.reasons and "as I like them" in refused.stdout, str(refused)
