@@ -90,7 +90,8 @@ static const SettingRow TABLE[] = {
      "an image is run, and has to serve, before its import counts"},
     {"build.ready_seconds", SETTING_COUNT, "60", "how long it may take to be ready"},
     {"build.runtime", SETTING_TEXT, "",
-     "the OCI runtime that sandboxes are run with; runc, else crun, when empty"},
+     "the OCI runtime that sandboxes are run with; of runc and crun the one that starts here when "
+     "empty"},
     {"support.contact", SETTING_TEXT, "",
      "whom to ask: text or a URL, shown with what you cannot mend"},
     {"support.contact_zh", SETTING_TEXT, "", "the same in Chinese; support.contact when empty"},
