@@ -163,10 +163,7 @@ static bool suits_server(const ImportRequest *request, const char *exists)
     if (exists && strcmp(exists, "fail") != 0)
         complain("--if-exists %s: not with --server, which refuses a version that is there",
                  exists);
-    if (request->no_cache || request->verify)
-        complain("--no-cache, --verify: not with --server, whose settings say it");
-    return !request->no_cache && !request->verify && !request->platform &&
-           (!exists || strcmp(exists, "fail") == 0);
+    return !request->platform && (!exists || strcmp(exists, "fail") == 0);
 }
 
 static int import_remote(Session *session, ImportRequest *request, const Tries *tries,

@@ -135,12 +135,22 @@ static bool version_find(RemoteRun *run, char **failed, GError **error)
     return *failed || request->version;
 }
 
+static void set_flag(json_t *body, const char *field, bool set)
+{
+    if (set)
+        json_object_set_new(body, field, json_true());
+}
+
 static json_t *body_of(const ImportRequest *request, const char *location)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:s*, s:s*, s:s*}", "model_name", request->name,
-                     "model_version", request->version, "model_type", request->type,
-                     "source_location", location, "runtime", request->runtime, "description",
-                     request->description, "initial_config", request->config_text);
+    json_t *body =
+        json_pack("{s:s, s:s, s:s, s:s, s:s*, s:s*, s:s*}", "model_name", request->name,
+                  "model_version", request->version, "model_type", request->type, "source_location",
+                  location, "runtime", request->runtime, "description", request->description,
+                  "initial_config", request->config_text);
+    set_flag(body, "no_cache", request->no_cache);
+    set_flag(body, "verify", request->verify);
+    return body;
 }
 
 /* What a retry changes. location NULL: not the source. */
@@ -152,6 +162,7 @@ static json_t *retry_body_of(const ImportRequest *request, const char *location)
         request->dependencies ? json_loads(request->dependencies, 0, NULL) : NULL;
     if (dependencies)
         json_object_set_new(body, "dependencies", dependencies);
+    set_flag(body, "no_cache", request->no_cache);
     return body;
 }
 

@@ -110,6 +110,7 @@ static int retry_on_server(Session *session, const Model *model, const char *sou
     request->name = g_strdup(model->name);
     request->child = g_steal_pointer(&changes->child);
     request->from = g_steal_pointer(&changes->from);
+    request->no_cache = changes->no_cache;
     if (changes->dependencies)
         request->dependencies = request_read_dependencies(changes->dependencies);
     if ((changes->dependencies && !request->dependencies) ||
@@ -163,10 +164,6 @@ int command_retry(Session *session, int argc, char **argv)
                    changes.from || changes.no_cache;
     /* Of an imported model there is nothing to retry, whatever is changed: a new version is an
      * import. */
-    if (changes.no_cache && session->remote) {
-        complain("--no-cache: not with --server");
-        return EXIT_USAGE;
-    }
     bool alone = !(source || changes.config || changes.dependencies || changes.child);
     if (changed && (strcmp(model->outcome, "imported") != 0 || (changes.no_cache && alone)))
         return (session->remote ? retry_on_server : retry_changed)(session, model, source, &changes,

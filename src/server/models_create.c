@@ -20,7 +20,8 @@ static const RequestField FIELDS[] = {
     {"model_metrics", JSON_STRING, false},   {"load_mode", JSON_STRING, false},
     {"model_docs", JSON_ARRAY, false},       {"install_type", JSON_ARRAY, false},
     {"dependencies", JSON_ARRAY, false},     {"apis", JSON_ARRAY, false},
-    {"input_params", JSON_ARRAY, false},     {"output_params", JSON_ARRAY, false}};
+    {"input_params", JSON_ARRAY, false},     {"output_params", JSON_ARRAY, false},
+    {"no_cache", JSON_TRUE, false},          {"verify", JSON_TRUE, false}};
 
 /* What is kept and given back as it was sent. */
 static const char *const ECHOED[] = {"model_algorithm", "execution_code",     "source_job_id",
@@ -91,6 +92,8 @@ static ImportRequest *request_of(HttpRequest *http, json_t *body, GPtrArray *fau
     request->version = request_text(body, "model_version");
     request->type = request_text(body, "model_type");
     request->runtime = request_text(body, "runtime");
+    request->no_cache = json_is_true(json_object_get(body, "no_cache"));
+    request->verify = json_is_true(json_object_get(body, "verify"));
     request->description = request_text(body, "description");
     request->config_text = request_text(body, "initial_config");
     request->config_file = g_strdup(request->config_text ? "initial_config" : NULL);

@@ -8,7 +8,8 @@
 static const RequestField FIELDS[] = {{"source_location", JSON_STRING, false},
                                       {"initial_config", JSON_STRING, false},
                                       {"dependencies", JSON_ARRAY, false},
-                                      {"from", JSON_STRING, false}};
+                                      {"from", JSON_STRING, false},
+                                      {"no_cache", JSON_TRUE, false}};
 
 /* Takes the new value over, where there is one. */
 static bool replace(char **field, char *value)
@@ -42,6 +43,19 @@ static bool change_source(ImportRequest *import, const Server *server, const jso
     return true;
 }
 
+static bool is_imported(const Model *model)
+{
+    return strcmp(model->outcome, "imported") == 0;
+}
+
+/* Of an imported model there is nothing to retry, but an environment to build anew. */
+static bool changes_something(const Model *model, const json_t *body)
+{
+    bool no_cache = json_is_true(json_object_get(body, "no_cache"));
+    return is_imported(model) ? no_cache && json_object_size(body) == 1
+                              : json_object_size(body) > 0;
+}
+
 /* What the newest attempt was asked for, with what the body changes. A rebuild stays one as long as
  * nothing of what is packed is changed. NULL: *reply. */
 static ImportRequest *request_changed(HttpRequest *request, Service *service, const Model *model,
@@ -57,6 +71,7 @@ static ImportRequest *request_changed(HttpRequest *request, Service *service, co
     import->of_server = true;
     replace(&import->version, g_strdup(model->version));
     replace(&import->from, request_text(body, "from"));
+    import->no_cache = json_is_true(json_object_get(body, "no_cache"));
     if (replace(&import->dependencies, request_array(body, "dependencies")))
         replace(&import->dependencies_file, g_strdup("dependencies"));
     bool configured = replace(&import->config_text, request_text(body, "initial_config"));
@@ -65,6 +80,7 @@ static ImportRequest *request_changed(HttpRequest *request, Service *service, co
     import->rebuild = import->rebuild && !configured &&
                       !json_is_string(json_object_get(body, "source_location")) &&
                       g_strcmp0(import->from, "check") != 0 && g_strcmp0(import->from, "copy") != 0;
+    import->rebuild |= is_imported(model); /* what it packed stays */
     if (!change_source(import, request->server, body, faults, reply))
         return NULL;
     const char *code = faults->len ? "ModelArts.3037" : NULL;
@@ -99,7 +115,7 @@ static bool submit(HttpRequest *request, Service *service, const Model *model, c
 {
     g_autoptr(GError) error = NULL;
     const char *from = json_string_value(json_object_get(body, "from"));
-    bool changed = json_object_size(body) > 0 && strcmp(model->outcome, "imported") != 0;
+    const bool changed = changes_something(model, body);
     if (changed && from && !import_can_begin(service, model, from, &error)) {
         *reply = cannot_begin(error);
         return false;
@@ -108,7 +124,8 @@ static bool submit(HttpRequest *request, Service *service, const Model *model, c
         changed ? request_changed(request, service, model, body, reply) : NULL;
     if (changed && !import)
         return false;
-    bool done = changed ? import_submit(service, import, IF_EXISTS_LEAVE, submission, &error)
+    IfExists exists = is_imported(model) ? IF_EXISTS_REPLACE : IF_EXISTS_LEAVE;
+    bool done = changed ? import_submit(service, import, exists, submission, &error)
                         : import_retry(service, model, request->actor, submission, &error);
     if (!done)
         *reply = idempotency_failed(idempotency, service, error);

@@ -43,6 +43,11 @@ static void unknown_field(GPtrArray *faults, const char *name)
         request_fault(faults, "a name of %zu bytes is not a field of this version", strlen(name));
 }
 
+static bool is_of_type(const json_t *value, json_type type)
+{
+    return type == JSON_TRUE ? json_is_boolean(value) : json_typeof(value) == type;
+}
+
 void request_fields_check(json_t *body, const RequestField *fields, size_t count, GPtrArray *faults)
 {
     const char *name;
@@ -56,9 +61,11 @@ void request_fields_check(json_t *body, const RequestField *fields, size_t count
         const RequestField *field = field_find(fields, count, name);
         if (!field && !request_is_unset(value))
             unknown_field(faults, name);
-        else if (field && json_typeof(value) != field->type && !json_is_null(value))
+        else if (field && !is_of_type(value, field->type) && !json_is_null(value))
             request_fault(faults, "%s must be %s", name,
-                          field->type == JSON_STRING ? "a string" : "an array");
+                          field->type == JSON_STRING  ? "a string"
+                          : field->type == JSON_ARRAY ? "an array"
+                                                      : "true or false");
     }
 }
 

@@ -6,7 +6,7 @@
 
 typedef struct {
     const char *field;
-    json_type type;
+    json_type type; /* JSON_STRING, JSON_ARRAY; JSON_TRUE: true or false */
     bool mandatory;
 } RequestField;
 

@@ -55,3 +55,38 @@ def test_a_build_goes_on_after_the_server_was_stopped(serve, package, index):
     server = serve(**index.env)
     assert server.settled(model_id)["model_status"] == "published"
     assert reasons(events_of(server, model_id)).count("EnvImageBuildStarted") == 1
+
+
+def test_an_environment_is_built_anew_when_the_server_is_asked_to(serve, package, index, builder):
+    index.add(wheel("anew"))
+    server = serve(**index.env)
+    source = bring(package, ["anew==1.0"])
+    model_id = server.create(source, name="server4").json["model_id"]
+    assert server.settled(model_id)["model_status"] == "published"
+    again = server.create(source, name="server5", no_cache=True).json["model_id"]
+    assert server.settled(again)["model_status"] == "published"
+    assert [name for name in reasons(events_of(server, again)) if name in FRESH] == FRESH
+    answer = server.ask("POST", f"/v1/default/models/{model_id}/retry", {"no_cache": True})
+    assert answer.status == 200 and answer.json["attempt"] == 2, answer
+    assert server.settled(model_id)["model_status"] == "published"
+    second = [event for event in events_of(server, model_id) if event["attempt"] == 2]
+    assert [name for name in reasons(second) if name in FRESH] == FRESH
+    told = server.ask("POST", f"/v1/default/models/{model_id}/retry", {})
+    assert told.status == 200 and told.json["attempt"] == 2, "there is nothing to retry"
+    wrong = server.ask("POST", f"/v1/default/models/{model_id}/retry", {"no_cache": "yes"})
+    assert wrong.status == 400 and "no_cache must be true or false" in wrong.json["error_msg"]
+    address = f"http://{server.netloc}"
+    remote = builder.run("retry", "server4", "--no-cache", "--json", "--server", address)
+    assert remote.returncode == 0 and "EnvImageBuildStarted" in remote.reasons, str(remote)
+    local = builder.run("import", source, "--name", "server6", "--no-cache", "--json", "--server",
+                        address)
+    assert local.returncode == 0 and "EnvImageBuildStarted" in local.reasons, str(local)
+
+
+def test_a_server_verifies_where_it_is_asked_to(serve, package, builder):
+    """The base of the tests serves nothing."""
+    server = serve()
+    model_id = server.create(package(), name="server7", runtime="py", verify=True).json["model_id"]
+    settled = server.settled(model_id, timeout=120)
+    assert settled["model_status"] == "failed", settled
+    assert settled["failure"]["reason"] == "ImageVerifyFailed", settled

@@ -69,6 +69,19 @@ export function DependenciesTab({ live, model }: { live: LiveModel; model: Model
         }
         busy.value = false;
     };
+    const anew = async () => {
+        error.value = null;
+        try {
+            await ask("POST", `${projectPath(live.project, "models", live.id)}/retry`, { body: { no_cache: true } });
+            said.value = t(
+                "The environment is built anew, with what the index has now.",
+                "正在用软件源中的当前版本重新构建环境。",
+            );
+            await live.look();
+        } catch (failed) {
+            error.value = failed;
+        }
+    };
     const edit = () => {
         said.value = "";
         rows.value = toRows(model.dependencies);
@@ -89,6 +102,12 @@ export function DependenciesTab({ live, model }: { live: LiveModel; model: Model
                             {t("Edit", "编辑")}
                         </button>
                     )}
+                    {mayWrite() && model.dependencies.length > 0 && model.model_status === "published" && (
+                        <button type="button" onClick={() => void anew()}>
+                            {t("Build the environment anew", "重新构建环境")}
+                        </button>
+                    )}
+                    {error.value !== null && <Problem error={error.value} />}
                     {isRunning(model.model_status) && (
                         <p class="quiet">
                             {t("They can be changed when the image is built.", "镜像构建完成后才能修改。")}
