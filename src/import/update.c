@@ -152,7 +152,6 @@ static bool submit_rebuild(Updating *updating, ImportRequest *request, GError **
     request->rebuild = true;
     g_clear_pointer(&request->from, g_free);
     request->no_cache = false;
-    request->no_cache = false;
     g_free(request->dependencies);
     request->dependencies = g_strdup(update->dependencies);
     g_free(request->dependencies_file);
