@@ -39,10 +39,13 @@ function useAttempt(live: LiveModel, model: ModelDetails) {
     useEffect(
         () =>
             live.subscribe((events) => {
-                if (!first.data.value || events.some((event) => event.attempt !== model.attempt)) return;
+                if (events.some((event) => event.attempt !== model.attempt)) return; // the details follow
                 const list = first.data.value;
-                first.data.value = { ...list, events: [...list.events, ...events].slice(0, ATTEMPT_EVENTS) };
-                if (events.some((event) => event.event_type !== "normal")) void problems.again();
+                const last = list?.events.at(-1)?.seq ?? 0;
+                const fresh = events.filter((event) => event.seq > last);
+                if (list) first.data.value = { ...list, events: [...list.events, ...fresh].slice(0, ATTEMPT_EVENTS) };
+                else void first.again(); // what is on its way may be older
+                if (!list || fresh.some((event) => event.event_type !== "normal")) void problems.again();
             }),
         [live, first, problems, model.attempt],
     );
