@@ -29,7 +29,9 @@ static Image *model_image(Session *session, const Model *model, GError **error)
     }
     json_auto_t *descriptor =
         layout_resolve_digest(session->service->images, model->image_digest, error);
-    return descriptor ? image_read(session->service->images, descriptor, NULL, NULL, error) : NULL;
+    return descriptor
+               ? image_read(layout_source(session->service->images), descriptor, NULL, NULL, error)
+               : NULL;
 }
 
 static void print_log(Trial *trial)

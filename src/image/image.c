@@ -72,17 +72,17 @@ static void note_bad_blob(const ImageReading *reading, const Descriptor *descrip
 {
     char *found = NULL;
     if (g_error_matches(cause, IMAGE_ERROR, IMAGE_ERROR_DAMAGED))
-        layout_verify_blob(reading->layout, descriptor->digest, -1, &found, NULL);
+        found = reading->source->rehash(reading->source, descriptor);
     else if (!g_error_matches(cause, IMAGE_ERROR, IMAGE_ERROR_NO_BLOB))
         return;
     image_fault_set(reading->fault, descriptor->digest, found);
 }
 
-json_t *image_load_document(const ImageReading *reading, const Descriptor *descriptor,
+json_t *image_load_document(const ImageReading *reading, const Descriptor *descriptor, bool is_blob,
                             const char *where, GError **error)
 {
     g_autoptr(GError) cause = NULL;
-    g_autoptr(GBytes) content = layout_read_blob(reading->layout, descriptor->digest, &cause);
+    g_autoptr(GBytes) content = reading->source->read(reading->source, descriptor, is_blob, &cause);
     if (content && g_bytes_get_size(content) == (guint64)descriptor->size)
         return image_json_load(where, content, error);
     if (content)
@@ -138,7 +138,7 @@ static bool read_layers(Image *image, const char *where, GError **error)
 static bool read_manifest(const ImageReading *reading, Image *image, GError **error)
 {
     g_autofree char *where = g_strdup_printf("manifest %s", image->manifest->digest);
-    image->manifest_json = image_load_document(reading, image->manifest, where, error);
+    image->manifest_json = image_load_document(reading, image->manifest, false, where, error);
     if (!image->manifest_json ||
         !image_check_document(image->manifest_json, image->manifest, where, error))
         return false;
@@ -183,7 +183,7 @@ static bool read_diff_ids(Image *image, const char *where, GError **error)
 static bool read_config(const ImageReading *reading, Image *image, GError **error)
 {
     g_autofree char *where = g_strdup_printf("config %s", image->config->digest);
-    image->config_json = image_load_document(reading, image->config, where, error);
+    image->config_json = image_load_document(reading, image->config, true, where, error);
     if (!image->config_json || !read_diff_ids(image, where, error))
         return false;
     image->platform = image_platform_of(image->config_json, where, error);
@@ -212,11 +212,11 @@ static bool add_up(Image *image, GError **error)
     return !over;
 }
 
-Image *image_read(Layout *layout, const json_t *json, const char *platform, ImageFault *fault,
+Image *image_read(ImageSource *source, const json_t *json, const char *platform, ImageFault *fault,
                   GError **error)
 {
-    ImageReading reading = {layout, platform, fault};
-    g_autofree char *where = g_strdup_printf("%s: descriptor", layout_directory(layout));
+    ImageReading reading = {source, platform, fault};
+    g_autofree char *where = g_strdup_printf("%s: descriptor", source->name);
     g_autoptr(Descriptor) descriptor = image_json_descriptor(json, where, error);
     if (!descriptor)
         return NULL;

@@ -5,13 +5,6 @@
 #include "base/progress.h"
 #include "image/layout.h"
 
-typedef struct {
-    char *media_type, *digest;
-    int64_t size;
-} Descriptor;
-void descriptor_free(Descriptor *descriptor);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(Descriptor, descriptor_free)
-
 /* An image as its manifest (and config) describes it. */
 typedef struct {
     Descriptor *manifest;
@@ -40,25 +33,25 @@ typedef struct {
 } ImageFault;
 void image_fault_clear(ImageFault *fault);
 
-/* Reads the descriptor's manifest (layout_resolve) and its config, both verified by digest and
+/* Reads the descriptor's manifest (ImageSource.resolve) and its config, both verified by digest and
  * size; layers are looked at by image_copy. An index is searched for the platform, those in it at
  * most two deep. platform NULL: the image's own, whatever it is, and of an index the host's. OCI
  * and Docker schema 2 media types; layers as tar, gzip or zstd. fault may be NULL. */
-Image *image_read(Layout *layout, const json_t *descriptor, const char *platform, ImageFault *fault,
-                  GError **error);
+Image *image_read(ImageSource *source, const json_t *descriptor, const char *platform,
+                  ImageFault *fault, GError **error);
 
 /* Copies layers, config and manifest, in this order, into `to`, each verified on its way. What is
  * there already is not copied again (*reused counts its bytes, *copied the others'), but is
  * verified at its source all the same: a damaged image is one, however much of it we have. progress
  * counts the bytes of both; G_IO_ERROR_CANCELLED: progress->stop was seen. fault may be NULL. */
-bool image_copy(Layout *from, const Image *image, Layout *to, Progress *progress, int64_t *copied,
-                int64_t *reused, ImageFault *fault, GError **error);
+bool image_copy(ImageSource *from, const Image *image, Layout *to, Progress *progress,
+                int64_t *copied, int64_t *reused, ImageFault *fault, GError **error);
 
 /* One blob, as image_copy takes it: verified on its way, and at its source where `to` has it. */
-bool image_copy_blob(Layout *from, const Descriptor *blob, Layout *to, Progress *progress,
+bool image_copy_blob(ImageSource *from, const Descriptor *blob, Layout *to, Progress *progress,
                      ImageFault *fault, GError **error);
 /* One blob re-hashed. IMAGE_ERROR: it is missing or damaged, and *fault says which. */
-bool image_verify_blob(Layout *layout, const Descriptor *blob, Progress *progress,
+bool image_verify_blob(ImageSource *source, const Descriptor *blob, Progress *progress,
                        ImageFault *fault, GError **error);
 
 /* A layer of the image to be made. */

@@ -46,5 +46,5 @@ Image *image_make_base(Layout *layout, const GPtrArray *layers, json_t *settings
         return NULL;
     json_auto_t *manifest = make_manifest(layers, config_descriptor);
     json_auto_t *descriptor = image_put_document(layout, manifest, IMAGE_MEDIA_MANIFEST, error);
-    return descriptor ? image_read(layout, descriptor, NULL, NULL, error) : NULL;
+    return descriptor ? image_read(layout_source(layout), descriptor, NULL, NULL, error) : NULL;
 }

@@ -1,8 +1,5 @@
-#include <errno.h>
-#include <fcntl.h>
 #include <gio/gio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/digest.h"
 #include "base/io.h"
@@ -14,7 +11,8 @@
 
 /* A copy that is under way. */
 typedef struct {
-    Layout *from, *to;
+    ImageSource *from;
+    Layout *to;
     Progress *progress;
     ImageFault *fault; /* or NULL */
 } ImageCopy;
@@ -23,7 +21,7 @@ typedef struct {
 typedef struct {
     const ImageCopy *copy;
     const Descriptor *descriptor;
-    int fd;
+    BlobReader *reader;
     int64_t done; /* bytes */
 } BlobSource;
 
@@ -40,13 +38,8 @@ static ssize_t source_read(BlobSource *source, void *data, size_t size, GError *
     if (source->done > descriptor->size)
         return 0;
     uint64_t left = (uint64_t)(descriptor->size - source->done) + 1;
-    ssize_t got;
-    do
-        got = read(source->fd, data, MIN(size, left));
-    while (got < 0 && errno == EINTR);
+    ssize_t got = source->reader->read(source->reader, data, MIN(size, left), error);
     if (got < 0) {
-        io_fail(error, errno, "blob %s in %s", descriptor->digest,
-                layout_directory(source->copy->from));
         image_fault_set(source->copy->fault, descriptor->digest, NULL);
         return -1;
     }
@@ -64,9 +57,8 @@ static bool source_check(const BlobSource *source, const char *found, GError **e
     g_set_error(error, IMAGE_ERROR, IMAGE_ERROR_DAMAGED,
                 "blob %s in %s is damaged: found %s%" G_GINT64_FORMAT " bytes that hash to %s, "
                 "expected %" G_GINT64_FORMAT " bytes",
-                descriptor->digest, layout_directory(source->copy->from),
-                larger ? "more than " : "", larger ? descriptor->size : source->done, found,
-                descriptor->size);
+                descriptor->digest, source->copy->from->name, larger ? "more than " : "",
+                larger ? descriptor->size : source->done, found, descriptor->size);
     image_fault_set(source->copy->fault, descriptor->digest, larger ? NULL : g_strdup(found));
     return false;
 }
@@ -103,26 +95,21 @@ static bool verify_blob(BlobSource *source, GError **error)
     return source_check(source, found, error);
 }
 
-static int open_source(const ImageCopy *copy, const Descriptor *descriptor, GError **error)
+static BlobReader *open_source(const ImageCopy *copy, const Descriptor *descriptor, GError **error)
 {
-    g_autoptr(GError) cause = NULL;
-    int fd = layout_open_blob(copy->from, descriptor->digest, &cause);
-    if (fd >= 0) {
-        posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-        return fd;
-    }
-    image_fault_set(copy->fault, descriptor->digest, NULL);
-    g_propagate_error(error, g_steal_pointer(&cause));
-    return -1;
+    BlobReader *reader = copy->from->open(copy->from, descriptor, error);
+    if (!reader)
+        image_fault_set(copy->fault, descriptor->digest, NULL);
+    return reader;
 }
 
 static bool take_blob(const ImageCopy *copy, const Descriptor *descriptor, int64_t *copied,
                       int64_t *reused, GError **error)
 {
-    autofd fd = open_source(copy, descriptor, error);
-    if (fd < 0)
+    g_autoptr(BlobReader) reader = open_source(copy, descriptor, error);
+    if (!reader)
         return false;
-    BlobSource source = {copy, descriptor, fd, 0};
+    BlobSource source = {copy, descriptor, reader, 0};
     progress_file(copy->progress, descriptor->digest);
     bool present = layout_stores(copy->to, descriptor->digest, descriptor->size);
     if (!(present ? verify_blob(&source, error) : copy_blob(&source, error)))
@@ -131,8 +118,8 @@ static bool take_blob(const ImageCopy *copy, const Descriptor *descriptor, int64
     return true;
 }
 
-bool image_copy(Layout *from, const Image *image, Layout *to, Progress *progress, int64_t *copied,
-                int64_t *reused, ImageFault *fault, GError **error)
+bool image_copy(ImageSource *from, const Image *image, Layout *to, Progress *progress,
+                int64_t *copied, int64_t *reused, ImageFault *fault, GError **error)
 {
     ImageCopy copy = {from, to, progress, fault};
     *copied = *reused = 0;
@@ -144,7 +131,7 @@ bool image_copy(Layout *from, const Image *image, Layout *to, Progress *progress
            io_sync_directory(to->blobs, error); /* also for those that others wrote just now */
 }
 
-bool image_copy_blob(Layout *from, const Descriptor *blob, Layout *to, Progress *progress,
+bool image_copy_blob(ImageSource *from, const Descriptor *blob, Layout *to, Progress *progress,
                      ImageFault *fault, GError **error)
 {
     ImageCopy copy = {from, to, progress, fault};
@@ -152,11 +139,11 @@ bool image_copy_blob(Layout *from, const Descriptor *blob, Layout *to, Progress 
     return take_blob(&copy, blob, &copied, &reused, error);
 }
 
-bool image_verify_blob(Layout *layout, const Descriptor *blob, Progress *progress,
+bool image_verify_blob(ImageSource *source, const Descriptor *blob, Progress *progress,
                        ImageFault *fault, GError **error)
 {
-    ImageCopy copy = {layout, NULL, progress, fault};
-    autofd fd = open_source(&copy, blob, error);
-    BlobSource source = {&copy, blob, fd, 0};
-    return fd >= 0 && verify_blob(&source, error);
+    ImageCopy copy = {source, NULL, progress, fault};
+    g_autoptr(BlobReader) reader = open_source(&copy, blob, error);
+    BlobSource verified = {&copy, blob, reader, 0};
+    return reader && verify_blob(&verified, error);
 }

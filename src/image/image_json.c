@@ -72,15 +72,6 @@ const char *image_json_string(const json_t *object, const char *key, const char 
     return json_string_value(member(object, key, JSON_STRING, "a string", where, error));
 }
 
-void descriptor_free(Descriptor *descriptor)
-{
-    if (!descriptor)
-        return;
-    g_free(descriptor->media_type);
-    g_free(descriptor->digest);
-    g_free(descriptor);
-}
-
 Descriptor *image_json_descriptor(const json_t *json, const char *where, GError **error)
 {
     if (!json_is_object(json)) {

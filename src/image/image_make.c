@@ -171,5 +171,5 @@ Image *image_make(Layout *layout, const ImageSpec *spec, GError **error)
         return NULL;
     json_auto_t *manifest = make_manifest(spec, config_descriptor);
     json_auto_t *descriptor = image_put_document(layout, manifest, IMAGE_MEDIA_MANIFEST, error);
-    return descriptor ? image_read(layout, descriptor, NULL, NULL, error) : NULL;
+    return descriptor ? image_read(layout_source(layout), descriptor, NULL, NULL, error) : NULL;
 }

@@ -123,7 +123,7 @@ static bool search_entries(const ImageReading *reading, Search *search, const De
                     MAX_DEPTH, MAX_INDEXES);
         return false;
     }
-    json_auto_t *document = image_load_document(reading, index, where, error);
+    json_auto_t *document = image_load_document(reading, index, false, where, error);
     if (!document || !image_check_document(document, index, where, error))
         return false;
     const json_t *manifests = image_json_array(document, "manifests", where, error);

@@ -6,7 +6,7 @@
 
 /* What a reading carries from function to function. */
 typedef struct {
-    Layout *layout;
+    ImageSource *source;
     const char *platform; /* wanted, or NULL */
     ImageFault *fault;    /* or NULL */
 } ImageReading;
@@ -14,8 +14,9 @@ typedef struct {
 typedef enum { DOCUMENT_MANIFEST, DOCUMENT_INDEX, DOCUMENT_UNKNOWN } DocumentKind;
 DocumentKind image_document_kind(const char *media_type);
 
-/* A blob of JSON, verified by digest and size; `where` names it. Sets the fault. */
-json_t *image_load_document(const ImageReading *reading, const Descriptor *descriptor,
+/* A document, verified by digest and size; `where` names it. is_blob: it is a config. Sets the
+ * fault. */
+json_t *image_load_document(const ImageReading *reading, const Descriptor *descriptor, bool is_blob,
                             const char *where, GError **error);
 /* What the image-spec asks of manifests and indexes alike. */
 bool image_check_document(const json_t *document, const Descriptor *descriptor, const char *where,

@@ -26,8 +26,6 @@
 #define EMPTY_INDEX    "{\"manifests\":[],\"mediaType\":\"" IMAGE_MEDIA_INDEX "\",\"schemaVersion\":2}"
 #define VERIFY_CHUNK   ((size_t)256 << 10) /* bytes */
 
-G_DEFINE_QUARK(waybill - image, image_error)
-
 int layout_open_file(const Layout *layout, const char *path, ImageError missing, GError **error)
 {
     autofd fd = io_open_beneath(layout->fd, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
@@ -111,6 +109,7 @@ static Layout *open_directory(const char *directory, GError **error)
     layout->directory = g_strdup(directory);
     layout->fd = io_steal_fd(&fd);
     layout->blobs = layout->temporary = -1;
+    layout_become_source(layout);
     return layout;
 }
 

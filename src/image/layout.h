@@ -6,26 +6,10 @@
  * without clobber, fsync of the directory. */
 #pragma once
 
-#include <glib.h>
-#include <jansson.h>
-#include <stdbool.h>
-#include <stdint.h>
+#include "image/source.h"
 
+/* What a layout lacks has the domain IMAGE_ERROR, what the disk refuses IO_ERROR. */
 typedef struct Layout Layout;
-
-/* Errors about what a layout holds; what the disk refuses has the domain IO_ERROR. */
-#define IMAGE_ERROR (image_error_quark())
-GQuark image_error_quark(void);
-typedef enum {
-    IMAGE_ERROR_NO_LAYOUT, /* no such directory, or it is no layout */
-    IMAGE_ERROR_NO_TAG,
-    IMAGE_ERROR_NO_MANIFEST, /* no blob of the digest that a reference names */
-    IMAGE_ERROR_NO_BLOB,     /* a blob is missing */
-    IMAGE_ERROR_DAMAGED,     /* a blob's bytes are not its digest, or not its size */
-    IMAGE_ERROR_MALFORMED,   /* JSON that is not what the image-spec says */
-    IMAGE_ERROR_PLATFORM,    /* an index without our platform */
-    IMAGE_ERROR_UNSUPPORTED  /* a media type that we cannot use */
-} ImageError;
 
 /* Opens a layout that exists; it is only read. */
 Layout *layout_open(const char *directory, GError **error);
@@ -35,6 +19,8 @@ void layout_free(Layout *layout);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Layout, layout_free)
 
 const char *layout_directory(const Layout *layout);
+/* The layout as a source; its own. */
+ImageSource *layout_source(Layout *layout);
 int layout_fd(const Layout *layout);
 
 /* The ref.names of index.json, sorted; NULL-terminated. */

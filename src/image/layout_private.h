@@ -6,14 +6,18 @@
 #define LAYOUT_BLOBS     "blobs/sha256"
 #define LAYOUT_TEMPORARY "tmp"
 #define LAYOUT_INDEX     "index.json"
-#define LAYOUT_MAX_JSON  ((size_t)4 << 20)  /* bytes: manifests, configs, foreign index.json */
+#define LAYOUT_MAX_JSON  IMAGE_MAX_JSON     /* bytes: manifests, configs, foreign index.json */
 #define LAYOUT_MAX_INDEX ((size_t)64 << 20) /* bytes: our own index.json */
 
 struct Layout {
+    ImageSource source;
     char *directory; /* as it was given: what messages name */
     int fd;
     int blobs, temporary; /* of layout_create; -1 where the layout is only read */
 };
+
+/* What makes the layout a source: source.h. */
+void layout_become_source(Layout *layout);
 
 /* Opens a regular file beneath the layout, which may be anybody's: never a link, a device or a
  * pipe. A file that is not there is the error `missing`. -1 on failure. */

@@ -19,7 +19,8 @@ static Image *base_read(Layout *layout, const Reference *reference, const char *
     ImageFault fault = {0};
     json_t *descriptor = reference->digest ? json_pack("{s:s}", "digest", reference->digest)
                                            : layout_resolve(layout, reference->tag, error);
-    Image *image = descriptor ? image_read(layout, descriptor, platform, &fault, error) : NULL;
+    Image *image =
+        descriptor ? image_read(layout_source(layout), descriptor, platform, &fault, error) : NULL;
     json_decref(descriptor);
     image_fault_clear(&fault);
     return image;
@@ -52,8 +53,8 @@ bool base_verify(const BaseSource *source, GError **error)
     ImageFault fault = {0};
     bool sound = true;
     for (guint i = 0; sound && i < source->image->layers->len; i++)
-        sound = image_verify_blob(source->layout, source->image->layers->pdata[i], &progress,
-                                  &fault, error);
+        sound = image_verify_blob(layout_source(source->layout), source->image->layers->pdata[i],
+                                  &progress, &fault, error);
     image_fault_clear(&fault);
     return sound;
 }
@@ -80,8 +81,8 @@ static bool base_keep(Service *service, Layout *from, const Image *image, const 
     int64_t copied, reused;
     ImageFault fault = {0};
     autofd lock = layout_lock(service->images, false, error);
-    bool kept = lock >= 0 && image_copy(from, image, service->images, &service->progress, &copied,
-                                        &reused, &fault, error);
+    bool kept = lock >= 0 && image_copy(layout_source(from), image, service->images,
+                                        &service->progress, &copied, &reused, &fault, error);
     image_fault_clear(&fault);
     if (!kept)
         return false;

@@ -273,7 +273,8 @@ Image *base_image(Service *service, const char *name, char **reference, Event **
         json_t *descriptor =
             json_pack("{s:s, s:s, s:I}", "mediaType", runtime->media_type, "digest",
                       runtime->digest, "size", (json_int_t)runtime->manifest_size);
-        image = image_read(service->images, descriptor, runtime->platform, &fault, &failure);
+        image = image_read(layout_source(service->images), descriptor, runtime->platform, &fault,
+                           &failure);
         json_decref(descriptor);
     }
     if (image && !layers_are_there(service, image, &failure))

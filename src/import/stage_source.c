@@ -166,8 +166,8 @@ static bool source_read(Source *source, GError **error)
     source->layout = layout_open(directory, error);
     json_t *descriptor = source->layout ? source_resolve(source, error) : NULL;
     if (descriptor)
-        source->image =
-            image_read(source->layout, descriptor, source_platform(import), &source->fault, error);
+        source->image = image_read(layout_source(source->layout), descriptor,
+                                   source_platform(import), &source->fault, error);
     json_decref(descriptor);
     return source->image != NULL;
 }
@@ -309,8 +309,8 @@ StageResult stage_source(Import *import, GError **error)
         return STAGE_ERROR;
     progress_begin(&service->progress, source.image->size);
     bool done = service_has_room(service, &failure) &&
-                image_copy(source.layout, source.image, service->images, &service->progress,
-                           &copied, &reused, &source.fault, &failure);
+                image_copy(layout_source(source.layout), source.image, service->images,
+                           &service->progress, &copied, &reused, &source.fault, &failure);
     progress_end(&service->progress);
     if (!done)
         return source_copy_failed(&source, failure, error);

@@ -63,7 +63,7 @@ static Image *attempt_image(Import *import, GError **error)
     json_auto_t *descriptor =
         json_pack("{s:s, s:s, s:I}", "mediaType", attempt->image_media_type, "digest",
                   attempt->image_digest, "size", (json_int_t)attempt->image_manifest_size);
-    return image_read(service->images, descriptor, NULL, NULL, error);
+    return image_read(layout_source(service->images), descriptor, NULL, NULL, error);
 }
 
 static bool log_ready(Import *import, Trial *trial, GError **error)

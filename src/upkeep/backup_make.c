@@ -190,8 +190,8 @@ static bool blob_copy(Making *making, const KeptBlob *kept, GError **error)
 {
     g_autoptr(GError) failure = NULL;
     Service *service = making->service;
-    if (image_copy_blob(service->images, &kept->blob, making->images, &service->progress, NULL,
-                        &failure))
+    if (image_copy_blob(layout_source(service->images), &kept->blob, making->images,
+                        &service->progress, NULL, &failure))
         return true;
     if (failure->domain != IMAGE_ERROR) {
         g_propagate_error(error, g_steal_pointer(&failure));

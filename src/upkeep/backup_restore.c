@@ -182,8 +182,8 @@ static bool blob_bring(Restoring *restoring, const Descriptor *blob, GError **er
         !layout_verify_blob(restoring->to, blob->digest, blob->size, NULL, NULL) &&
         !layout_remove_blob(restoring->to, blob->digest, error))
         return false;
-    return image_copy_blob(restoring->from, blob, restoring->to, restoring->progress, NULL,
-                           &failure) ||
+    return image_copy_blob(layout_source(restoring->from), blob, restoring->to, restoring->progress,
+                           NULL, &failure) ||
            fail_of_backup(restoring, failure, error);
 }
 

@@ -116,7 +116,8 @@ bool kept_add_runtime(Kept *kept, Layout *images, const Runtime *runtime, GError
     json_auto_t *descriptor =
         json_pack("{s:s, s:s, s:I}", "mediaType", runtime->media_type, "digest", runtime->digest,
                   "size", (json_int_t)runtime->manifest_size);
-    g_autoptr(Image) image = image_read(images, descriptor, runtime->platform, &fault, error);
+    g_autoptr(Image) image =
+        image_read(layout_source(images), descriptor, runtime->platform, &fault, error);
     if (!image)
         g_prefix_error(error, "runtime %s: ", runtime->name);
     if (fault.bad_digest)

@@ -171,8 +171,8 @@ static bool blob_verify(Verify *verify, KeptBlob *kept, GError **error)
     GError *failure = NULL;
     verify->result->blobs++;
     verify->result->bytes += MAX(kept->blob.size, 0);
-    bool sound = image_verify_blob(verify->service->images, &kept->blob, &verify->service->progress,
-                                   &fault, &failure) ||
+    bool sound = image_verify_blob(layout_source(verify->service->images), &kept->blob,
+                                   &verify->service->progress, &fault, &failure) ||
                  damage_note(verify, kept, &fault, failure, error);
     image_fault_clear(&fault);
     return sound;

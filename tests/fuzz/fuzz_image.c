@@ -56,7 +56,8 @@ static void read_as(const char *media_type, const char *digest, size_t size)
     g_autoptr(GError) error = NULL;
     json_t *descriptor = json_pack("{s:s, s:s, s:I}", "mediaType", media_type, "digest", digest,
                                    "size", (json_int_t)size);
-    g_autoptr(Image) image = image_read(layout, descriptor, "linux/amd64", &fault, &error);
+    g_autoptr(Image) image =
+        image_read(layout_source(layout), descriptor, "linux/amd64", &fault, &error);
     g_assert(!image == !!error);
     if (image)
         check_image(image);

@@ -82,7 +82,7 @@ static json_t *put_image(const char *architecture)
 static Image *read_image(json_t *descriptor, const char *platform)
 {
     g_autoptr(GError) error = NULL;
-    Image *image = image_read(base, descriptor, platform, &fault, &error);
+    Image *image = image_read(layout_source(base), descriptor, platform, &fault, &error);
     if (!image)
         fail_msg("%s", error->message);
     return image;
@@ -93,7 +93,7 @@ static void assert_refused(json_t *descriptor, const char *platform, ImageError 
                            const char *says)
 {
     g_autoptr(GError) error = NULL;
-    g_autoptr(Image) image = image_read(base, descriptor, platform, &fault, &error);
+    g_autoptr(Image) image = image_read(layout_source(base), descriptor, platform, &fault, &error);
     json_decref(descriptor);
     assert_null(image);
     if (!g_error_matches(error, IMAGE_ERROR, (int)code) || !strstr(error->message, says))
@@ -287,13 +287,15 @@ static void image_is_copied_once(void **state)
     Progress progress = {0};
     int64_t copied, reused;
     g_autoptr(GError) error = NULL;
-    assert_true(image_copy(base, image, store, &progress, &copied, &reused, &fault, &error));
+    assert_true(
+        image_copy(layout_source(base), image, store, &progress, &copied, &reused, &fault, &error));
     assert_int_equal(copied, image->size);
     assert_int_equal(reused, 0);
     assert_int_equal(progress.bytes_done, image->size);
-    g_autoptr(Image) again = image_read(store, descriptor, NULL, NULL, NULL);
+    g_autoptr(Image) again = image_read(layout_source(store), descriptor, NULL, NULL, NULL);
     assert_non_null(again);
-    assert_true(image_copy(base, image, store, NULL, &copied, &reused, NULL, &error));
+    assert_true(
+        image_copy(layout_source(base), image, store, NULL, &copied, &reused, NULL, &error));
     assert_int_equal(copied, 0);
     assert_int_equal(reused, image->size);
     assert_int_equal(fixture_count(layout_directory(store), "tmp"), 0);
@@ -303,7 +305,8 @@ static void assert_not_copied(const Image *image, ImageError code, const char *f
 {
     int64_t copied, reused;
     g_autoptr(GError) error = NULL;
-    assert_false(image_copy(base, image, store, NULL, &copied, &reused, &fault, &error));
+    assert_false(
+        image_copy(layout_source(base), image, store, NULL, &copied, &reused, &fault, &error));
     assert_true(g_error_matches(error, IMAGE_ERROR, (int)code));
     const Descriptor *layer = image->layers->pdata[0];
     assert_non_null(strstr(error->message, digest_hex(layer->digest)));
@@ -344,7 +347,8 @@ static void stopped_copy_leaves_nothing(void **state)
     Progress progress = {.stop = true};
     int64_t copied, reused;
     g_autoptr(GError) error = NULL;
-    assert_false(image_copy(base, image, store, &progress, &copied, &reused, &fault, &error));
+    assert_false(
+        image_copy(layout_source(base), image, store, &progress, &copied, &reused, &fault, &error));
     assert_true(g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CANCELLED));
     assert_int_equal(fixture_count(layout_directory(store), "tmp"), 0);
     assert_int_equal(fixture_count(layout_directory(store), "blobs/sha256"), 0);
