@@ -19,7 +19,7 @@ static const SettingRow TABLE[] = {
     {"image.platform", SETTING_PLATFORM, "",
      "os/architecture picked from an image index; the host's when empty"},
     {"store.busy_timeout_ms", SETTING_MS, "5000", "how long a write waits for another process's"},
-    {"store.deleted_days", SETTING_DAYS, "90",
+    {"store.deleted_days", SETTING_NUMBER, "90",
      "how long gc keeps the timeline of a deleted model; 0: for ever"},
     {"server.listen", SETTING_TEXT, "127.0.0.1:8420", "HOST:PORT that `waybill serve` listens on"},
     {"server.tls_cert", SETTING_TEXT, "",
@@ -84,7 +84,7 @@ static const SettingRow TABLE[] = {
      "builds that a project may have in the queue"},
     {"build.max_attempts", SETTING_COUNT, "3",
      "workers that may die while they work on a build, before it is given up"},
-    {"build.max_env_age_days", SETTING_DAYS, "0",
+    {"build.max_env_age_days", SETTING_NUMBER, "0",
      "an environment with unpinned packages is built anew after so many days; 0: never"},
     {"build.verify", SETTING_BOOL, "false",
      "an image is run, and has to serve, before its import counts"},
@@ -92,6 +92,17 @@ static const SettingRow TABLE[] = {
     {"build.runtime", SETTING_TEXT, "",
      "the OCI runtime that sandboxes are run with; of runc and crun the one that starts here when "
      "empty"},
+    {"images.auth_file", SETTING_TEXT, "",
+     "file of registry logins (containers-auth.json); podman's and docker's usual ones when empty"},
+    {"registry.retries", SETTING_NUMBER, "5",
+     "how often a request is repeated when a registry is busy or failing, or the connection broke"},
+    {"registry.timeout_seconds", SETTING_COUNT, "60",
+     "how long a registry may be silent, and how long a wait that it asks for is borne"},
+    {"registry.ca_file", SETTING_TEXT, "",
+     "certificates, PEM, that registries are checked with; the system's when empty"},
+    {"registry.token_hosts", SETTING_TEXT, "auth.docker.io",
+     "hosts of token services that a registry of another host may send logins to, blanks between "
+     "them"},
     {"support.contact", SETTING_TEXT, "",
      "whom to ask: text or a URL, shown with what you cannot mend"},
     {"support.contact_zh", SETTING_TEXT, "", "the same in Chinese; support.contact when empty"},
@@ -222,7 +233,7 @@ static const char *setting_check(SettingType type, const char *value, char **nor
         *normal = g_strdup(value);
         return NULL;
     }
-    case SETTING_DAYS: {
+    case SETTING_NUMBER: {
         guint64 number;
         if (!g_ascii_string_to_unsigned(value, 10, 0, 36500, &number, NULL))
             return "a whole number of days from 0 to 36500";

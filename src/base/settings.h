@@ -22,7 +22,7 @@ typedef enum {
     SETTING_PROCESSORS, /* a whole number, 1 or more; "" is how many processors there are */
     SETTING_MS,         /* a whole number of milliseconds */
     SETTING_BOOL,       /* true or false */
-    SETTING_DAYS,       /* a whole number, 0 or more */
+    SETTING_NUMBER,     /* a whole number, 0 or more */
     SETTING_MIB,        /* a whole number of MiB, 16 or more */
     SETTING_MINUTES,    /* fractions allowed, above 0 */
     SETTING_NETWORK,    /* none, proxy, host or "" */

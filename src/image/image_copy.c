@@ -118,6 +118,25 @@ static bool take_blob(const ImageCopy *copy, const Descriptor *descriptor, int64
     return true;
 }
 
+/* A manifest is small, and in a registry no blob. */
+static bool take_manifest(const ImageCopy *copy, const Descriptor *descriptor, int64_t *copied,
+                          int64_t *reused, GError **error)
+{
+    g_autoptr(GBytes) content = copy->from->read(copy->from, descriptor, false, error);
+    if (!content) {
+        image_fault_set(copy->fault, descriptor->digest,
+                        copy->from->rehash(copy->from, descriptor));
+        return false;
+    }
+    gsize size;
+    const void *data = g_bytes_get_data(content, &size);
+    bool present = layout_stores(copy->to, descriptor->digest, descriptor->size);
+    g_autofree char *digest = layout_put(copy->to, data, size, error);
+    *(present ? reused : copied) += descriptor->size;
+    progress_add(copy->progress, descriptor->size);
+    return digest != NULL;
+}
+
 bool image_copy(ImageSource *from, const Image *image, Layout *to, Progress *progress,
                 int64_t *copied, int64_t *reused, ImageFault *fault, GError **error)
 {
@@ -127,7 +146,7 @@ bool image_copy(ImageSource *from, const Image *image, Layout *to, Progress *pro
         if (!take_blob(&copy, image->layers->pdata[i], copied, reused, error))
             return false;
     return take_blob(&copy, image->config, copied, reused, error) &&
-           take_blob(&copy, image->manifest, copied, reused, error) &&
+           take_manifest(&copy, image->manifest, copied, reused, error) &&
            io_sync_directory(to->blobs, error); /* also for those that others wrote just now */
 }
 

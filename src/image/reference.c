@@ -135,9 +135,9 @@ Reference *reference_parse(const char *text, GError **error)
         parsed = parse_layout(reference, rest + strlen("oci:"), error);
     } else {
         reference->kind = REFERENCE_REGISTRY;
-        reference->plain_http = g_str_has_prefix(rest, "registry+http://");
+        reference->plain_http = g_str_has_prefix(rest, REFERENCE_PLAIN_HTTP);
         if (reference->plain_http)
-            rest += strlen("registry+http://");
+            rest += strlen(REFERENCE_PLAIN_HTTP);
         parsed = parse_registry(reference, rest, error);
     }
     return parsed ? g_steal_pointer(&reference) : NULL;

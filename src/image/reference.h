@@ -4,6 +4,8 @@
 #include <glib.h>
 #include <stdbool.h>
 
+#define REFERENCE_PLAIN_HTTP "registry+http://" /* in front of a registry without TLS */
+
 typedef enum { REFERENCE_LAYOUT, REFERENCE_REGISTRY } ReferenceKind;
 
 typedef struct {
