@@ -8,42 +8,32 @@ void base_source_free(BaseSource *source)
     if (!source)
         return;
     reference_free(source->reference);
-    layout_free(source->layout);
+    image_place_clear(&source->place);
     image_free(source->image);
     g_free(source);
 }
 
-static Image *base_read(Layout *layout, const Reference *reference, const char *platform,
-                        GError **error)
-{
-    ImageFault fault = {0};
-    json_t *descriptor = reference->digest ? json_pack("{s:s}", "digest", reference->digest)
-                                           : layout_resolve(layout, reference->tag, error);
-    Image *image =
-        descriptor ? image_read(layout_source(layout), descriptor, platform, &fault, error) : NULL;
-    json_decref(descriptor);
-    image_fault_clear(&fault);
-    return image;
-}
-
 BaseSource *base_open(const Settings *settings, const char *text, GError **error)
 {
+    g_autoptr(GError) failure = NULL;
     g_autoptr(BaseSource) source = g_new0(BaseSource, 1);
     source->reference = reference_parse(text, error);
     if (!source->reference)
         return NULL;
-    if (source->reference->kind == REFERENCE_REGISTRY) {
-        g_set_error(error, IMPORT_ERROR, IMPORT_ERROR_USAGE,
-                    "%s is in a registry: registries are not in this version; give an OCI layout, "
-                    "oci:DIR:TAG",
-                    text);
+    RegistryLogin *login = NULL;
+    if (source->reference->kind == REFERENCE_REGISTRY)
+        login = registry_login_find(settings, source->reference->host,
+                                    source->reference->repository, &failure);
+    if (failure) {
+        g_propagate_error(error, g_steal_pointer(&failure));
         return NULL;
     }
     const char *wanted = settings_text(settings, "image.platform");
-    source->layout = layout_open(source->reference->directory, error);
-    source->image = source->layout ? base_read(source->layout, source->reference,
-                                               *wanted ? wanted : image_host_platform(), error)
-                                   : NULL;
+    ImageFault fault = {0};
+    if (image_place_open(&source->place, source->reference, NULL, settings, login, NULL, error))
+        source->image = image_place_read(&source->place, source->reference,
+                                         *wanted ? wanted : image_host_platform(), &fault, error);
+    image_fault_clear(&fault);
     return source->image ? g_steal_pointer(&source) : NULL;
 }
 
@@ -53,8 +43,8 @@ bool base_verify(const BaseSource *source, GError **error)
     ImageFault fault = {0};
     bool sound = true;
     for (guint i = 0; sound && i < source->image->layers->len; i++)
-        sound = image_verify_blob(layout_source(source->layout), source->image->layers->pdata[i],
-                                  &progress, &fault, error);
+        sound = image_verify_blob(source->place.source, source->image->layers->pdata[i], &progress,
+                                  &fault, error);
     image_fault_clear(&fault);
     return sound;
 }
@@ -75,14 +65,14 @@ static Runtime *base_row(const char *name, const char *engine, const char *refer
 }
 
 /* Blobs and row while gc waits: it must not find the blobs before the row that keeps them. */
-static bool base_keep(Service *service, Layout *from, const Image *image, const Runtime *runtime,
-                      GError **error)
+static bool base_keep(Service *service, ImageSource *from, const Image *image,
+                      const Runtime *runtime, GError **error)
 {
     int64_t copied, reused;
     ImageFault fault = {0};
     autofd lock = layout_lock(service->images, false, error);
-    bool kept = lock >= 0 && image_copy(layout_source(from), image, service->images,
-                                        &service->progress, &copied, &reused, &fault, error);
+    bool kept = lock >= 0 && image_copy(from, image, service->images, &service->progress, &copied,
+                                        &reused, &fault, error);
     image_fault_clear(&fault);
     if (!kept)
         return false;
@@ -94,7 +84,7 @@ Runtime *base_add(Service *service, const char *name, const char *engine, const 
                   GError **error)
 {
     g_autoptr(Runtime) runtime = base_row(name, engine, source->reference->text, source->image);
-    if (!base_keep(service, source->layout, source->image, runtime, error) ||
+    if (!base_keep(service, source->place.source, source->image, runtime, error) ||
         !service_write_index(service, error))
         return NULL;
     return g_steal_pointer(&runtime);

@@ -1,15 +1,14 @@
 /* Base images: what `waybill runtime` adds to and removes from the runtime table. */
 #pragma once
 
-#include "image/image.h"
-#include "image/reference.h"
+#include "image/place.h"
 #include "import/service.h"
 #include "store/runtimes.h"
 
 /* An image that is to become a base: looked at where it lies, nothing of ours is touched. */
 typedef struct {
     Reference *reference;
-    Layout *layout;
+    ImagePlace place;
     Image *image;
 } BaseSource;
 

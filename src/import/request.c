@@ -161,11 +161,6 @@ static void check_reference(const ImportRequest *request, GPtrArray *faults)
     g_autoptr(Reference) reference = reference_parse(request->source, &error);
     if (!reference)
         fault_add(faults, "source", "%s", error->message);
-    else if (reference->kind == REFERENCE_REGISTRY)
-        fault_add(faults, "source",
-                  "%s is in a registry: registries are not in this version; give an OCI layout, "
-                  "oci:DIR:TAG",
-                  request->source);
 }
 
 /* With --type Image an existing directory is a package, anything else a reference; else it must be

@@ -161,6 +161,26 @@ bool sources_allow_layout(const Settings *settings, const ImportRequest *request
     return request_allows(settings, request, location);
 }
 
+static char *place_in_registry(const Reference *reference)
+{
+    return g_strdup_printf("%s/%s", reference->host, reference->repository);
+}
+
+char *sources_place_of_image(const char *text)
+{
+    if (g_str_has_prefix(text, OCI_SCHEME))
+        return g_strdup(text);
+    g_autoptr(Reference) reference = reference_parse(text, NULL);
+    return reference ? place_in_registry(reference) : NULL;
+}
+
+bool sources_allow_registry(const Settings *settings, const ImportRequest *request,
+                            const Reference *reference)
+{
+    g_autofree char *location = place_in_registry(reference);
+    return request_allows(settings, request, location);
+}
+
 /* An entry names a scheme or a host; a directory stands behind its scheme. */
 static bool entry_is_good(const Entry *entry)
 {

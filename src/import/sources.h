@@ -5,7 +5,8 @@
  * that for each project: prefixes with blanks between them, in which {project} stands for the
  * project's id, so that one line serves any number of projects; PROJECT=PREFIX is for one alone.
  *
- *   sources.allow = file:///srv/models/{project} s3://shared-models vision=oci:/srv/images
+ *   sources.allow = file:///srv/models/{project} registry.example.com/{project}/
+ *                   vision=oci:/srv/images
  *
  * Without sources.allow a server on a loopback address lets every project import from all of
  * server.import_roots, any other server from uploads only. Uploads are a project's own and always
@@ -13,6 +14,7 @@
 #pragma once
 
 #include "base/settings.h"
+#include "image/reference.h"
 #include "import/request.h"
 
 /* ImportRequest.asked_over */
@@ -28,6 +30,9 @@ bool sources_beneath_roots(const Settings *settings, const char *directory);
  * lies elsewhere. For the first two both rules count. */
 bool sources_allow(const Settings *settings, bool loopback, const char *project,
                    const char *location);
+/* What entries are held against of an image reference: oci:DIR:TAG as it is, HOST/REPOSITORY of one
+ * in a registry. NULL: it is none. The caller frees it. */
+char *sources_place_of_image(const char *reference);
 /* The same of a folder that a request names, by where it lies now, links resolved: they may lead
  * elsewhere than when the request was admitted. */
 bool sources_allow_folder(const Settings *settings, const ImportRequest *request,
@@ -35,3 +40,7 @@ bool sources_allow_folder(const Settings *settings, const ImportRequest *request
 /* The same of an OCI layout that a request or its package names, by its directory. */
 bool sources_allow_layout(const Settings *settings, const ImportRequest *request,
                           const char *directory);
+/* The same of a repository in a registry: HOST[:PORT]/REPOSITORY is what entries are held
+ * against. */
+bool sources_allow_registry(const Settings *settings, const ImportRequest *request,
+                            const Reference *reference);

@@ -251,6 +251,8 @@ static void look_at_runtime(Look *look, const char *type)
 /* Nobody learns whether there is a layout that may not be read. */
 static bool image_location_is_allowed(const Look *look, const Reference *reference)
 {
+    if (reference->kind == REFERENCE_REGISTRY)
+        return sources_allow_registry(look->settings, look->request, reference);
     g_autofree char *directory = import_request_directory(look->request, reference->directory);
     return sources_allow_layout(look->settings, look->request, directory);
 }
@@ -265,16 +267,13 @@ static void look_at_image_location(Look *look)
     if (!reference)
         findings_add(look->findings,
                      finding_of_member(look->config, "swr_location", "value", failure->message));
-    else if (reference->kind == REFERENCE_REGISTRY)
-        findings_add(look->findings,
-                     finding_of_member(look->config, "swr_location", "value",
-                                       "oci:DIR:TAG (registries are not in this version)"));
     else if (!image_location_is_allowed(look, reference))
         findings_add(look->findings,
                      finding_of_member(look->config, "swr_location", "value",
                                        import_request_upload(look->request)
-                                           ? "oci:DIR:TAG with a DIR inside of the upload"
-                                           : "oci:DIR:TAG that this project may import from"));
+                                           ? "oci:DIR:TAG with a DIR inside of the upload, or "
+                                             "a registry that this project may import from"
+                                           : "an image that this project may import from"));
 }
 
 static void look_at_engine(Look *look)

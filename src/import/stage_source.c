@@ -1,22 +1,21 @@
-/* Custom images: the source is looked at (size), then copied into our own store, verified (source).
- * Which answer gives which event: images.md. A layout behaves like a registry: no directory or no
- * layout 19, a tag that is not in its index 7, a blob that is missing or damaged 19, what is
- * malformed 9, a blob that cannot be read 24. */
+/* Custom images: the source is looked at (size), then copied into our own store, verified
+ * (source). */
 #include <gio/gio.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/io.h"
-#include "base/nearest.h"
 #include "event/timeline.h"
-#include "image/reference.h"
+#include "image/place.h"
+#include "import/logins.h"
 #include "import/pipeline.h"
+#include "import/source_events.h"
 #include "import/sources.h"
 
 typedef struct {
     Import *import;
     Reference *reference;
-    Layout *layout;
+    ImagePlace place;
     Image *image;
     ImageFault fault;
 } Source;
@@ -24,7 +23,7 @@ typedef struct {
 static void source_clear(Source *source)
 {
     reference_free(source->reference);
-    layout_free(source->layout);
+    image_place_clear(&source->place);
     image_free(source->image);
     image_fault_clear(&source->fault);
 }
@@ -46,130 +45,64 @@ static const char *source_text(const Import *import)
                                                         : import->config->swr_location;
 }
 
-static json_t *names_json(char *const *names, guint most)
+/* What a layout of the service's own disk, or a registry, may be asked for this request. Asked
+ * again: links may lead elsewhere than when the request was admitted. */
+static bool source_is_allowed(const Source *source, const char *directory)
 {
-    json_t *array = json_array();
-    for (guint i = 0; names && names[i] && i < most; i++)
-        json_array_append_new(array, json_string(names[i]));
-    return array;
+    const Import *import = source->import;
+    const Settings *settings = import->service->settings;
+    return directory ? sources_allow_layout(settings, import->request, directory)
+                     : sources_allow_registry(settings, import->request, source->reference);
 }
 
-static Event *with_source(Event *event, const Source *source)
-{
-    event_with_text(event, "image", source_text(source->import));
-    if (source->fault.bad_digest)
-        event_with_text(event, "digest", source->fault.bad_digest);
-    return event;
-}
-
-static Event *event_not_found(const Source *source, const char *kind, const char *which,
-                              const GError *failure)
-{
-    Event *event = event_with_kind(event_source_image_not_found(), kind);
-    event_with_text(event, "which", which);
-    event_with_text(event, "error", failure->message);
-    return with_source(event, source);
-}
-
-static Event *event_damaged(const Source *source, const GError *failure)
-{
-    Event *event = event_not_found(source, "damaged", "blob", failure);
-    if (source->fault.bad_digest)
-        event_with_text(event, "expected", source->fault.bad_digest);
-    return event_with_text(event, "found", source->fault.found ? source->fault.found : "missing");
-}
-
-static Event *event_platform(const Source *source, const GError *failure)
-{
-    Event *event = event_not_found(source, "platform", "platform", failure);
-    event_with_text(event, "expected", source_platform(source->import));
-    return event_with_json(event, "found", names_json(source->fault.platforms, 20));
-}
-
-static Event *event_tag_missing(Source *source)
-{
-    g_auto(GStrv) tags = layout_tags(source->layout, NULL);
-    Event *event = event_image_tag_not_found(source->reference->directory, source->reference->tag);
-    with_source(event, source);
-    event_with_text(event, "repository", source->reference->directory);
-    event_with(event, "{s:i}", "n", tags ? (int)g_strv_length(tags) : 0);
-    const char *nearest =
-        tags ? text_nearest(source->reference->tag, (const char *const *)tags) : NULL;
-    if (nearest)
-        event_with_text(event, "nearest", nearest);
-    return event_with_json(event, "tags", names_json(tags, 10));
-}
-
-static Event *event_malformed(Source *source, const GError *failure)
-{
-    Event *event =
-        event_with_kind(event_image_tag_list_failed(source->reference->directory), "malformed");
-    event_with_text(event, "error", failure->message);
-    return with_source(event, source);
-}
-
-/* A blob of the source cannot be read: no fault of the service's own files. */
-static Event *event_broken(Source *source, const GError *failure)
-{
-    Event *event = event_with_kind(event_source_image_share_failed(), "broken");
-    event_with(event, "{s:i, s:s}", "errno", failure->code, "error", g_strerror(failure->code));
-    return with_source(event, source);
-}
-
-/* NULL: it is no failure of the source. */
-static Event *event_of_image_error(Source *source, const GError *failure)
-{
-    if (failure->domain == IO_ERROR && source->fault.bad_digest)
-        return event_broken(source, failure);
-    if (failure->domain != IMAGE_ERROR)
-        return NULL;
-    switch ((ImageError)failure->code) {
-    case IMAGE_ERROR_NO_LAYOUT:
-        return event_not_found(source, "manifest", "repository", failure);
-    case IMAGE_ERROR_NO_TAG:
-        return event_tag_missing(source);
-    case IMAGE_ERROR_NO_MANIFEST:
-        return event_not_found(source, "manifest", "manifest", failure);
-    case IMAGE_ERROR_NO_BLOB:
-    case IMAGE_ERROR_DAMAGED:
-        return event_damaged(source, failure);
-    case IMAGE_ERROR_PLATFORM:
-        return event_platform(source, failure);
-    case IMAGE_ERROR_MALFORMED:
-    case IMAGE_ERROR_UNSUPPORTED:
-        return event_malformed(source, failure);
-    }
-    return NULL;
-}
-
-static json_t *source_resolve(Source *source, GError **error)
-{
-    if (source->reference->digest)
-        return json_pack("{s:s}", "digest", source->reference->digest);
-    return layout_resolve(source->layout, source->reference->tag, error);
-}
-
-static bool source_read(Source *source, GError **error)
+static bool source_open_place(Source *source, GError **error)
 {
     Import *import = source->import;
+    Service *service = import->service;
+    g_autoptr(GError) failure = NULL;
     source->reference = reference_parse(source_text(import), error);
     if (!source->reference)
         return false;
     g_autofree char *directory =
-        import_request_directory(import->request, source->reference->directory);
-    /* Asked again: links may lead elsewhere than when the request was admitted. */
-    if (!sources_allow_layout(import->service->settings, import->request, directory)) {
+        source->reference->kind == REFERENCE_LAYOUT
+            ? import_request_directory(import->request, source->reference->directory)
+            : NULL;
+    if (!source_is_allowed(source, directory)) {
         g_set_error(error, IMAGE_ERROR, IMAGE_ERROR_NO_LAYOUT,
                     "%s is nothing that this project may import from", source_text(import));
         return false;
     }
-    source->layout = layout_open(directory, error);
-    json_t *descriptor = source->layout ? source_resolve(source, error) : NULL;
-    if (descriptor)
-        source->image = image_read(layout_source(source->layout), descriptor,
-                                   source_platform(import), &source->fault, error);
-    json_decref(descriptor);
+    RegistryLogin *login = login_for(service, import->model->project, !import->request->asked_over,
+                                     source->reference, &failure);
+    if (failure) {
+        g_propagate_error(error, g_steal_pointer(&failure));
+        return false;
+    }
+    return image_place_open(&source->place, source->reference, directory, service->settings, login,
+                            &service->progress, error);
+}
+
+static bool source_read(Source *source, GError **error)
+{
+    if (!source_open_place(source, error))
+        return false;
+    source->image = image_place_read(&source->place, source->reference,
+                                     source_platform(source->import), &source->fault, error);
     return source->image != NULL;
+}
+
+/* As podman and skopeo take it. */
+static const char *source_shown(const Import *import)
+{
+    const char *text = source_text(import);
+    return text + (g_str_has_prefix(text, REFERENCE_PLAIN_HTTP) ? strlen(REFERENCE_PLAIN_HTTP) : 0);
+}
+
+static Event *event_of_source(const Source *source, const GError *failure)
+{
+    const SourceView view = {source->reference, source_shown(source->import),
+                             source_platform(source->import), &source->place, &source->fault};
+    return source_event(&view, failure);
 }
 
 char *source_image_digest(Import *import, GError **error)
@@ -185,7 +118,9 @@ static StageResult source_open(Source *source, const char *stage, GError **error
     g_autoptr(GError) failure = NULL;
     if (looked != STAGE_CLOSED || source_read(source, &failure))
         return looked;
-    Event *event = event_of_image_error(source, failure);
+    if (g_error_matches(failure, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+        return STAGE_STOPPED;
+    Event *event = event_of_source(source, failure);
     if (event)
         return import_fail(source->import, stage, events_new(event, NULL), error);
     g_propagate_error(error, g_steal_pointer(&failure));
@@ -279,7 +214,7 @@ static StageResult source_copy_failed(Source *source, const GError *failure, GEr
     Import *import = source->import;
     if (g_error_matches(failure, G_IO_ERROR, G_IO_ERROR_CANCELLED))
         return STAGE_STOPPED;
-    Event *event = event_of_image_error(source, failure);
+    Event *event = event_of_source(source, failure);
     if (!event)
         event = event_of_error(import->service, failure, source->image->size);
     return import_fail(import, "source", events_new(event, NULL), error);
@@ -309,8 +244,8 @@ StageResult stage_source(Import *import, GError **error)
         return STAGE_ERROR;
     progress_begin(&service->progress, source.image->size);
     bool done = service_has_room(service, &failure) &&
-                image_copy(layout_source(source.layout), source.image, service->images,
-                           &service->progress, &copied, &reused, &source.fault, &failure);
+                image_copy(source.place.source, source.image, service->images, &service->progress,
+                           &copied, &reused, &source.fault, &failure);
     progress_end(&service->progress);
     if (!done)
         return source_copy_failed(&source, failure, error);

@@ -18,7 +18,9 @@ ARGUMENTS = [
 ]
 ANSWERS = {"reading_kind": "ConfigValueInvalid", "link_fault": "ModelFilesCopyFailed",
            "error_kind": "ImageBuildSystemError",
-           "failure_kind": "ImageBuildFailedSeeLog"}
+           "failure_kind": "ImageBuildFailedSeeLog",
+           "tag_list_kind": "ImageTagListFailed", "unreachable_name": "ImageTagListFailed",
+           "login_kind": "SourceImageTokenExpired"}
 
 
 @pytest.fixture(scope="module")
