@@ -92,6 +92,11 @@ static const SettingRow TABLE[] = {
     {"build.runtime", SETTING_TEXT, "",
      "the OCI runtime that sandboxes are run with; of runc and crun the one that starts here when "
      "empty"},
+    {"image.share_to", SETTING_TEXT, "",
+     "[registry+http://]HOST[:PORT]/NAMESPACE that gets every image that is built, blanks between "
+     "them"},
+    {"image.share_required", SETTING_BOOL, "false",
+     "an image that cannot be shared fails its import"},
     {"images.auth_file", SETTING_TEXT, "",
      "file of registry logins (containers-auth.json); podman's and docker's usual ones when empty"},
     {"registry.retries", SETTING_NUMBER, "5",
@@ -100,6 +105,7 @@ static const SettingRow TABLE[] = {
      "how long a registry may be silent, and how long a wait that it asks for is borne"},
     {"registry.ca_file", SETTING_TEXT, "",
      "certificates, PEM, that registries are checked with; the system's when empty"},
+    {"registry.max_parallel", SETTING_COUNT, "4", "layers that are pushed at once"},
     {"registry.token_hosts", SETTING_TEXT, "auth.docker.io",
      "hosts of token services that a registry of another host may send logins to, blanks between "
      "them"},

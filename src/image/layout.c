@@ -19,12 +19,11 @@
 #include "image/image_json.h"
 #include "image/layout_private.h"
 
-#define MARKER         "oci-layout"
-#define MARKER_MAX     4096 /* bytes */
-#define VERSION        "1.0.0"
-#define MARKER_CONTENT "{\"imageLayoutVersion\":\"" VERSION "\"}"
-#define EMPTY_INDEX    "{\"manifests\":[],\"mediaType\":\"" IMAGE_MEDIA_INDEX "\",\"schemaVersion\":2}"
-#define VERIFY_CHUNK   ((size_t)256 << 10) /* bytes */
+#define MARKER       "oci-layout"
+#define MARKER_MAX   4096 /* bytes */
+#define VERSION      LAYOUT_VERSION
+#define EMPTY_INDEX  "{\"manifests\":[],\"mediaType\":\"" IMAGE_MEDIA_INDEX "\",\"schemaVersion\":2}"
+#define VERIFY_CHUNK ((size_t)256 << 10) /* bytes */
 
 int layout_open_file(const Layout *layout, const char *path, ImageError missing, GError **error)
 {
@@ -133,7 +132,7 @@ static bool write_marker(Layout *layout, GError **error)
         !io_replace_file(layout->fd, LAYOUT_INDEX, EMPTY_INDEX, strlen(EMPTY_INDEX), 0644, error))
         return false;
     return faccessat(layout->fd, MARKER, F_OK, 0) == 0 ||
-           io_replace_file(layout->fd, MARKER, MARKER_CONTENT, strlen(MARKER_CONTENT), 0644, error);
+           io_replace_file(layout->fd, MARKER, LAYOUT_MARKER, strlen(LAYOUT_MARKER), 0644, error);
 }
 
 static int open_own(Layout *layout, const char *name, GError **error)

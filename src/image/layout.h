@@ -11,6 +11,11 @@
 /* What a layout lacks has the domain IMAGE_ERROR, what the disk refuses IO_ERROR. */
 typedef struct Layout Layout;
 
+#define LAYOUT_VERSION "1.0.0"
+#define LAYOUT_MARKER  "{\"imageLayoutVersion\":\"" LAYOUT_VERSION "\"}" /* the file oci-layout */
+/* index.json of a layout that holds one image. The caller frees it. */
+char *layout_index_of_one(const Descriptor *manifest, const char *tag);
+
 /* Opens a layout that exists; it is only read. */
 Layout *layout_open(const char *directory, GError **error);
 /* The embedded store: made when it is not there. */
@@ -71,6 +76,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(LayoutEntry, layout_entry_free)
  * nothing. */
 typedef GPtrArray *(*LayoutEntriesFunc)(gpointer data, GError **error);
 bool layout_write_index(Layout *layout, LayoutEntriesFunc entries, gpointer data, GError **error);
+/* Adds one entry to index.json, in place of those of its tag; the others stay as they are. */
+bool layout_add_tag(Layout *layout, const Descriptor *manifest, const char *tag, GError **error);
 /* Whether index.json is what layout_write_index would write. */
 bool layout_index_is_current(Layout *layout, LayoutEntriesFunc entries, gpointer data,
                              bool *current, GError **error);

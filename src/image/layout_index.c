@@ -196,6 +196,17 @@ static char *render_index(GPtrArray *entries)
     return json_dumps(index, JSON_SORT_KEYS | JSON_COMPACT);
 }
 
+char *layout_index_of_one(const Descriptor *manifest, const char *tag)
+{
+    g_autoptr(GPtrArray) entries = g_ptr_array_new();
+    LayoutEntry entry = {.name = (char *)tag,
+                         .media_type = manifest->media_type,
+                         .digest = manifest->digest,
+                         .size = manifest->size};
+    g_ptr_array_add(entries, &entry);
+    return render_index(entries);
+}
+
 /* index.json as it should be. Only under the lock, so that no writer comes in between. */
 static char *wanted_index(Layout *layout, LayoutEntriesFunc list, gpointer data, bool *current,
                           GError **error)
@@ -217,6 +228,24 @@ bool layout_write_index(Layout *layout, LayoutEntriesFunc list, gpointer data, G
     g_autofree char *text = lock >= 0 ? wanted_index(layout, list, data, &current, error) : NULL;
     return text &&
            (current || io_replace_file(layout->fd, LAYOUT_INDEX, text, strlen(text), 0644, error));
+}
+
+bool layout_add_tag(Layout *layout, const Descriptor *manifest, const char *tag, GError **error)
+{
+    json_t *manifests;
+    autofd lock = layout_lock_index(layout, error);
+    json_auto_t *index = lock >= 0 ? load_index(layout, &manifests, error) : NULL;
+    if (!index)
+        return false;
+    for (size_t i = json_array_size(manifests); i-- > 0;)
+        if (g_strcmp0(tag_of(json_array_get(manifests, i)), tag) == 0)
+            json_array_remove(manifests, i);
+    json_array_append_new(manifests,
+                          json_pack("{s:s, s:s, s:I, s:{s:s}}", "mediaType", manifest->media_type,
+                                    "digest", manifest->digest, "size", (json_int_t)manifest->size,
+                                    "annotations", ANNOTATION_TAG, tag));
+    g_autofree char *text = json_dumps(index, JSON_SORT_KEYS | JSON_COMPACT);
+    return io_replace_file(layout->fd, LAYOUT_INDEX, text, strlen(text), 0644, error);
 }
 
 bool layout_index_is_current(Layout *layout, LayoutEntriesFunc list, gpointer data, bool *current,

@@ -84,6 +84,7 @@ static BlobReader *source_open(ImageSource *source, const Descriptor *blob, GErr
 void layout_become_source(Layout *layout)
 {
     layout->source = (ImageSource){.name = layout->directory,
+                                   .shared = true,
                                    .tags = source_tags,
                                    .resolve = source_resolve,
                                    .read = source_read,

@@ -6,6 +6,7 @@
 #include "base/digest.h"
 #include "image/image_json.h"
 #include "image/registry_private.h"
+#include "image/registry_push.h"
 
 #define TAGS_PAGE      1000
 #define TAGS_BYTES     ((size_t)4 << 20) /* of one page */
@@ -274,6 +275,21 @@ static void set_place(Registry *registry, const Reference *reference)
                                      docker ? DOCKER_IO_HOST : reference->host);
 }
 
+static bool set_up(Registry *registry, GError **error)
+{
+    registry->source = (ImageSource){.name = registry->name,
+                                     .tags = source_tags,
+                                     .resolve = source_resolve,
+                                     .read = source_read,
+                                     .rehash = source_rehash,
+                                     .open = registry_open_blob};
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+    registry->curl = curl_easy_init();
+    if (!registry->curl)
+        g_set_error(error, REGISTRY_ERROR, REGISTRY_ERROR_UNREACHABLE, "libcurl cannot be used");
+    return registry->curl != NULL;
+}
+
 Registry *registry_open(const Settings *settings, const Reference *reference, RegistryLogin *login,
                         Progress *progress, GError **error)
 {
@@ -285,19 +301,27 @@ Registry *registry_open(const Settings *settings, const Reference *reference, Re
     registry->timeout_seconds = (int)settings_int(settings, "registry.timeout_seconds");
     registry->ca_file = g_strdup(settings_text(settings, "registry.ca_file"));
     registry->token_hosts = g_strdup(settings_text(settings, "registry.token_hosts"));
-    registry->source = (ImageSource){.name = registry->name,
-                                     .tags = source_tags,
-                                     .resolve = source_resolve,
-                                     .read = source_read,
-                                     .rehash = source_rehash,
-                                     .open = registry_open_blob};
-    curl_global_init(CURL_GLOBAL_DEFAULT);
-    registry->curl = curl_easy_init();
-    if (!registry->curl) {
-        g_set_error(error, REGISTRY_ERROR, REGISTRY_ERROR_UNREACHABLE, "libcurl cannot be used");
-        return NULL;
-    }
-    return g_steal_pointer(&registry);
+    return set_up(registry, error) ? g_steal_pointer(&registry) : NULL;
+}
+
+Registry *registry_clone(const Registry *from, GError **error)
+{
+    g_autoptr(Registry) registry = g_new0(Registry, 1);
+    registry->host = g_strdup(from->host);
+    registry->repository = g_strdup(from->repository);
+    registry->name = g_strdup(from->name);
+    registry->root = g_strdup(from->root);
+    registry->plain_http = from->plain_http;
+    registry->login = registry_login_copy(from->login);
+    registry->progress = from->progress;
+    registry->retries = from->retries;
+    registry->timeout_seconds = from->timeout_seconds;
+    registry->ca_file = g_strdup(from->ca_file);
+    registry->token_hosts = g_strdup(from->token_hosts);
+    registry->authorization = g_strdup(from->authorization);
+    registry->actions = g_strdup(from->actions);
+    registry->expires = from->expires;
+    return set_up(registry, error) ? g_steal_pointer(&registry) : NULL;
 }
 
 void registry_free(Registry *registry)

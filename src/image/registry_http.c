@@ -138,6 +138,9 @@ CURLcode registry_try(Registry *registry, const RegistryRequest *request, const 
     *registry->fault = '\0';
     curl_easy_reset(curl); /* the connection stays */
     registry_configure(registry, curl, registry->fault);
+    if (request->patient)
+        curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME,
+                         (long)registry->timeout_seconds * PATIENT_TIMES);
     g_autofree char *url = *request->url == '/' ? g_strconcat(registry->root, request->url, NULL)
                                                 : g_strdup(request->url);
     struct curl_slist *headers = make_headers(request, authorization);
@@ -227,6 +230,13 @@ static void note_answer(RegistryFailure *failure, const RegistryAnswer *answer)
     time_t there = date ? curl_getdate(date, NULL) : -1;
     if (there >= 0)
         failure->clock_skew_s = (int64_t)there - clock_now_ms() / 1000;
+}
+
+void registry_take_failure(Registry *registry, Registry *from)
+{
+    registry_failure_clear(&registry->failure);
+    registry->failure = from->failure;
+    from->failure = (RegistryFailure){0};
 }
 
 void registry_note(Registry *registry, const RegistryRequest *request,

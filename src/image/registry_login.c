@@ -25,6 +25,11 @@ RegistryLogin *registry_login_new(const char *user, const char *secret, const ch
     return login;
 }
 
+RegistryLogin *registry_login_copy(const RegistryLogin *login)
+{
+    return login ? registry_login_new(login->user, login->secret, login->origin) : NULL;
+}
+
 static void forget(char *secret)
 {
     if (secret)

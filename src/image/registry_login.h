@@ -10,6 +10,7 @@ typedef struct {
 } RegistryLogin;
 
 RegistryLogin *registry_login_new(const char *user, const char *secret, const char *origin);
+RegistryLogin *registry_login_copy(const RegistryLogin *login); /* of NULL: NULL */
 void registry_login_free(RegistryLogin *login);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(RegistryLogin, registry_login_free)
 

@@ -3,7 +3,8 @@
  *   registry.c        opening, tags, manifests; the registry as a source
  *   registry_http.c   one request and its answer: tries, waits, redirects, what failed
  *   registry_token.c  who we are there: challenges, token services
- *   registry_blob.c   a blob as it comes */
+ *   registry_blob.c   a blob as it comes
+ *   registry_push.c   requests that push; registry_upload.c a blob as it goes */
 #pragma once
 
 #include <curl/curl.h>
@@ -49,6 +50,7 @@ typedef struct {
     size_t body_size;
     size_t limit; /* bytes of the answer's body: more is REGISTRY_ERROR_MALFORMED */
     bool stays;   /* redirects are not followed */
+    bool patient; /* the answer may take several times as long as others */
 } RegistryRequest;
 
 typedef struct {
@@ -94,6 +96,19 @@ void registry_note(Registry *registry, const RegistryRequest *request,
 /* The error of what was noted. Always false. */
 bool registry_fail(const Registry *registry, GError **error);
 void registry_failure_clear(RegistryFailure *failure);
+
+/* Moves what the other one noted here: it worked for this one, in another thread. */
+void registry_take_failure(Registry *registry, Registry *from);
+
+/* -- registry_push.c -- */
+
+/* Where an answer says that an upload goes on: a path at this registry, or the URL of another
+ * server, which gets no login. NULL: *error. The caller frees it. */
+char *registry_location(const Registry *registry, const RegistryAnswer *answer, GError **error);
+/* RegistryRequest.actions there. */
+const char *registry_location_actions(const char *location);
+/* Gives an upload up; a hint, whatever comes of it. */
+void registry_upload_cancel(Registry *registry, const char *location);
 
 /* -- registry_token.c -- */
 

@@ -46,6 +46,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(BlobReader, blob_reader_free)
 typedef struct ImageSource ImageSource;
 struct ImageSource {
     const char *name; /* what messages call it; the implementation's */
+    bool shared;      /* several threads may use it at once */
     /* Its tags, sorted; NULL-terminated. The caller frees them. */
     char **(*tags)(ImageSource *source, GError **error);
     /* The descriptor {mediaType, digest, size, …} of what a tag, or else a digest, names. A new
