@@ -319,6 +319,13 @@ const Command COMMANDS[] = {
      "In the sandbox, without a network, as the user that the image names. The answer is printed;\n"
      "of an image that does not serve the container's last lines, exit status 1.",
      command_try},
+    {"copy", "MODEL REF", "Copy the image of a model to a registry, a layout or an archive",
+     "REF is [registry+http://]HOST[:PORT]/REPOSITORY[:TAG], oci:DIR[:TAG], "
+     "oci-archive:FILE[:TAG]\n"
+     "or FILE.tar; without TAG the model's version. What is there already is not sent again.\n"
+     "  waybill copy digits registry.example.com/team/digits\n"
+     "  waybill copy digits oci-archive:- | podman load",
+     command_copy},
     {"diff", "A [B]", "What changed from A to B, or in A since it last worked",
      "A and B are a name (its newest version), name:version, or an id, with @N behind it for\n"
      "attempt N: digits:0.0.2@1. Without B: A against the newest imported attempt before it.\n"

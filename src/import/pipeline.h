@@ -41,6 +41,11 @@ StageResult stage_source(Import *import, GError **error);
 StageResult stage_verify(Import *import, GError **error);
 /* Whether the request or the setting build.verify asks for it. */
 bool verify_is_wanted(const Import *import);
+StageResult stage_share(Import *import, GError **error);
+/* Whether image.share_to names anybody. */
+bool share_is_wanted(const Import *import);
+/* The image that this attempt has built. */
+Image *import_image(Import *import, GError **error);
 StageResult stage_finish(Import *import, GError **error);
 
 /* A build that is handed over to a job of its own. */

@@ -27,6 +27,7 @@ static const Stage PACKAGE_STAGES[] = {{"check", "check", stage_check},
                                        {"environment", "environment", stage_environment},
                                        {"build", "build", stage_build},
                                        {"verify", "verify", stage_verify, verify_is_wanted},
+                                       {"share", "share", stage_share, share_is_wanted},
                                        {"finish", "finish", stage_finish},
                                        {NULL}};
 static const Stage IMAGE_STAGES[] = {{"check", "check", stage_check},
@@ -57,7 +58,8 @@ static const Stage *stages_of(const Import *import)
 /* The last stages make what is an attempt's own: nobody begins at `finish`. */
 static bool is_a_beginning(const Stage *stage)
 {
-    return stage->name && strcmp(stage->name, "verify") != 0 && strcmp(stage->name, "finish") != 0;
+    return stage->name && strcmp(stage->name, "verify") != 0 && strcmp(stage->name, "share") != 0 &&
+           strcmp(stage->name, "finish") != 0;
 }
 
 static char *stages_listed(const Stage *stages, int count)

@@ -53,7 +53,7 @@ static StageResult verify_failed(Import *import, GError *failure, GError **error
     return STAGE_ERROR;
 }
 
-static Image *attempt_image(Import *import, GError **error)
+Image *import_image(Import *import, GError **error)
 {
     Service *service = import->service;
     g_autoptr(Attempt) attempt =
@@ -81,7 +81,7 @@ StageResult stage_verify(Import *import, GError **error)
 {
     TrialState state;
     g_autoptr(GError) failure = NULL;
-    g_autoptr(Image) image = attempt_image(import, error);
+    g_autoptr(Image) image = import_image(import, error);
     if (!image)
         return STAGE_ERROR;
     const TrialSpec spec = {.settings = import->service->settings,

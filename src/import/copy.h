@@ -1,0 +1,42 @@
+/* A model's image, copied to somewhere else: `waybill copy`. Nothing is recorded. */
+#pragma once
+
+#include "image/image_push.h"
+#include "image/place.h"
+#include "import/service.h"
+#include "store/models.h"
+
+typedef enum { COPY_REGISTRY, COPY_LAYOUT, COPY_ARCHIVE } CopyKind;
+
+typedef struct {
+    CopyKind kind;
+    Reference *reference; /* of a registry or a layout */
+    char *file, *tag;     /* of an archive; file "-": standard output */
+} CopyTarget;
+void copy_target_clear(CopyTarget *target);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CopyTarget, copy_target_clear)
+
+/* [registry+http://]HOST[:PORT]/REPOSITORY[:TAG], oci:DIR[:TAG], oci-archive:FILE[:TAG], or a FILE
+ * that ends in .tar. Without TAG the model's version; of an archive, which is loaded by that name,
+ * REPOSITORY:VERSION. REFERENCE_ERROR: it is none of these. */
+bool copy_target_read(CopyTarget *target, const char *text, const Model *model, GError **error);
+
+typedef struct {
+    char *digest;
+    int64_t size;
+    ImagePushed pushed; /* to a registry, else what was written (sent) and was there (present) */
+} Copied;
+void copied_clear(Copied *copied);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Copied, copied_clear)
+
+/* The image that the model has now. IMPORT_ERROR_USAGE: it has none; IMAGE_ERROR: it is damaged;
+ * REGISTRY_ERROR, REGISTRY_LOGIN_ERROR; IO_ERROR; G_IO_ERROR_CANCELLED. */
+bool copy_model(Service *service, const Model *model, const CopyTarget *target, Copied *copied,
+                GError **error);
+
+/* One image from our own store to a repository; what is there, or can be mounted from the
+ * repository mount_from of the same registry (NULL: none is known), is not sent. own: the service's
+ * own logins count. *registry is set, also on failure, for what it has to tell. */
+bool copy_to_registry(Service *service, const char *project, bool own, const Image *image,
+                      const Reference *to, const char *mount_from, Registry **registry,
+                      ImagePushed *pushed, GError **error);
