@@ -132,6 +132,21 @@ static Event *event_finished(Import *import, const Attempt *attempt)
     return event_with_text(event, "image", name);
 }
 
+/* Who got the image: what the stage `share` noted. */
+static bool add_shared(Import *import, Event *event, GError **error)
+{
+    g_autoptr(GError) failure = NULL;
+    g_autofree char *result = stage_result(import->service->db, import->model->id,
+                                           import->job->attempt, "share", &failure);
+    json_auto_t *shared = result ? json_loads(result, 0, NULL) : NULL;
+    if (json_array_size(json_object_get(shared, "shared")))
+        event_with_json(event, "shared", json_incref(json_object_get(shared, "shared")));
+    bool read = !failure;
+    if (failure)
+        g_propagate_error(error, g_steal_pointer(&failure));
+    return read;
+}
+
 StageResult stage_finish(Import *import, GError **error)
 {
     Db *db = import->service->db;
@@ -142,6 +157,8 @@ StageResult stage_finish(Import *import, GError **error)
         return STAGE_ERROR;
     g_autofree char *upload = NULL;
     g_autoptr(Event) event = event_finished(import, attempt);
+    if (!add_shared(import, event, error))
+        return STAGE_ERROR;
     g_autoptr(DbTransaction) transaction = service_transaction(import->service, error);
     if (!transaction || !timeline_append(db, id, number, "finish", event, NULL, error) ||
         !attempt_end(db, id, number, "imported", error) ||

@@ -14,6 +14,7 @@ HERE = pathlib.Path(__file__).parent
 
 # The fault is in time, in the machine or in the service's own files, not in a package.
 ELSEWHERE = {
+    ("RomaImageShareFailed", ""): "test_copy.py::test_a_target_that_refuses_is_32_and_the_import_stays",
     ("ModelFilesCopyFailed", "changed"): "test_full_disk.py::test_file_that_changes_while_it_is_read",
     ("ModelFilesCopyFailed", "gone"): "test_every_kind.py::test_source_that_is_gone",
     ("ModelFilesCopyFailed", "upload_gone"):
