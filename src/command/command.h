@@ -81,6 +81,7 @@ int command_diff(Session *session, int argc, char **argv);
 int command_report(Session *session, int argc, char **argv);
 int command_show(Session *session, int argc, char **argv);
 int command_try(Session *session, int argc, char **argv);
+int command_key(Session *session, int argc, char **argv);
 int command_copy(Session *session, int argc, char **argv);
 int command_log(Session *session, int argc, char **argv);
 int command_explain(Session *session, int argc, char **argv);

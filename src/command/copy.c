@@ -26,7 +26,7 @@ static int copy_failed(const GError *error)
 static void print_copied(const Session *session, const Copied *copied, const char *where)
 {
     bool zh = session->out.language == LANGUAGE_ZH;
-    const ImagePushed *pushed = &copied->pushed;
+    const ImagePushed *pushed = &copied->bytes.pushed;
     g_autofree char *sent = format_bytes(pushed->sent);
     g_autofree char *kept = format_bytes(pushed->present + pushed->mounted);
     printf(zh ? "%s  %s  已写入 %s,已有 %s\n" : "%s  %s  %s written, %s there already\n", where,
@@ -35,11 +35,12 @@ static void print_copied(const Session *session, const Copied *copied, const cha
 
 static json_t *copied_json(const Copied *copied, const char *where)
 {
-    const ImagePushed *pushed = &copied->pushed;
-    return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I}", "target", where, "digest", copied->digest,
-                     "size", (json_int_t)copied->size, "bytes_copied", (json_int_t)pushed->sent,
-                     "bytes_mounted", (json_int_t)pushed->mounted, "bytes_present",
-                     (json_int_t)pushed->present);
+    const ImagePushed *pushed = &copied->bytes.pushed;
+    return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:b}", "target", where, "digest",
+                     copied->digest, "size", (json_int_t)copied->size, "bytes_copied",
+                     (json_int_t)pushed->sent, "bytes_mounted", (json_int_t)pushed->mounted,
+                     "bytes_present", (json_int_t)pushed->present, "described",
+                     copied->bytes.described);
 }
 
 static int copy_run(Session *session, const Model *model, const char *where, bool json)

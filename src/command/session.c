@@ -312,7 +312,10 @@ const Command COMMANDS[] = {
      "Exit status: as import's; 1 as well when the time was over first, which standard error says.",
      command_wait, true},
     {"models", "", "List the models", NULL, command_models, true},
-    {"show", "MODEL", "Details of a model: status, size, image, layers, last event", NULL,
+    {"show", "MODEL | IMAGE", "Details of a model, or what an image carries with it",
+     "MODEL: status, size, image, layers, last event. IMAGE, "
+     "[registry+http://]HOST/REPOSITORY:TAG\n"
+     "or @DIGEST: the timeline of its import and what it was made of, as its registry has them.",
      command_show, true},
     {"log", "MODEL", "The build log of a model", NULL, command_log, true},
     {"try", "MODEL", "Run the image of a model and send it one request",
@@ -399,6 +402,11 @@ const Command COMMANDS[] = {
      "The secret key is shown once, by create. list: of --project, else of all.\n"
      "waybill access-key create --project vision --user ci --role writer --expires 90d",
      command_access_key},
+    {"key", "create | show", "The key that signs what images carry with them",
+     "create makes DATA/signing.key and prints the public key: from then on the provenance of "
+     "each\n"
+     "image that is built is signed (DSSE, ECDSA P-256). `waybill show IMAGE --key FILE` verifies.",
+     command_key},
     {"credential", "add | list | remove", "A project's logins at registries and object stores",
      "One for each kind and host; add replaces it. A secret is never shown again.\n"
      "waybill credential add --project vision --for registry --host r.example.com \\\n"

@@ -2,6 +2,7 @@
 
 #include "command/command.h"
 #include "command/event_view.h"
+#include "command/show_image.h"
 #include "import/dependencies.h"
 #include "import/details.h"
 
@@ -137,11 +138,18 @@ static json_t *session_details(Session *session, const Model *model, GError **er
 
 int command_show(Session *session, int argc, char **argv)
 {
+    g_autofree char *key = NULL;
     gboolean json = FALSE;
     const GOptionEntry entries[] = {{"json", 0, 0, G_OPTION_ARG_NONE, &json,
                                      "The details as one object", NULL},
+                                    {"key", 0, 0, G_OPTION_ARG_FILENAME, &key,
+                                     "Of an image: this public key (PEM) must have signed what it "
+                                     "carries",
+                                     "FILE"},
                                     {NULL}};
     int status = session_parse(session, command_find("show"), entries, &argc, &argv, 1, 1);
+    if (status < 0 && is_image_reference(argv[1]))
+        return show_image(session, argv[1], key, json);
     g_autoptr(Model) model = status < 0 ? session_model(session, argv[1], &status) : NULL;
     if (!model)
         return status;

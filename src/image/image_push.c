@@ -236,7 +236,7 @@ static bool push_manifest(const ImagePush *push, GError **error)
     const Descriptor *manifest = push->image->manifest;
     g_autoptr(GBytes) content = push->from->read(push->from, manifest, false, error);
     if (!content || !registry_put_manifest(push->to, content, manifest->media_type,
-                                           manifest->digest, push->tag, error))
+                                           manifest->digest, push->tag, NULL, error))
         return false;
     progress_add(push->progress, manifest->size);
     ImageSource *there = registry_source(push->to);

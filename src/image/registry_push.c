@@ -49,7 +49,7 @@ bool registry_mount(Registry *registry, const char *digest, const char *from_rep
 }
 
 bool registry_put_manifest(Registry *registry, GBytes *content, const char *media_type,
-                           const char *digest, const char *tag, GError **error)
+                           const char *digest, const char *tag, bool *lists_subject, GError **error)
 {
     g_auto(RegistryAnswer) answer = {0};
     gsize size;
@@ -70,6 +70,8 @@ bool registry_put_manifest(Registry *registry, GBytes *content, const char *medi
         return false;
     if (answer.status != 201 && answer.status != 200 && answer.status != 202)
         return registry_refuse(registry, &request, &answer, error);
+    if (lists_subject)
+        *lists_subject = registry_answer_header(&answer, "oci-subject") != NULL;
     const char *said = registry_answer_header(&answer, "docker-content-digest");
     if (!said || strcmp(said, digest) == 0)
         return true;

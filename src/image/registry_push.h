@@ -29,6 +29,8 @@ int64_t registry_upload_sent(const RegistryUpload *upload);
 void registry_upload_free(RegistryUpload *upload);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(RegistryUpload, registry_upload_free)
 
-/* Puts a manifest under its digest or, when tag is not NULL, under that. */
+/* Puts a manifest under its digest or, when tag is not NULL, under that. *lists_subject (may be
+ * NULL): the registry lists it among what refers to its subject. */
 bool registry_put_manifest(Registry *registry, GBytes *content, const char *media_type,
-                           const char *digest, const char *tag, GError **error);
+                           const char *digest, const char *tag, bool *lists_subject,
+                           GError **error);

@@ -2,13 +2,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <gio/gio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/io.h"
 #include "image/image_archive.h"
+#include "image/image_json.h"
+#include "image/referrers.h"
 #include "import/import.h"
 #include "import/logins.h"
+#include "store/artifacts.h"
 
 #define ARCHIVE_SCHEME "oci-archive:"
 #define LAYOUT_SCHEME  "oci:"
@@ -71,12 +75,33 @@ bool copy_target_read(CopyTarget *target, const char *text, const Model *model, 
 
 /* -- the copying -- */
 
-bool copy_to_registry(Service *service, const char *project, bool own, const Image *image,
-                      const Reference *to, const char *mount_from, Registry **registry,
-                      ImagePushed *pushed, GError **error)
+/* What is said of the image goes with it. A registry may refuse what it does not know: the image is
+ * there all the same. False: it is not there; *error only when it was stopped. */
+static bool push_artifact(Service *service, const char *model_id, const Image *image,
+                          Registry *registry, GError **error)
+{
+    int64_t size;
+    g_autoptr(GError) failure = NULL;
+    ImageSource *from = layout_source(service->images);
+    g_autofree char *digest =
+        artifact_find(service->db, model_id, image->manifest->digest, &size, NULL);
+    if (!digest)
+        return false;
+    const Descriptor manifest = {(char *)IMAGE_MEDIA_MANIFEST, digest, size};
+    g_autoptr(Artifact) artifact = artifact_read(from, &manifest, &failure);
+    if (artifact && referrers_push(registry, from, artifact, image->manifest, &failure))
+        return true;
+    if (g_error_matches(failure, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+        g_propagate_error(error, g_steal_pointer(&failure));
+    return false;
+}
+
+bool copy_to_registry(Service *service, const CopySource *source, const Reference *to,
+                      const char *mount_from, Registry **registry, CopiedBytes *copied,
+                      GError **error)
 {
     g_autoptr(GError) failure = NULL;
-    RegistryLogin *login = login_for(service, project, own, to, &failure);
+    RegistryLogin *login = login_for(service, source->login_project, true, to, &failure);
     if (failure) {
         g_propagate_error(error, g_steal_pointer(&failure));
         return false;
@@ -85,17 +110,24 @@ bool copy_to_registry(Service *service, const char *project, bool own, const Ima
     if (!*registry)
         return false;
     const ImagePush push = {.from = layout_source(service->images),
-                            .image = image,
+                            .image = source->image,
                             .to = *registry,
                             .tag = to->tag,
                             .mount_from = mount_from,
                             .parallel =
                                 (int)settings_int(service->settings, "registry.max_parallel"),
                             .progress = &service->progress};
-    progress_begin(&service->progress, image->size);
-    bool done = image_push(&push, pushed, error);
+    progress_begin(&service->progress, source->image->size);
+    bool done = image_push(&push, &copied->pushed, error);
     progress_end(&service->progress);
-    return done;
+    if (!done)
+        return false;
+    copied->described =
+        push_artifact(service, source->model_id, source->image, *registry, &failure);
+    bool stopped = failure != NULL;
+    if (stopped)
+        g_propagate_error(error, g_steal_pointer(&failure));
+    return !stopped;
 }
 
 static bool copy_to_layout(Service *service, const Image *image, const Reference *to,
@@ -161,12 +193,13 @@ bool copy_model(Service *service, const Model *model, const CopyTarget *target, 
         return false;
     copied->digest = g_strdup(image->manifest->digest);
     copied->size = image->size;
+    const CopySource source = {model->id, model->project, image};
     if (target->kind == COPY_REGISTRY)
-        return copy_to_registry(service, model->project, true, image, target->reference, NULL,
-                                &registry, &copied->pushed, error);
+        return copy_to_registry(service, &source, target->reference, NULL, &registry,
+                                &copied->bytes, error);
     if (target->kind == COPY_LAYOUT)
-        return copy_to_layout(service, image, target->reference, &copied->pushed, error);
-    copied->pushed.sent = image->size;
+        return copy_to_layout(service, image, target->reference, &copied->bytes.pushed, error);
+    copied->bytes.pushed.sent = image->size;
     return strcmp(target->file, "-") == 0
                ? write_archive(service, image, target, STDOUT_FILENO, error)
                : copy_to_file(service, image, target, error);

@@ -22,9 +22,14 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CopyTarget, copy_target_clear)
 bool copy_target_read(CopyTarget *target, const char *text, const Model *model, GError **error);
 
 typedef struct {
+    ImagePushed pushed; /* to a registry, else what was written (sent) and was there (present) */
+    bool described;     /* what is said of the image is there, too */
+} CopiedBytes;
+
+typedef struct {
     char *digest;
     int64_t size;
-    ImagePushed pushed; /* to a registry, else what was written (sent) and was there (present) */
+    CopiedBytes bytes;
 } Copied;
 void copied_clear(Copied *copied);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Copied, copied_clear)
@@ -34,9 +39,15 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Copied, copied_clear)
 bool copy_model(Service *service, const Model *model, const CopyTarget *target, Copied *copied,
                 GError **error);
 
-/* One image from our own store to a repository; what is there, or can be mounted from the
- * repository mount_from of the same registry (NULL: none is known), is not sent. own: the service's
- * own logins count. *registry is set, also on failure, for what it has to tell. */
-bool copy_to_registry(Service *service, const char *project, bool own, const Image *image,
-                      const Reference *to, const char *mount_from, Registry **registry,
-                      ImagePushed *pushed, GError **error);
+typedef struct {
+    const char *model_id;
+    const char *login_project; /* whose logins count beside the service's own; NULL: nobody's */
+    const Image *image;        /* of our own store */
+} CopySource;
+
+/* One image to a repository; what is there, or can be mounted from the repository mount_from of the
+ * same registry (NULL: none is known), is not sent. *registry is set, also on failure, for what it
+ * has to tell. */
+bool copy_to_registry(Service *service, const CopySource *source, const Reference *to,
+                      const char *mount_from, Registry **registry, CopiedBytes *copied,
+                      GError **error);

@@ -41,6 +41,7 @@ StageResult stage_source(Import *import, GError **error);
 StageResult stage_verify(Import *import, GError **error);
 /* Whether the request or the setting build.verify asks for it. */
 bool verify_is_wanted(const Import *import);
+StageResult stage_describe(Import *import, GError **error);
 StageResult stage_share(Import *import, GError **error);
 /* Whether image.share_to names anybody. */
 bool share_is_wanted(const Import *import);

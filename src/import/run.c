@@ -26,6 +26,7 @@ static const Stage PACKAGE_STAGES[] = {{"check", "check", stage_check},
                                        {"copy", "copy", stage_copy},
                                        {"environment", "environment", stage_environment},
                                        {"build", "build", stage_build},
+                                       {"describe", "build", stage_describe},
                                        {"verify", "verify", stage_verify, verify_is_wanted},
                                        {"share", "share", stage_share, share_is_wanted},
                                        {"finish", "finish", stage_finish},
@@ -58,8 +59,8 @@ static const Stage *stages_of(const Import *import)
 /* The last stages make what is an attempt's own: nobody begins at `finish`. */
 static bool is_a_beginning(const Stage *stage)
 {
-    return stage->name && strcmp(stage->name, "verify") != 0 && strcmp(stage->name, "share") != 0 &&
-           strcmp(stage->name, "finish") != 0;
+    static const char *const LAST[] = {"describe", "verify", "share", "finish", NULL};
+    return stage->name && !g_strv_contains(LAST, stage->name);
 }
 
 static char *stages_listed(const Stage *stages, int count)

@@ -43,8 +43,9 @@ typedef struct {
     bool stopped;
 } Sharing;
 
-static void note_shared(Sharing *sharing, Reference *to, const ImagePushed *pushed)
+static void note_shared(Sharing *sharing, Reference *to, const CopiedBytes *copied)
 {
+    const ImagePushed *pushed = &copied->pushed;
     json_array_append_new(sharing->shared,
                           json_pack("{s:s, s:s, s:I, s:I}", "target", to->text, "digest",
                                     sharing->image->manifest->digest, "bytes_copied",
@@ -67,15 +68,16 @@ static void note_failure(Sharing *sharing, const Registry *registry, const char 
 
 static void share_with(Sharing *sharing, const char *target)
 {
-    ImagePushed pushed = {0};
+    CopiedBytes copied = {0};
     g_autoptr(GError) failure = NULL;
     g_autoptr(Registry) registry = NULL;
     g_autoptr(Reference) to = reference_parse(target, &failure);
     const Reference *former = sharing->former;
     bool near = to && former && g_strcmp0(former->host, to->host) == 0;
-    if (to && copy_to_registry(sharing->import->service, NULL, true, sharing->image, to,
-                               near ? former->repository : NULL, &registry, &pushed, &failure))
-        note_shared(sharing, g_steal_pointer(&to), &pushed);
+    const CopySource source = {sharing->import->model->id, NULL, sharing->image};
+    if (to && copy_to_registry(sharing->import->service, &source, to,
+                               near ? former->repository : NULL, &registry, &copied, &failure))
+        note_shared(sharing, g_steal_pointer(&to), &copied);
     else
         note_failure(sharing, registry, target, failure);
 }

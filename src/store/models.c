@@ -215,6 +215,7 @@ bool model_remove(Db *db, const char *id, GError **error)
         "DELETE FROM build_log WHERE model_id = $1",
         "DELETE FROM files WHERE model_id = $1",
         "DELETE FROM layers WHERE model_id = $1",
+        "DELETE FROM artifact_blobs WHERE model_id = $1",
         "DELETE FROM stages WHERE model_id = $1",
         "DELETE FROM events WHERE model_id = $1",
         "DELETE FROM attempts WHERE model_id = $1",

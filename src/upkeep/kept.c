@@ -71,7 +71,7 @@ static void note_model(KeptBlob *kept, const char *id, const char *project, cons
 
 #define ATTEMPTS                                                                                  \
     "WITH kept AS (SELECT m.id, m.project, m.name, m.version, a.attempt, a.outcome, "             \
-    "a.image_digest, a.image_manifest_size, a.config_digest "                                     \
+    "a.image_digest, a.image_manifest_size, a.config_digest, a.artifact_digest, a.artifact_size " \
     "FROM models m JOIN attempts n ON n.model_id = m.id AND n.attempt = m.attempt "               \
     "JOIN attempts a ON a.model_id = m.id "                                                       \
     "WHERE m.deleted_at IS NULL AND ($1 = '' OR m.id = $1) AND (a.attempt = m.attempt "           \
@@ -89,7 +89,12 @@ bool kept_add_models(Kept *kept, Db *db, const char *model_id, GError **error)
                  "l.digest, l.size FROM kept k JOIN layers l "
                  "ON l.model_id = k.id AND l.attempt = k.attempt "
                  "UNION ALL " OF_ATTEMPT "k.image_digest, k.image_manifest_size " WITH_AN_IMAGE
-                 "UNION ALL " OF_ATTEMPT "k.config_digest, -1 " WITH_AN_IMAGE "ORDER BY 3, 4, 1, 5",
+                 "UNION ALL " OF_ATTEMPT "k.config_digest, -1 " WITH_AN_IMAGE
+                 "UNION ALL " OF_ATTEMPT "k.artifact_digest, k.artifact_size " WITH_AN_IMAGE
+                 "AND k.artifact_digest IS NOT NULL "
+                 "UNION ALL " OF_ATTEMPT "b.digest, b.size FROM kept k JOIN artifact_blobs b "
+                 "ON b.model_id = k.id AND b.attempt = k.attempt "
+                 "WHERE k.outcome <> 'failed' ORDER BY 3, 4, 1, 5",
                  "s", model_id ? model_id : "");
     GError *failure = NULL;
     while (rows && db_next(rows, &failure))

@@ -18,7 +18,7 @@ class UploadRegistry:
     """with UploadRegistry(cuts=[0.25, 0.5]) as registry: registry.address is HOST:PORT."""
 
     def __init__(self, cuts=(), forgets=False, token_seconds=None, refuse=None, busy=0, mount=True,
-                 location="path", size=None):
+                 location="path", size=None, referrers=False):
         self.cuts = list(cuts)        # fractions of `size` at which a connection is cut, once each
         self.size = size              # of the blob that they are of
         self.forgets = forgets        # a torn upload is unknown afterwards, as in docker-registry 2.8
@@ -26,6 +26,7 @@ class UploadRegistry:
         self.refuse = refuse or {}    # {(method, part): (status, code)}; part: blob, upload, manifest
         self.busy = busy              # so many first requests are answered with 503
         self.mount = mount
+        self.referrers = referrers    # it has the API of 1.1
         self.location = location      # path, url
         self.blobs, self.manifests, self.uploads = {}, {}, {}
         self.requests, self.received, self.tokens = [], 0, {}
@@ -119,10 +120,13 @@ class UploadHandler(BaseHTTPRequestHandler):
         if not self.admitted():
             return None
         parts = re.fullmatch(r"/v2/(.+)/(blobs/uploads|blobs|manifests|tags)/(.*)", url.path)
+        referrers = re.fullmatch(r"/v2/(.+)/referrers/(.*)", url.path)
+        if referrers and registry.referrers:
+            return self.list_referrers(*referrers.groups())
         if not parts:
-            return self.answer(200, b"{}")
+            return self.answer(200, b"{}") if url.path == "/v2/" else self.fail(404, "UNSUPPORTED")
         self.repository, kind, self.name = parts.groups()
-        part = {"blobs/uploads": "upload", "blobs": "blob"}.get(kind, "manifest")
+        part = {"blobs/uploads": "upload", "blobs": "blob", "tags": "tags"}.get(kind, "manifest")
         if (self.command, part) in registry.refuse:
             return self.fail(*registry.refuse[self.command, part])
         return getattr(self, "%s_%s" % (self.command.lower(), part))()
@@ -147,12 +151,32 @@ class UploadHandler(BaseHTTPRequestHandler):
 
     head_manifest = get_manifest
 
+    def get_tags(self):
+        tags = sorted(name for place, name in self.registry.manifests
+                      if place == self.repository and ":" not in name)
+        if not tags:
+            return self.fail(404, "NAME_UNKNOWN")
+        return self.answer(200, json.dumps({"name": self.repository, "tags": tags}).encode())
+
     def put_manifest(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         digest = "sha256:" + hashlib.sha256(body).hexdigest()
         for name in (self.name, digest):
             self.registry.manifests[self.repository, name] = (self.headers["Content-Type"], body)
-        self.answer(201, Docker_Content_Digest=digest)
+        subject = json.loads(body).get("subject") if self.registry.referrers else None
+        more = {"OCI_Subject": subject["digest"]} if subject else {}
+        self.answer(201, Docker_Content_Digest=digest, **more)
+
+    def list_referrers(self, repository, digest):
+        found = {}
+        for (place, _), (media_type, body) in self.registry.manifests.items():
+            manifest = json.loads(body)
+            if place == repository and manifest.get("subject", {}).get("digest") == digest:
+                own = "sha256:" + hashlib.sha256(body).hexdigest()
+                found[own] = {"mediaType": media_type, "digest": own, "size": len(body),
+                              "artifactType": manifest["artifactType"]}
+        self.answer(200, json.dumps({"schemaVersion": 2, "manifests": list(found.values())}).encode(),
+                    Content_Type="application/vnd.oci.image.index.v1+json")
 
     # -- uploads --
 

@@ -1,0 +1,84 @@
+/* What a built image carries with it: an artifact that refers to it, with the timeline up to here
+ * and its provenance; signed, where the service has a key. */
+#include <string.h>
+
+#include <gio/gio.h>
+
+#include "base/io.h"
+#include "base/signing.h"
+#include "event/timeline.h"
+#include "image/artifact.h"
+#include "import/provenance.h"
+#include "store/artifacts.h"
+
+/* The statement, or the envelope around it. */
+static char *signed_statement(const SigningKey *key, char *statement, GError **error)
+{
+    if (!key)
+        return statement;
+    json_auto_t *envelope =
+        signing_sign(key, PROVENANCE_STATEMENT, statement, strlen(statement), error);
+    g_free(statement);
+    return envelope ? json_dumps(envelope, JSON_COMPACT) : NULL;
+}
+
+static Artifact *describe(Import *import, const Image *image, GError **error)
+{
+    g_autoptr(GError) failure = NULL;
+    Service *service = import->service;
+    g_autoptr(SigningKey) key = signing_key_open(service->data->fd, &failure);
+    if (failure) {
+        g_propagate_error(error, g_steal_pointer(&failure));
+        return NULL;
+    }
+    g_autofree char *timeline = provenance_timeline(import, error);
+    char *statement =
+        timeline ? provenance_statement(import, image, timeline, key != NULL, error) : NULL;
+    g_autofree char *text = statement ? signed_statement(key, statement, error) : NULL;
+    if (!text)
+        return NULL;
+    const ArtifactPart parts[] = {{PROVENANCE_TIMELINE, timeline, strlen(timeline)},
+                                  {key ? PROVENANCE_ENVELOPE : PROVENANCE_STATEMENT, text,
+                                   strlen(text)}};
+    return artifact_make(service->images, image->manifest, PROVENANCE_ARTIFACT, parts,
+                         G_N_ELEMENTS(parts), error);
+}
+
+static bool record(Import *import, const Artifact *artifact, GError **error)
+{
+    Db *db = import->service->db;
+    const char *id = import->model->id;
+    int attempt = import->job->attempt;
+    g_autoptr(DbTransaction) transaction = service_transaction(import->service, error);
+    if (!transaction ||
+        !artifact_set(db, id, attempt, artifact->manifest->digest, artifact->manifest->size, error))
+        return false;
+    for (guint i = 0; i < artifact->blobs->len; i++) {
+        const Descriptor *blob = artifact->blobs->pdata[i];
+        if (!artifact_add_blob(db, id, attempt, blob->digest, blob->size, error))
+            return false;
+    }
+    return db_commit(db, error);
+}
+
+StageResult stage_describe(Import *import, GError **error)
+{
+    StageResult looked = import_look(import, "build", error);
+    if (looked != STAGE_CLOSED)
+        return looked;
+    g_autoptr(GError) failure = NULL;
+    /* gc must not find the blobs before the rows that keep them. */
+    autofd lock = layout_lock(import->service->images, false, error);
+    g_autoptr(Image) image = lock >= 0 ? import_image(import, error) : NULL;
+    if (!image)
+        return STAGE_ERROR;
+    g_autoptr(Artifact) artifact = describe(import, image, &failure);
+    if (artifact && record(import, artifact, &failure))
+        return import_close(import, "describe",
+                            json_pack("{s:s}", "artifact", artifact->manifest->digest),
+                            events_new(NULL, NULL), error);
+    if (g_error_matches(failure, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+        return STAGE_STOPPED;
+    g_propagate_error(error, g_steal_pointer(&failure));
+    return STAGE_ERROR;
+}

@@ -1,0 +1,15 @@
+/* What is said of an attempt's image: an artifact that refers to it (image/artifact.h). */
+#pragma once
+
+#include "store/db.h"
+
+/* Within the caller's transaction: the attempt's artifact is this manifest. */
+bool artifact_set(Db *db, const char *model_id, int attempt, const char *digest, int64_t size,
+                  GError **error);
+/* It names this blob. */
+bool artifact_add_blob(Db *db, const char *model_id, int attempt, const char *digest, int64_t size,
+                       GError **error);
+/* What was said last of that image of the model: the manifest's digest, the caller's, and its size.
+ * NULL with *error unset: nothing. */
+char *artifact_find(Db *db, const char *model_id, const char *image_digest, int64_t *size,
+                    GError **error);
