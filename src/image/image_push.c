@@ -50,27 +50,30 @@ static bool fail_damaged(const BlobPush *push, const char *found, GError **error
     return false;
 }
 
-/* Reads the blob into the upload; *done: how many bytes. */
-static bool stream(const BlobPush *push, BlobReader *reader, RegistryUpload *upload, int64_t *done,
-                   GError **error)
+/* Reads the blob, all of it for its digest, into the upload from where that goes on; *done: how
+ * many bytes. */
+static bool stream(const BlobPush *push, RegistryUpload *upload, int64_t *done, GError **error)
 {
     const ImagePush *whole = push->pushing->push;
     const Descriptor *blob = push->blob;
+    const int64_t from = registry_upload_offset(upload);
+    g_autoptr(BlobReader) reader = whole->from->open(whole->from, blob, error);
     g_autoptr(Digest) digest = digest_new();
     g_autofree char *chunk = g_malloc(CHUNK_BYTES);
-    ssize_t got;
-    while ((got = reader->read(reader, chunk, CHUNK_BYTES, error)) > 0) {
+    ssize_t got = reader ? 1 : -1;
+    while (got > 0 && (got = reader->read(reader, chunk, CHUNK_BYTES, error)) > 0) {
         if (progress_stopped(whole->progress) || has_failed(push->pushing)) {
             g_set_error(error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "stopped while pushing %s",
                         blob->digest);
             return false;
         }
-        digest_update(digest, chunk, (size_t)got);
         if (got > blob->size - *done)
             return fail_damaged(push, "more bytes than it has", error);
+        digest_update(digest, chunk, (size_t)got);
+        int64_t skip = CLAMP(from - *done, 0, got);
         *done += got;
         progress_add(whole->progress, got);
-        if (!registry_upload_write(upload, chunk, (size_t)got, error))
+        if (got > skip && !registry_upload_write(upload, chunk + skip, (size_t)(got - skip), error))
             return false;
     }
     if (got < 0)
@@ -82,22 +85,24 @@ static bool stream(const BlobPush *push, BlobReader *reader, RegistryUpload *upl
 static bool send_once(BlobPush *push, GError **error)
 {
     const ImagePush *whole = push->pushing->push;
-    g_autoptr(BlobReader) reader = whole->from->open(whole->from, push->blob, error);
-    g_autoptr(RegistryUpload) upload =
-        reader ? registry_upload_new(push->to, push->blob->size, error) : NULL;
-    int64_t done = 0;
-    if (!upload)
-        return false;
+    g_autoptr(RegistryUpload) upload = registry_upload_new(push->to, push->blob->size, error);
+    bool sent = false, torn = upload != NULL;
     pthread_mutex_lock(&push->pushing->lock); /* one writer at a time */
     progress_file(whole->progress, push->blob->digest);
     pthread_mutex_unlock(&push->pushing->lock);
-    bool sent = stream(push, reader, upload, &done, error) &&
-                registry_upload_commit(upload, push->blob->digest, error);
-    push->pushed.wire += registry_upload_sent(upload);
-    if (sent)
-        push->pushed.sent += push->blob->size;
-    else
-        progress_add(whole->progress, -done);
+    while (torn && !sent) {
+        int64_t done = 0;
+        g_autoptr(GError) failure = NULL;
+        sent = stream(push, upload, &done, &failure) &&
+               registry_upload_commit(upload, push->blob->digest, &failure);
+        torn = g_error_matches(failure, REGISTRY_ERROR, REGISTRY_ERROR_UPLOAD_TORN);
+        if (!sent)
+            progress_add(whole->progress, -done);
+        if (!sent && !torn)
+            g_propagate_error(error, g_steal_pointer(&failure));
+    }
+    push->pushed.wire += upload ? registry_upload_sent(upload) : 0;
+    push->pushed.sent += sent ? push->blob->size : 0;
     return sent;
 }
 

@@ -31,6 +31,7 @@ typedef enum {
     REGISTRY_ERROR_SERVER,      /* 5xx, after all retries */
     REGISTRY_ERROR_UNREACHABLE, /* no connection, TLS, a connection that broke */
     REGISTRY_ERROR_MALFORMED,   /* an answer that the specification does not know */
+    REGISTRY_ERROR_UPLOAD_TORN, /* bytes have to come again: registry_push.h */
     REGISTRY_ERROR_UPLOAD_LOST, /* a torn upload cannot go on: registry_push.h */
 } RegistryErrorCode;
 

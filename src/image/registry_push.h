@@ -1,9 +1,11 @@
 /* Sending blobs and manifests to a repository (distribution-spec 1.1, "Push").
  *
- * A blob streams: what libcurl has not taken yet waits in a window of 8 MiB, which also keeps what
+ * A blob streams: what libcurl has not taken yet waits in a window of 4 MiB, which also keeps what
  * was sent last. When the connection breaks, the registry is asked how far it came, and the upload
- * goes on from there. A registry that forgot it (docker-registry 2.8 forgets a torn one) is
- * REGISTRY_ERROR_UPLOAD_LOST: whoever has the bytes begins the blob again. */
+ * goes on from there: by itself where the window still has the bytes, else with
+ * REGISTRY_ERROR_UPLOAD_TORN: whoever has them writes on from registry_upload_offset. A registry
+ * that forgot the upload (docker-registry 2.8 forgets a torn one) is REGISTRY_ERROR_UPLOAD_LOST:
+ * the blob begins again. */
 #pragma once
 
 #include "image/registry.h"
@@ -23,6 +25,8 @@ RegistryUpload *registry_upload_new(Registry *registry, int64_t size, GError **e
 bool registry_upload_write(RegistryUpload *upload, const void *data, size_t size, GError **error);
 /* After the last byte. */
 bool registry_upload_commit(RegistryUpload *upload, const char *digest, GError **error);
+/* The byte of the blob that registry_upload_write takes next. */
+int64_t registry_upload_offset(const RegistryUpload *upload);
 /* Bytes that went over the wire, those of torn connections included. */
 int64_t registry_upload_sent(const RegistryUpload *upload);
 /* Gives the upload up unless it was committed. */

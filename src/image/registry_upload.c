@@ -4,6 +4,9 @@
  *   window   bytes low … high of the blob, in a ring: low … sent were given to libcurl and are kept
  *            in case they have to go again, sent … high wait for it
  *
+ * A connection that breaks loses what two sockets hold, often more than the window: then the
+ * caller, who has the blob, brings the bytes again from where the registry has come to.
+ *
  * libcurl works while the caller writes: until there is room for what he brings. */
 #include <gio/gio.h>
 #include <string.h>
@@ -12,8 +15,7 @@
 #include "image/registry_private.h"
 #include "image/registry_push.h"
 
-#define WINDOW_BYTES ((int64_t)8 << 20)
-#define SMALL_BYTES  ((int64_t)4 << 20) /* up to here a blob goes in one request */
+#define WINDOW_BYTES ((int64_t)4 << 20) /* a blob that it holds goes in one request */
 #define ANSWER_BYTES ((size_t)1 << 20)
 #define POLL_MS      200
 
@@ -175,6 +177,16 @@ static bool fail_lost(const RegistryUpload *upload, GError **error)
     return false;
 }
 
+static bool fail_torn(RegistryUpload *upload, int64_t offset, GError **error)
+{
+    upload->low = upload->sent = upload->high = offset;
+    upload->arrived = upload->closed = false;
+    g_set_error(error, REGISTRY_ERROR, REGISTRY_ERROR_UPLOAD_TORN,
+                "the upload to %s has to go on from byte %" G_GINT64_FORMAT, upload->registry->name,
+                offset);
+    return false;
+}
+
 /* Range: 0-N, the last byte that is there; registries say 0-0 when they have none. -1: unreadable.
  */
 static int64_t offset_of(const RegistryAnswer *answer)
@@ -205,12 +217,14 @@ static bool rewind_upload(RegistryUpload *upload, GError **error)
     if (!registry_request(upload->registry, &request, &answer, error))
         return false;
     int64_t offset = answer.status == 204 || answer.status == 200 ? offset_of(&answer) : -1;
-    if (offset < upload->low || offset > upload->high)
+    if (offset < 0 || offset > upload->high)
         return fail_lost(upload, error);
     set_location(upload, &answer); /* where it says one */
     if (offset > upload->reached)
         upload->patience.tries = 1;
     upload->reached = MAX(upload->reached, offset);
+    if (offset < upload->low)
+        return fail_torn(upload, offset, error);
     upload->sent = offset;
     upload->arrived = offset == upload->high && (upload->closed || offset == upload->size);
     return true;
@@ -322,7 +336,7 @@ bool registry_upload_write(RegistryUpload *upload, const void *data, size_t size
         size -= (size_t)part;
         if (part > 0)
             upload->arrived = false;
-        if ((upload->curl || upload->high > SMALL_BYTES) && !turn(upload, error))
+        if ((upload->curl || window_room(upload) == 0) && !turn(upload, error))
             return false;
     }
     return true;
@@ -357,11 +371,16 @@ static bool put(RegistryUpload *upload, const char *digest, GError **error)
 bool registry_upload_commit(RegistryUpload *upload, const char *digest, GError **error)
 {
     upload->closed = true;
-    bool small = !upload->curl && upload->sent == 0 && upload->high <= SMALL_BYTES;
+    bool small = !upload->curl && upload->sent == 0 && upload->high < WINDOW_BYTES;
     while (!small && !upload->arrived)
         if (!turn(upload, error))
             return false;
     return put(upload, digest, error);
+}
+
+int64_t registry_upload_offset(const RegistryUpload *upload)
+{
+    return upload->high;
 }
 
 int64_t registry_upload_sent(const RegistryUpload *upload)

@@ -259,6 +259,7 @@ Event *registry_event(const Registry *registry, const char *repository, const ch
     case REGISTRY_ERROR_SERVER:
     case REGISTRY_ERROR_UNREACHABLE:
     case REGISTRY_ERROR_MALFORMED:
+    case REGISTRY_ERROR_UPLOAD_TORN:
     case REGISTRY_ERROR_UPLOAD_LOST:
         if (part == REGISTRY_BLOB)
             break;

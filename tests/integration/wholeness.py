@@ -69,10 +69,22 @@ def manifest_of(data, digest):
     return json.loads((blobs_of(data) / digest.split(":")[1]).read_bytes())
 
 
-def referenced(data):
-    """The file names of the blobs that index.json leads to."""
+def said_of(data, images):
+    """The digests of the manifests that refer to one of these images."""
     found = set()
-    for digest in index_of(data).values():
+    for path in blobs_of(data).iterdir():
+        content = path.read_bytes() if path.stat().st_size < 1 << 16 else b""
+        if b'"subject":{' in content and content.startswith(b'{"artifactType"'):
+            if json.loads(content)["subject"]["digest"] in images:
+                found.add("sha256:" + path.name)
+    return found
+
+
+def referenced(data):
+    """The file names of the blobs that index.json leads to, and of what is said of its images."""
+    found = set()
+    images = set(index_of(data).values())
+    for digest in images | said_of(data, images):
         manifest = manifest_of(data, digest)
         found.add(digest)
         found.update(blob["digest"] for blob in [manifest["config"], *manifest["layers"]])
