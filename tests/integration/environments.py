@@ -120,8 +120,8 @@ def sdist(name, version="1.0", before="", setup=""):
 
 
 class Index:
-    """A package index (PEP 503) on loopback: index.add(wheel("tiny")), index.url. Whoever asks for a
-    package that it holds, index.hold("tiny"), waits until index.let_go("tiny")."""
+    """A package index (PEP 503) on loopback: index.add(wheel("tiny")), index.url. Whoever asks for
+    the page or the file that it holds, index.hold("tiny"), waits until index.let_go("tiny")."""
 
     def __init__(self, certificate=None, answer=None):
         self.files, self.asked, self.held, index = {}, [], {}, self
