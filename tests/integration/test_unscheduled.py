@@ -4,7 +4,7 @@ import time
 import pytest
 
 from corpus_runner import assert_answered
-from environments import (bring, fresh_builder, helpers, index, python_layout, reasons, sdist,
+from environments import (bring, failed, fresh_builder, helpers, index, python_layout, reasons, sdist,
                           wheel)  # noqa: F401
 from serving import Server
 from wholeness import assert_timeline
@@ -108,6 +108,25 @@ def test_taking_and_giving_up_at_the_same_moment(serve, fresh_builder, package, 
         assert given_up == (details["model_status"] == "failed"), details
         assert given_up != ("ModelImported" in reasons(events))
     assert ended[0]["model_status"] == "published"
+
+
+def test_a_project_with_too_many_builds(serve, fresh_builder, package, index):
+    """Of two builds that a stopped server left one is worked on, and the other waits."""
+    left = left_in_the_queue(serve, fresh_builder, package, index, ["busy", "waits"])
+    server = serve(workers=1)
+    wait_for(lambda: index.asked.count("/simple/busy/") == 2)
+    file, content = wheel("third")
+    source = bring(package, [file], [(file, content)], name="third")
+    told = failed(fresh_builder, source, "ImageBuildThrottled", "project_limit", "third", "--set",
+                  "build.max_queued_per_project=1")
+    assert told["summary"] == "default has 1 of 1 builds waiting."
+    assert told["retryable"] and told["stage"] == "environment"
+    assert_answered(fresh_builder, told)
+    fresh_builder.run("import", source, "--name", "third", "--project", "other", "--set",
+                      "build.max_queued_per_project=1", check=True)
+    index.let_go()
+    assert [server.settled(model_id)["model_status"] for model_id in left] == ["published"] * 2
+    fresh_builder.run("retry", "third", "--set", "build.max_queued_per_project=1", check=True)
 
 
 def kill_own_import(waybill, package, index, name):
