@@ -125,14 +125,15 @@ class Index:
 
     def __init__(self, certificate=None, answer=None):
         self.files, self.asked, self.held, index = {}, [], {}, self
+        self.answer = answer
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
                 index.asked.append(self.path)
                 index.wait(self.path.strip("/").split("/")[-1])
                 status, kind, body = index.page(self.path)
-                if answer:
-                    status, kind, body = answer, "text/plain", b"no\n"
+                if index.answer:
+                    status, kind, body = index.answer, "text/plain", b"no\n"
                 self.send_response(status)
                 if status == 401:
                     self.send_header("WWW-Authenticate", 'Basic realm="index"')
@@ -173,6 +174,8 @@ class Index:
         parts = path.strip("/").split("/")
         if parts[0] == "files" and parts[-1] in self.files:
             return 200, "application/octet-stream", self.files[parts[-1]]
+        if parts == ["simple"]:
+            return 200, "text/html", b"<html>all of them</html>"
         names = [name for name in self.files
                  if parts[0] == "simple" and name.split("-")[0].lower().replace("_", "-") == parts[-1]]
         links = "".join(f'<a href="/files/{name}">{name}</a>\n' for name in names)
