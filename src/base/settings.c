@@ -82,6 +82,8 @@ static const SettingRow TABLE[] = {
     {"build.disk_mib", SETTING_MIB, "10240", "what a sandbox may write"},
     {"build.max_queued_per_project", SETTING_COUNT, "100",
      "builds that a project may have in the queue"},
+    {"build.schedule_timeout_seconds", SETTING_SECONDS, "600",
+     "how long a build may wait for a server's worker, before it is given up"},
     {"build.max_attempts", SETTING_COUNT, "3",
      "workers that may die while they work on a build, before it is given up"},
     {"build.max_env_age_days", SETTING_NUMBER, "0",
@@ -239,10 +241,17 @@ static const char *setting_check(SettingType type, const char *value, char **nor
         *normal = g_strdup(value);
         return NULL;
     }
+    case SETTING_SECONDS: {
+        guint64 number;
+        if (!g_ascii_string_to_unsigned(value, 10, 1, 30 * 86400, &number, NULL))
+            return "a whole number of seconds from 1 to 2592000";
+        *normal = g_strdup(value);
+        return NULL;
+    }
     case SETTING_NUMBER: {
         guint64 number;
         if (!g_ascii_string_to_unsigned(value, 10, 0, 36500, &number, NULL))
-            return "a whole number of days from 0 to 36500";
+            return "a whole number from 0 to 36500";
         *normal = g_strdup(value);
         return NULL;
     }

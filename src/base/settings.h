@@ -21,6 +21,7 @@ typedef enum {
     SETTING_COUNT,      /* a whole number, 1 or more */
     SETTING_PROCESSORS, /* a whole number, 1 or more; "" is how many processors there are */
     SETTING_MS,         /* a whole number of milliseconds */
+    SETTING_SECONDS,    /* a whole number, 1 or more */
     SETTING_BOOL,       /* true or false */
     SETTING_NUMBER,     /* a whole number, 0 or more */
     SETTING_MIB,        /* a whole number of MiB, 16 or more */

@@ -264,12 +264,21 @@ static bool diagnose(Build *build, const InstallStep *step, const InstallSetting
     return sandbox_run(build->sandbox, &command, &end, error);
 }
 
+static InstallSetting install_setting(const Build *build, const char *path)
+{
+    const Settings *settings = build->spec->settings;
+    return (InstallSetting){.sources = build->spec->sources,
+                            .apt_sources = build->apt_sources,
+                            .path = path,
+                            .http_proxy = package_proxy(settings, PACKAGE_PROXY_HTTP),
+                            .https_proxy = package_proxy(settings, PACKAGE_PROXY_HTTPS),
+                            .no_proxy = package_proxy(settings, PACKAGE_PROXY_NONE)};
+}
+
 static bool run_step(Build *build, const InstallStep *step, GError **error)
 {
     g_auto(GStrv) path = image_path(build->spec->base);
-    const InstallSetting setting = {.sources = build->spec->sources,
-                                    .apt_sources = build->apt_sources,
-                                    .path = path ? path[0] : NULL};
+    const InstallSetting setting = install_setting(build, path ? path[0] : NULL);
     g_auto(GStrv) argv = install_argv(step, &setting);
     g_auto(GStrv) environment = install_environment(&setting);
     g_autofree char *shown = g_strjoinv(" ", argv);
@@ -372,12 +381,6 @@ static bool pack_result(Build *build, GError **error)
     return true;
 }
 
-static const char *setting_or(const Settings *settings, const char *key, const char *variable)
-{
-    const char *text = settings_text(settings, key), *otherwise = g_getenv(variable);
-    return *text || !otherwise ? text : otherwise;
-}
-
 static bool begin_proxy(Build *build, GError **error)
 {
     const Settings *settings = build->spec->settings;
@@ -385,9 +388,9 @@ static bool begin_proxy(Build *build, GError **error)
         return true;
     const ProxySpec spec = {.listener = sandbox_listener(build->sandbox),
                             .hosts = build->spec->sources->hosts,
-                            .http_proxy = setting_or(settings, "build.http_proxy", "http_proxy"),
-                            .https_proxy = setting_or(settings, "build.https_proxy", "https_proxy"),
-                            .no_proxy = setting_or(settings, "build.no_proxy", "no_proxy")};
+                            .http_proxy = package_proxy(settings, PACKAGE_PROXY_HTTP),
+                            .https_proxy = package_proxy(settings, PACKAGE_PROXY_HTTPS),
+                            .no_proxy = package_proxy(settings, PACKAGE_PROXY_NONE)};
     build->proxy = proxy_new(&spec, error);
     return build->proxy != NULL;
 }

@@ -252,11 +252,32 @@ static bool take_order(const Failure *failure, Event *event)
     return true;
 }
 
+/* Conda's channels are the base image's own; only what it says tells that it could not reach them.
+ */
+#define CONDA_AWAY "CondaHTTPError|CONNECTION FAILED|ConnectionFailed|NoInternet|ProxyError"
+
 /* Whether anything had to be downloaded, and there is nothing to download it from. */
 static bool needs_network(const Failure *failure)
 {
-    return failure->step->installer == INSTALLER_APT ? !package_sources_apt(failure->sources)
-                                                     : !package_sources_pip(failure->sources);
+    switch (failure->step->installer) {
+    case INSTALLER_PIP:
+        return !package_sources_pip(failure->sources);
+    case INSTALLER_APT:
+        return !package_sources_apt(failure->sources);
+    case INSTALLER_CONDA:
+        return (failure->blocked || failure->sources->network == SANDBOX_NETWORK_NONE) &&
+               said(failure->tail, CONDA_AWAY);
+    }
+    g_assert_not_reached();
+}
+
+/* What lets the installer out. */
+static const char *network_setting(Installer installer)
+{
+    static const char *const SETTINGS[] = {[INSTALLER_PIP] = "build.pip_index_url",
+                                           [INSTALLER_APT] = "build.apt_mirror",
+                                           [INSTALLER_CONDA] = "build.network_hosts"};
+    return SETTINGS[installer];
 }
 
 static bool take_no_network(const Failure *failure, Event *event)
@@ -276,9 +297,7 @@ static bool take_no_network(const Failure *failure, Event *event)
         }
         put_text(event, "package", first ? first->name : "a package");
     }
-    put_text(event, "setting",
-             failure->step->installer == INSTALLER_APT ? "build.apt_mirror"
-                                                       : "build.pip_index_url");
+    put_text(event, "setting", network_setting(failure->step->installer));
     return true;
 }
 

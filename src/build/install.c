@@ -195,6 +195,16 @@ static void add_links(GPtrArray *words, const GPtrArray *links)
     add_value(words, "PIP_FIND_LINKS", text->str);
 }
 
+static void add_host_proxies(GPtrArray *words, const InstallSetting *setting)
+{
+    add_value(words, "http_proxy", setting->http_proxy);
+    add_value(words, "HTTP_PROXY", setting->http_proxy);
+    add_value(words, "https_proxy", setting->https_proxy);
+    add_value(words, "HTTPS_PROXY", setting->https_proxy);
+    add_value(words, "no_proxy", setting->no_proxy);
+    add_value(words, "NO_PROXY", setting->no_proxy);
+}
+
 char **install_environment(const InstallSetting *setting)
 {
     const PackageSources *sources = setting->sources;
@@ -216,6 +226,8 @@ char **install_environment(const InstallSetting *setting)
     if (sources->network == SANDBOX_NETWORK_PROXY)
         add(words, "http_proxy=" PROXY, "https_proxy=" PROXY, "HTTP_PROXY=" PROXY,
             "HTTPS_PROXY=" PROXY, NULL);
+    if (sources->network == SANDBOX_NETWORK_HOST)
+        add_host_proxies(words, setting);
     return words_end(words);
 }
 

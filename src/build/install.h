@@ -31,6 +31,9 @@ typedef struct {
     const PackageSources *sources;
     bool apt_sources; /* INSTALL_SOURCES is there */
     const char *path; /* the image's PATH, or NULL */
+    /* With the host's network: its proxies, as ProxySpec has them. Otherwise build/proxy.h knows
+     * them. */
+    const char *http_proxy, *https_proxy, *no_proxy;
 } InstallSetting;
 /* NULL-terminated; the caller frees them. */
 char **install_argv(const InstallStep *step, const InstallSetting *setting);

@@ -153,3 +153,15 @@ char *package_sources_text(const PackageSources *sources)
     append(text, "security mirror", sources->security);
     return mask_text(text->str);
 }
+
+const char *package_proxy(const Settings *settings, PackageProxy which)
+{
+    static const struct {
+        const char *key, *variable;
+    } NAMES[] = {[PACKAGE_PROXY_HTTP] = {"build.http_proxy", "http_proxy"},
+                 [PACKAGE_PROXY_HTTPS] = {"build.https_proxy", "https_proxy"},
+                 [PACKAGE_PROXY_NONE] = {"build.no_proxy", "no_proxy"}};
+    const char *text = settings_text(settings, NAMES[which].key);
+    const char *otherwise = g_getenv(NAMES[which].variable);
+    return *text || !otherwise ? text : otherwise;
+}

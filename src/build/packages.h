@@ -27,5 +27,9 @@ bool package_sources_apt(const PackageSources *sources);
 /* The same as one text, for the cache key and for people: without credentials. The caller frees
  * it. */
 char *package_sources_text(const PackageSources *sources);
+/* The host's proxies on the way to them: of http, of https, and what is reached without; "": none.
+ * The setting, or where that is empty the environment. Borrowed. */
+typedef enum { PACKAGE_PROXY_HTTP, PACKAGE_PROXY_HTTPS, PACKAGE_PROXY_NONE } PackageProxy;
+const char *package_proxy(const Settings *settings, PackageProxy which);
 /* HOST:PORT of a URL, lower case; NULL: it has none. The caller frees it. */
 char *package_host(const char *url);

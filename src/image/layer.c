@@ -94,6 +94,20 @@ int64_t layer_plan_size(const LayerPlan *plan)
     return size;
 }
 
+char *layer_write_text(Layout *layout, const char *path, const char *text, int64_t *size,
+                       GError **error)
+{
+    const size_t length = strlen(text);
+    g_autoptr(GByteArray) blob = g_byte_array_new();
+    tar_append_file(blob, path, (int64_t)length);
+    g_byte_array_append(blob, (const guint8 *)text, (guint)length);
+    const guint end = blob->len;
+    g_byte_array_set_size(blob, end + (guint)tar_padding((int64_t)length) + END_BLOCKS);
+    memset(blob->data + end, 0, blob->len - end);
+    *size = blob->len;
+    return layout_put(layout, blob->data, blob->len, error);
+}
+
 void layer_free(Layer *layer)
 {
     if (!layer)

@@ -52,6 +52,11 @@ typedef struct {
 void layer_free(Layer *layer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Layer, layer_free)
 
+/* A layer of one small file that does not come from the package, at `path` from the root, without
+ * entries for what holds it. Returns the blob's digest (the caller's), which is its diff id too. */
+char *layer_write_text(Layout *layout, const char *path, const char *text, int64_t *size,
+                       GError **error);
+
 /* Packs the plan into a blob of the layout, and counts the bytes of content in progress. NULL with
  * *finding set when a file could not be read as it was listed (29), else with *error set (IO_ERROR:
  * the layout could not be written; G_IO_ERROR_CANCELLED: progress->stop was seen). On failure no

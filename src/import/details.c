@@ -4,6 +4,7 @@
 
 #include "event/evidence.h"
 #include "event/timeline.h"
+#include "import/config_layer.h"
 #include "import/dependencies.h"
 #include "import/environment.h"
 
@@ -158,7 +159,8 @@ static json_t *layers_json(Service *service, const char *model_id, int attempt, 
         const LayerRow *row = layers->pdata[i];
         json_t *layer = json_pack("{s:s, s:I, s:s, s:s, s:I}", "digest", row->digest, "size",
                                   (json_int_t)row->size, "media_type", row->media_type, "origin",
-                                  row->origin, "files", (json_int_t)row->files);
+                                  strcmp(row->origin, CONFIG_ORIGIN) == 0 ? "model" : row->origin,
+                                  "files", (json_int_t)row->files);
         if (row->file)
             json_object_set_new(layer, "file", json_string(row->file));
         json_array_append_new(array, layer);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "image/layer.h"
+#include "import/config_layer.h"
 #include "import/dependencies.h"
 #include "import/pipeline.h"
 #include "store/runtimes.h"
@@ -104,7 +105,8 @@ static bool layers_kept(Service *service, const char *model_id, int attempt, con
 bool former_layers_kept(Service *service, const char *model_id, int attempt, bool *kept,
                         GError **error)
 {
-    return layers_kept(service, model_id, attempt, "model", kept, error);
+    return layers_kept(service, model_id, attempt, "model", kept, error) &&
+           (!*kept || layers_kept(service, model_id, attempt, CONFIG_ORIGIN, kept, error));
 }
 
 /* *inherited: the former attempt closed the stage, and what it did still holds. */

@@ -7,7 +7,8 @@
  * What was packed before is not packed again. An unchanged large file is known by (machine, device,
  * inode, size, mtime, ctime) -> digest of its layer; a layer of small files by its recipe, the
  * digest over (path, size, SHA-256) of its files, each of them known in the same way
- * (import/file_digests.h). */
+ * (import/file_digests.h). A config that does not lie in the package is a layer beside them
+ * (import/config_layer.h). */
 #include <gio/gio.h>
 #include <string.h>
 
@@ -15,6 +16,7 @@
 #include "base/io.h"
 #include "event/timeline.h"
 #include "image/layer.h"
+#include "import/config_layer.h"
 #include "import/file_digests.h"
 #include "import/pipeline.h"
 
@@ -278,8 +280,8 @@ static StageResult copy_same_package(Import *import, GError **error)
                        error);
 }
 
-/* How many layers the model may have: base, environment and model share the limit. A base that
- * cannot be read fails the build, later. */
+/* How many layers the model's files may have: base, environment, they and the config share the
+ * limit. A base that cannot be read fails the build, later. */
 static int layers_left(Import *import, GError **error)
 {
     g_autofree char *reference = NULL;
@@ -288,7 +290,8 @@ static int layers_left(Import *import, GError **error)
         base_image(import->service, import->runtime, &reference, &unusable, error);
     event_free(unusable);
     int environment = import->config && import->config->dependencies->len ? 1 : 0;
-    return base ? MAX(LAYER_MAX_COUNT - (int)base->layers->len - environment, 1)
+    int config = config_layer_is_needed(import) ? 1 : 0;
+    return base ? MAX(LAYER_MAX_COUNT - (int)base->layers->len - environment - config, 1)
                 : LAYER_MAX_COUNT / 2;
 }
 
@@ -322,6 +325,8 @@ StageResult stage_copy(Import *import, GError **error)
     progress_begin(&import->service->progress, import->package->bytes);
     result = copy_all(&copy, error);
     progress_end(&import->service->progress);
+    if (result == STAGE_CLOSED && !config_layer_record(import, error))
+        result = STAGE_ERROR;
     if (result == STAGE_CLOSED)
         result = import_close(import, "copy", json_object(), copy_events(&copy), error);
     g_ptr_array_unref(copy.plans);

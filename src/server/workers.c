@@ -3,7 +3,9 @@
 #include <gio/gio.h>
 #include <pthread.h>
 
+#include "base/pause.h"
 #include "import/attendant.h"
+#include "import/unscheduled.h"
 
 #define LOOK_MS 1000 /* how often the queue is looked at when nobody wakes */
 
@@ -21,6 +23,11 @@ struct Workers {
     bool wake, stopping;
     int count;
     Worker *all;
+    /* Who looks for builds that no worker takes; each of them may be busy. */
+    Service *watcher;
+    pthread_t watch;
+    bool watching;
+    Pause pause; /* between two looks */
 };
 
 static bool is_taken(const Workers *workers, int64_t job)
@@ -97,35 +104,67 @@ static void *worker_run(void *data)
     return NULL;
 }
 
+static void *watch_run(void *data)
+{
+    Workers *workers = data;
+    g_autoptr(Unscheduled) unscheduled = unscheduled_new();
+    do {
+        g_autoptr(GError) error = NULL;
+        if (!unscheduled_look(unscheduled, workers->watcher, &error))
+            g_warning("builds that no worker takes: %s", error->message);
+    } while (!pause_wait(&workers->pause, LOOK_MS));
+    return NULL;
+}
+
+static bool thread_start(pthread_t *thread, void *(*run)(void *data), void *data, GError **error)
+{
+    int failed = pthread_create(thread, NULL, run, data);
+    if (failed)
+        g_set_error(error, G_IO_ERROR, g_io_error_from_errno(failed), "a thread: %s",
+                    g_strerror(failed));
+    return !failed;
+}
+
+/* A connection to the store for one more thread. */
+static Service *service_make(const char *directory, const Settings *settings,
+                             void (*committed)(gpointer data), gpointer data, GError **error)
+{
+    Service *service = service_open(directory, true, settings, error);
+    if (!service)
+        return NULL;
+    service->leaves_held = true;
+    service->serves = true; /* only settings count, not this user's own pip */
+    service->committed = committed;
+    service->committed_data = data;
+    return service;
+}
+
 Workers *workers_start(const char *directory, const Settings *settings, int count,
                        void (*committed)(gpointer data), gpointer data, GError **error)
 {
     g_autoptr(Workers) workers = g_new0(Workers, 1);
     pthread_mutex_init(&workers->lock, NULL);
     pthread_cond_init(&workers->woken, NULL);
+    pause_init(&workers->pause);
     workers->all = g_new0(Worker, count);
     workers->count = count;
     for (int i = 0; i < count; i++) {
         Worker *worker = &workers->all[i];
         worker->workers = workers;
-        worker->service = service_open(directory, true, settings, error);
+        worker->service = service_make(directory, settings, committed, data, error);
         if (!worker->service)
             return NULL;
-        worker->service->leaves_held = true;
-        worker->service->serves = true; /* only settings count, not this user's own pip */
         worker->service->pulse = pulse_begin(worker->service->data, true, error);
-        if (!worker->service->pulse)
+        worker->started =
+            worker->service->pulse && thread_start(&worker->thread, worker_run, worker, error);
+        if (!worker->started)
             return NULL;
-        worker->service->committed = committed;
-        worker->service->committed_data = data;
-        int failed = pthread_create(&worker->thread, NULL, worker_run, worker);
-        worker->started = !failed;
-        if (failed) {
-            g_set_error(error, G_IO_ERROR, g_io_error_from_errno(failed), "a thread: %s",
-                        g_strerror(failed));
-            return NULL;
-        }
     }
+    workers->watcher = service_make(directory, settings, committed, data, error);
+    workers->watching =
+        workers->watcher && thread_start(&workers->watch, watch_run, workers, error);
+    if (!workers->watching)
+        return NULL;
     return g_steal_pointer(&workers);
 }
 
@@ -146,6 +185,12 @@ void workers_stop(Workers *workers)
             workers->all[i].service->progress.stop = true;
     pthread_cond_broadcast(&workers->woken);
     pthread_mutex_unlock(&workers->lock);
+    pause_end(&workers->pause);
+    if (workers->watcher)
+        workers->watcher->progress.stop = true;
+    if (workers->watching)
+        pthread_join(workers->watch, NULL);
+    workers->watching = false;
     for (int i = 0; i < workers->count; i++) {
         if (workers->all[i].started)
             pthread_join(workers->all[i].thread, NULL);
@@ -160,7 +205,9 @@ void workers_free(Workers *workers)
     workers_stop(workers);
     for (int i = 0; i < workers->count; i++)
         service_free(workers->all[i].service);
+    service_free(workers->watcher);
     g_free(workers->all);
+    pause_clear(&workers->pause);
     pthread_cond_destroy(&workers->woken);
     pthread_mutex_destroy(&workers->lock);
     g_free(workers);

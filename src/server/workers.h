@@ -1,4 +1,5 @@
-/* The server's workers: threads that take the import jobs of the queue, one each. */
+/* The server's workers: threads that take the import jobs of the queue, one each; and one that ends
+ * the builds that none of them takes in time (import/unscheduled.h). */
 #pragma once
 
 #include "import/import.h"

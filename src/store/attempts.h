@@ -37,7 +37,7 @@ bool stage_close(Db *db, const char *model_id, int attempt, const char *stage, c
                  GError **error);
 
 typedef struct {
-    char *origin; /* base, environment, model */
+    char *origin; /* base, environment, model, config */
     int position;
     char *digest, *media_type, *diff_id;
     int64_t size, files;

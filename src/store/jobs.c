@@ -102,17 +102,23 @@ static bool maintenance_is_on(Db *db, bool *on, GError **error)
     return maintenance != NULL;
 }
 
+Job *job_seize(Db *db, DataDirectory *data, int64_t id, GError **error)
+{
+    g_autoptr(Job) job = job_load(db, id, error);
+    if (!job || (strcmp(job->state, "queued") != 0 && strcmp(job->state, "running") != 0))
+        return NULL;
+    job->lease = lease_take(data, id, error);
+    return job->lease >= 0 ? g_steal_pointer(&job) : NULL;
+}
+
 Job *job_claim(Db *db, DataDirectory *data, int64_t id, const char *worker, bool *held,
                GError **error)
 {
     if (held)
         *held = false;
     g_autoptr(DbTransaction) transaction = db_transaction(db, error);
-    g_autoptr(Job) job = transaction ? job_load(db, id, error) : NULL;
-    if (!job || (strcmp(job->state, "queued") != 0 && strcmp(job->state, "running") != 0))
-        return NULL;
-    job->lease = lease_take(data, id, error);
-    if (job->lease < 0)
+    g_autoptr(Job) job = transaction ? job_seize(db, data, id, error) : NULL;
+    if (!job)
         return NULL;
     if (held && !job->cancelled_by && (!maintenance_is_on(db, held, error) || *held))
         return NULL;
@@ -199,6 +205,30 @@ GArray *jobs_to_serve(Db *db, DataDirectory *data, GError **error)
     if (failure)
         g_propagate_error(error, failure);
     return rows && !failure ? g_steal_pointer(&jobs) : NULL;
+}
+
+GPtrArray *builds_to_serve(Db *db, DataDirectory *data, GError **error)
+{
+    bool on;
+    if (!maintenance_is_on(db, &on, error))
+        return NULL;
+    g_autoptr(GPtrArray) builds = g_ptr_array_new_with_free_func((GDestroyNotify)job_free);
+    g_autoptr(DbRows) rows =
+        on ? NULL
+           : db_query(db, error,
+                      JOB_COLUMNS "WHERE kind <> 'import' AND state IN ('queued', 'running') AND "
+                                  "EXISTS (SELECT 1 FROM jobs i WHERE i.waits_for = jobs.id AND "
+                                  "i.state = 'parked' AND i.served = 1) ORDER BY id",
+                      "");
+    GError *failure = NULL;
+    while (rows && db_next(rows, &failure)) {
+        g_autoptr(Job) build = job_of_row(rows);
+        if (!lease_is_held(data, build->id))
+            g_ptr_array_add(builds, g_steal_pointer(&build));
+    }
+    if (failure)
+        g_propagate_error(error, failure);
+    return (rows || on) && !failure ? g_steal_pointer(&builds) : NULL;
 }
 
 bool job_ask_cancel(Db *db, const char *model_id, const char *actor, GError **error)

@@ -46,6 +46,10 @@ bool job_of_cache_key(Db *db, const char *cache_key, int64_t *id, GError **error
  * maintenance is on: it must not begin, unless it is to be cancelled. */
 Job *job_claim(Db *db, DataDirectory *data, int64_t id, const char *worker, bool *held,
                GError **error);
+/* Within the caller's transaction: an open build that nobody works on. Its lease is held as long as
+ * the Job is, so that nobody takes it meanwhile. NULL with *error unset: somebody has it, or it has
+ * ended. */
+Job *job_seize(Db *db, DataDirectory *data, int64_t id, GError **error);
 /* Its timeline says, in the same transaction, that it waits in that window. */
 bool job_set_held(Db *db, int64_t id, int64_t window, GError **error);
 Job *job_load(Db *db, int64_t id, GError **error);
@@ -66,6 +70,9 @@ bool job_set_served(Db *db, int64_t id, bool served, GError **error);
  * on the build that they wait for, and they were not told to wait for the end of maintenance. Array
  * of int64_t. */
 GArray *jobs_to_serve(Db *db, DataDirectory *data, GError **error);
+/* Builds that an import of a server waits for and nobody works on: queued ones, and those whose
+ * worker was lost. None while maintenance is on. Array of Job without a lease. */
+GPtrArray *builds_to_serve(Db *db, DataDirectory *data, GError **error);
 /* Asks for the end of the attempt's open jobs, but for an env-build's, which others may wait for
  * too. The worker sees it within a moment. */
 bool job_ask_cancel(Db *db, const char *model_id, const char *actor, GError **error);

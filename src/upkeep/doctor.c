@@ -388,6 +388,7 @@ GPtrArray *doctor_run(const char *directory, const Settings *settings, Language 
         check_runtimes(&doctor);
     }
     doctor_sandbox(&doctor);
+    doctor_sources(&doctor);
     doctor_machine(&doctor);
     db_free(doctor.db);
     data_free(doctor.data);

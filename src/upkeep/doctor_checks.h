@@ -21,5 +21,7 @@ char *doctor_size(int64_t bytes);
 
 /* What needs no data directory. */
 void doctor_machine(Doctor *doctor);
-/* What environment images need: an OCI runtime, a root file system, where packages come from. */
+/* What environment images need: an OCI runtime, a root file system. */
 void doctor_sandbox(Doctor *doctor);
+/* And where their packages come from: asks indexes and mirrors, for seconds where they are away. */
+void doctor_sources(Doctor *doctor);

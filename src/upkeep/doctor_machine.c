@@ -26,10 +26,10 @@ static void check_settings(Doctor *doctor)
     for (const SettingRow *row = settings_table(); row->key; row++) {
         const char *origin = settings_origin(doctor->settings, row->key);
         const char *value = settings_text(doctor->settings, row->key);
-        if (*value && mask_is_secret_name(row->key))
-            value = MASK;
+        const bool secret = *value && mask_is_secret_name(row->key);
+        g_autofree char *shown = secret ? g_strdup(MASK) : mask_text(value); /* a URL's login */
         if (g_strcmp0(origin, "default") != 0)
-            g_string_append_printf(set, "%s%s = %s (%s)", set->len ? ", " : "", row->key, value,
+            g_string_append_printf(set, "%s%s = %s (%s)", set->len ? ", " : "", row->key, shown,
                                    origin);
     }
     const GPtrArray *advice = settings_advice(doctor->settings);

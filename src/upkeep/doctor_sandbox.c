@@ -1,7 +1,6 @@
 #include <unistd.h>
 
 #include "build/environment.h"
-#include "build/packages.h"
 #include "upkeep/doctor_checks.h"
 
 /* Imports without dependencies need none of this: nothing here is a failure. */
@@ -29,24 +28,6 @@ static void check_rootfs(Doctor *doctor, const char *runtime)
                    "%s", error->message);
 }
 
-static void check_sources(Doctor *doctor)
-{
-    g_autoptr(GError) error = NULL;
-    g_autoptr(PackageSources) sources = package_sources(doctor->settings, true, &error);
-    if (!sources) {
-        doctor_add(doctor, "package-sources", DOCTOR_FAIL, NULL, "%s", error->message);
-        return;
-    }
-    g_autofree char *text = package_sources_text(sources);
-    bool known = package_sources_pip(sources);
-    const char *nothing = doctor->zh ? "未设置 pip 软件源:只能安装 model/ 中的 wheel"
-                                     : "no pip index is known: only wheels in model/ can be "
-                                       "installed";
-    doctor_add(doctor, "package-sources", known ? DOCTOR_OK : DOCTOR_WARN,
-               known ? NULL : g_strdup("build.pip_index_url = https://pypi.org/simple"), "%s%s%s",
-               known ? "" : nothing, known || !*text ? "" : "; ", text);
-}
-
 void doctor_sandbox(Doctor *doctor)
 {
     g_autoptr(GError) error = NULL;
@@ -61,5 +42,4 @@ void doctor_sandbox(Doctor *doctor)
         doctor_add(doctor, "sandbox-runtime", DOCTOR_OK, NULL, "%s", runtime);
     if (runtime && doctor->data)
         check_rootfs(doctor, runtime);
-    check_sources(doctor);
 }

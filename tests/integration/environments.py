@@ -44,7 +44,7 @@ def builder(tmp_path_factory, python_layout):
     network: those of `index` have."""
     waybill = make_builder(tmp_path_factory.mktemp("builder") / "data", python_layout)
     yield waybill
-    assert not left_behind(waybill)
+    assert not left_behind(waybill), left_behind(waybill)
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def fresh_builder(tmp_path, python_layout):
     """The same, with a store and a cache of its own."""
     waybill = make_builder(tmp_path / "fresh", python_layout)
     yield waybill
-    assert not left_behind(waybill)
+    assert not left_behind(waybill), left_behind(waybill)
 
 
 def left_behind(waybill):
@@ -120,24 +120,28 @@ def sdist(name, version="1.0", before="", setup=""):
 
 
 class Index:
-    """A package index (PEP 503) on loopback: index.add(wheel("tiny")), index.url."""
+    """A package index (PEP 503) on loopback: index.add(wheel("tiny")), index.url. Whoever asks for
+    the page or the file that it holds, index.hold("tiny"), waits until index.let_go("tiny")."""
 
     def __init__(self, certificate=None, answer=None):
-        self.files, self.asked, index = {}, [], self
+        self.files, self.asked, self.held, index = {}, [], {}, self
+        self.answer = answer
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
                 index.asked.append(self.path)
+                index.wait(self.path.strip("/").split("/")[-1])
                 status, kind, body = index.page(self.path)
-                if answer:
-                    status, kind, body = answer, "text/plain", b"no\n"
+                if index.answer:
+                    status, kind, body = index.answer, "text/plain", b"no\n"
                 self.send_response(status)
                 if status == 401:
                     self.send_header("WWW-Authenticate", 'Basic realm="index"')
                 self.send_header("Content-Type", kind)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(body)
+                with contextlib.suppress(OSError):  # who asked was killed
+                    self.wfile.write(body)
 
             def log_message(self, *arguments):
                 pass
@@ -155,10 +159,23 @@ class Index:
             self.files[name] = content
         return self
 
+    def hold(self, *names):
+        self.held |= {name: threading.Event() for name in names}
+
+    def let_go(self, *names):
+        for name in names or self.held:
+            self.held[name].set()
+
+    def wait(self, name):
+        if name in self.held:
+            self.held[name].wait(120)
+
     def page(self, path):
         parts = path.strip("/").split("/")
         if parts[0] == "files" and parts[-1] in self.files:
             return 200, "application/octet-stream", self.files[parts[-1]]
+        if parts == ["simple"]:
+            return 200, "text/html", b"<html>all of them</html>"
         names = [name for name in self.files
                  if parts[0] == "simple" and name.split("-")[0].lower().replace("_", "-") == parts[-1]]
         links = "".join(f'<a href="/files/{name}">{name}</a>\n' for name in names)
@@ -178,6 +195,7 @@ class Index:
         return {"WAYBILL_BUILD_NETWORK": "", "WAYBILL_BUILD_PIP_INDEX_URL": self.url}
 
     def stop(self):
+        self.let_go()
         self.server.shutdown()
         self.server.server_close()
 

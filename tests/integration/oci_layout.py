@@ -38,7 +38,7 @@ def entry(name, data=None, link=None, mode=0o755, owner=(0, 0)):
     return info, data
 
 
-def _tar(entries):
+def tar_of(entries):
     raw = io.BytesIO()
     with tarfile.open(fileobj=raw, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for info, data in entries:
@@ -59,7 +59,7 @@ def write_layout(where, entries, config, platforms=None, tag="latest"):
             file.write(data)
         return {"mediaType": media_type, "digest": "sha256:" + digest, "size": len(data)}
 
-    layer = blob(_tar(entries), LAYER)
+    layer = blob(tar_of(entries), LAYER)
     manifests = []
     for name in platforms or [host_platform()]:
         system, architecture = name.split("/")
@@ -96,7 +96,7 @@ def make_layers(where, count):
             file.write(data)
         return {"digest": "sha256:" + digest, "size": len(data)}
     for number in range(count - 1):
-        layer = dict(blob(_tar([entry("file%d" % number, str(number))])), mediaType=LAYER)
+        layer = dict(blob(tar_of([entry("file%d" % number, str(number))])), mediaType=LAYER)
         manifest["layers"].append(layer)
         config["rootfs"]["diff_ids"].append(layer["digest"])
     manifest["config"] |= blob(json.dumps(config).encode())

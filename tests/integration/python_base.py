@@ -8,7 +8,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from oci_layout import CONFIG, INDEX, LAYER, MANIFEST, REF_NAME, host_platform
+from oci_layout import CONFIG, INDEX, LAYER, MANIFEST, REF_NAME, host_platform, tar_of
 
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = Path(os.environ.get("WAYBILL_TEST_BASE") or ROOT / "build/test-base")
@@ -60,6 +60,10 @@ def write_python_layout(where, tar):
     manifest = write_blob(blobs, json.dumps({
         "schemaVersion": 2, "mediaType": MANIFEST,
         "config": dict(config, mediaType=CONFIG), "layers": [layer]}).encode())
+    write_top(where, manifest)
+
+
+def write_top(where, manifest):
     (where / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
     (where / "index.json").write_text(json.dumps({
         "schemaVersion": 2, "mediaType": INDEX,
@@ -78,3 +82,27 @@ def python_layout():
     shutil.rmtree(KEPT, ignore_errors=True)
     making.rename(KEPT)
     return KEPT
+
+
+def derive(where, entries, **config):
+    """The path of a layout whose image is python_layout's with one more layer, of oci_layout.entry;
+    config: members of its config that are replaced (Cmd, Env)."""
+    base = python_layout()
+    shutil.copytree(base, where, copy_function=os.link)
+    for name in ("index.json", "oci-layout"):
+        (where / name).unlink()
+    blobs = where / "blobs/sha256"
+
+    def read(descriptor):
+        return json.loads((blobs / descriptor["digest"].removeprefix("sha256:")).read_bytes())
+
+    manifest = read(json.loads((base / "index.json").read_text())["manifests"][0])
+    image = read(manifest["config"])
+    layer = write_blob(blobs, tar_of(entries))
+    image["config"] |= config
+    image["rootfs"]["diff_ids"].append(layer["digest"])
+    described = write_blob(blobs, json.dumps(image).encode())
+    manifest["layers"].append(dict(layer, mediaType=LAYER))
+    manifest["config"] = dict(described, mediaType=CONFIG)
+    write_top(where, write_blob(blobs, json.dumps(manifest).encode()))
+    return where

@@ -2,7 +2,6 @@
 how it is named."""
 import os
 import signal
-import sqlite3
 import subprocess
 import time
 
@@ -255,18 +254,6 @@ def test_a_cancelled_build_leaves_nothing(builder, package, index):
     names = reasons(builder.run("events", "unwanted", "--json").events)
     assert names[-3:] == ["ImportCancelled", "ImageBuildStatus", "ImportFailed"]
     assert not left_behind(builder)
-
-
-def test_a_project_with_too_many_builds(fresh_builder, package):
-    """Other builds of the project that wait: as their workers would have left them."""
-    fresh_builder.run("import", package(), "--name", "other", check=True)
-    with sqlite3.connect(fresh_builder.data / "waybill.db") as store:
-        store.execute("INSERT INTO jobs(kind, model_id, attempt, state, leases, created_at) SELECT "
-                      "'image-build', id, 1, 'queued', 0, 0 FROM models")
-    told = failed(fresh_builder, bring(package, ["numpy"], name="b"), "ImageBuildThrottled",
-                  "project_limit", "many", "--set", "build.max_queued_per_project=1")
-    assert told["summary"] == "default has 1 of 1 builds waiting."
-    assert_answered(fresh_builder, told)
 
 
 def test_a_killed_build_goes_on_in_the_same_attempt(builder, package, index):

@@ -1,6 +1,8 @@
 """Environment images: what is installed, out of what, and when it is used again."""
 import json
 import subprocess
+import threading
+import time
 
 import pytest
 
@@ -168,25 +170,76 @@ def test_a_retry_goes_on_at_the_environment(builder, package, index):
     assert "ModelFilesImported" not in reasons(again.events)
 
 
-def test_the_log_is_followed_while_it_grows(builder, package, index):
-    index.add(sdist("talking", before="import sys, time\nprint('half way', file=sys.stderr)\n"
-                                      "time.sleep(3)"))
-    importing = builder.start("import", bring(package, ["talking==1.0"]), "--name", "talks",
-                              "--json")
-    importing.kill()
-    importing.wait()
+class Follower:
+    """`waybill log NAME --follow`: its lines, each with the moment when it came."""
+
+    def __init__(self, waybill, name):
+        self.lines = []
+        self.process = waybill.start("log", name, "--follow")
+        self.reader = threading.Thread(target=self.read, daemon=True)
+        self.reader.start()
+
+    def read(self):
+        for line in self.process.stdout:
+            self.lines.append((time.monotonic(), line))
+
+    def wait_for(self, words, seconds=60):
+        """The moment when a line with these words came."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            for came, line in list(self.lines):
+                if words in line:
+                    return came
+            time.sleep(0.01)
+        raise AssertionError(f"{words}: {self.lines}")
+
+    def text(self):
+        return "".join(line for _, line in self.lines)
+
+
+def follow_held(builder, package, index, name):
+    """(process of the import, its follower) while pip waits for the second of two wheels."""
+    index.add(wheel(f"{name}_first"), wheel(f"{name}_second"))
+    index.hold(wheel(f"{name}_second")[0])
     process = subprocess.Popen(
-        [builder.program, "import", bring(package, ["talking==1.0"], name="two"), "--name",
-         "talks2"], env=builder.environment | index.env, stdout=subprocess.DEVNULL)
-    try:
-        for _ in range(200):
-            log = builder.run("log", "talks2").stdout
-            if "Collecting talking" in log:
-                break
-        assert process.poll() is None and "Successfully installed" not in log
-    finally:
-        assert process.wait(60) == 0
-    assert "Successfully installed talking-1.0" in builder.run("log", "talks2").stdout
+        [builder.program, "import", bring(package, [f"{name}_first", f"{name}_second"], name=name),
+         "--name", name], env=builder.environment | index.env, stdout=subprocess.DEVNULL)
+    while not builder.run("log", name).stdout:
+        assert process.poll() is None
+    return process, Follower(builder, name)
+
+
+def test_the_log_is_followed_while_pip_runs(builder, package, index):
+    process, follower = follow_held(builder, package, index, "talk")
+    follower.wait_for("Collecting talk_first")
+    while f"/files/{wheel('talk_second')[0]}" not in index.asked:
+        time.sleep(0.01)
+    asked = time.monotonic()
+    assert follower.wait_for("Collecting talk_second") < asked + 2, "not only at the end"
+    assert process.poll() is None and "Successfully installed" not in follower.text()
+    index.let_go()
+    assert process.wait(60) == 0
+    assert follower.process.wait(10) == 0, "it ends with the import"
+    follower.reader.join(10)
+    assert "Successfully installed talk_first-1.0 talk_second-1.0" in follower.text()
+    assert follower.text() == builder.run("log", "talk").stdout, "each line once, in their order"
+
+
+def test_lines_before_a_kill_stay_and_the_follower_goes_on(builder, package, index):
+    process, follower = follow_held(builder, package, index, "cut")
+    follower.wait_for("Collecting cut_second")
+    process.kill()
+    process.wait()
+    before = builder.run("log", "cut").stdout
+    assert "Collecting cut_first" in before and "Collecting cut_second" in before
+    index.let_go()
+    assert follower.process.poll() is None, "the attempt is open"
+    builder.run("retry", "cut", env=index.env, check=True)
+    assert follower.process.wait(10) == 0
+    follower.reader.join(10)
+    assert follower.text() == builder.run("log", "cut").stdout
+    assert follower.text().startswith(before) and follower.text().count("Collecting cut_first") == 2
+    assert "Successfully installed" in follower.text()[len(before):]
 
 
 def test_gc_keeps_the_environments_and_verify_finds_them_whole(builder, package, index):

@@ -30,7 +30,9 @@ ELSEWHERE = {
     ("ImageBuildSystemError", "internal"): "../unit/test_pipeline.c::every_error_has_its_kind",
     ("ImageBuildTimeout", ""): "test_build_failures.py::test_a_build_that_takes_too_long",
     ("ImageBuildThrottled", "project_limit"):
-        "test_build_failures.py::test_a_project_with_too_many_builds",
+        "test_unscheduled.py::test_a_project_with_too_many_builds",
+    ("BuildSchedulingFailed", "no_worker"):
+        "test_unscheduled.py::test_a_build_that_no_worker_takes_ends_and_a_retry_builds_it",
     ("BuildSchedulingFailed", "lease_lost"):
         "test_build_failures.py::test_workers_that_die_again_and_again",
     ("BuildStartFailed", "no_rootfs"):

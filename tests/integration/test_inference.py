@@ -153,6 +153,15 @@ class Own(PTServingBaseService):
     assert service.post({}).json == "net.pt"
 
 
+def test_the_config_beside_the_model_directory_wins(serve, tmp_path):
+    (tmp_path / "package-0").mkdir()
+    (tmp_path / "package-0/waybill.json").write_text(
+        '{"model_type": "Custom", "apis": [{"url": "/", "method": "GET"}]}')
+    service = serve(ECHO, CUSTOM)
+    assert service.ask("GET", "/?a=1").json["data"] == {"a": "1"}
+    assert service.post({}).status == 405
+
+
 def test_apis_of_the_config_are_the_routes(serve):
     service = serve(ECHO, {"model_type": "Custom", "apis": [
         {"url": "/", "method": "get"}, {"url": "/v1/predict", "method": "POST"}]})

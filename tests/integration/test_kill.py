@@ -210,6 +210,27 @@ def test_killed_at_system_calls_that_write(fresh, small, scratch):
                   lambda waybill, seen: assert_recovered(waybill, small, seen))
 
 
+def test_config_of_the_request_killed_at_system_calls_that_write(fresh, small, scratch):
+    """Its layer is there once, whoever ends the import."""
+    given = scratch / "given.json"
+    given.write_text(json.dumps(CONFIG | {"model_algorithm": "given"}))
+    arguments = ["import", small, "--name", "m", "--config", given, "--json"]
+
+    def check(waybill, seen):
+        retried = waybill.run("retry", "m")
+        if "no model" in retried.stderr:
+            assert not seen
+            retried = waybill.run(*arguments)
+        assert retried.returncode == 0, str(retried)
+        events = timeline(waybill)
+        assert events[:len(seen)] == seen
+        assert_timeline(events)
+        shown = json.loads(waybill.run("show", "m", "--json", check=True).stdout)
+        assert [layer["files"] for layer in shown["layers"] if layer["origin"] == "model"] == [7, 1]
+        assert_store(waybill)
+    kill_at_calls(fresh, arguments, POINTS // 10, scratch / "trace", check)
+
+
 def test_custom_image_killed_at_system_calls_that_write(fresh, base_layout, scratch):
     arguments = ["import", f"oci:{base_layout}:latest", "--type", "Image", "--name", "m", "--json"]
 

@@ -391,7 +391,7 @@ def test_doctor_finds_nothing_wrong_with_a_sound_directory(ready, package):
     ready.run("import", package(), "--name", "m", check=True)
     found = checks(ready)
     # Of environment images this machine may lack what it likes: test_environments.py.
-    environments = {"sandbox-runtime", "sandbox-rootfs", "package-sources"}
+    environments = {"sandbox-runtime", "sandbox-rootfs", "package-sources", "pip-index", "apt-mirror"}
     assert {check["status"] for name, check in found.items()
             if name not in environments} == {"ok"}
     assert {"data-directory", "free-space", "file-locks", "store", "images", "imports", "runtimes",
@@ -434,3 +434,12 @@ def test_doctor_names_interrupted_imports_and_a_missing_runtime(waybill, base_la
     assert "large:0.0.1" in imports["found"] and imports["mend"] == "waybill retry large:0.0.1"
     waybill.run("retry", "large", check=True)
     assert checks(waybill)["imports"]["status"] == "ok"
+
+
+def test_doctor_shows_settings_without_their_logins(waybill):
+    env = {"WAYBILL_BUILD_PIP_INDEX_URL": "http://robot:hunter2secret@127.0.0.1:9/simple",
+           "WAYBILL_BUILD_NETWORK": "none"}
+    done = waybill.run("doctor", "--json", env=env)
+    [row] = [row for row in done.events if row["id"] == "settings"]
+    assert "build.pip_index_url = http://***@127.0.0.1:9/simple" in row["found"], row
+    assert "hunter2secret" not in done.stdout

@@ -58,6 +58,12 @@ static void settings_refuse_what_is_none(void **state)
                                       "noequals",
                                       "image.health_url=health",
                                       "store.busy_timeout_ms=1.5",
+                                      "build.schedule_timeout_seconds=0",
+                                      "build.schedule_timeout_seconds=-1",
+                                      "build.schedule_timeout_seconds=1.5",
+                                      "build.schedule_timeout_seconds=10m",
+                                      "build.schedule_timeout_seconds=2592001",
+                                      "build.schedule_timeout_seconds=",
                                       "image.platform=linux",
                                       "limits.model_gib=1e300"};
     for (size_t i = 0; i < G_N_ELEMENTS(BAD); i++) {

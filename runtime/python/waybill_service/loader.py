@@ -29,10 +29,10 @@ class NotReady(Exception):
 
 
 def read_config(model_dir):
-    """config.json, or {}: where another file has that name (Hugging Face's has), it says nothing
-    to us."""
-    for directory, name in ((model_dir, "config.json"),
-                            (os.path.dirname(model_dir), "waybill.json")):
+    """What the import took for the model's config, or {}: the one beside the model directory wins, as
+    it did there. A config.json that is another program's (Hugging Face's is) says nothing to us."""
+    for directory, name in ((os.path.dirname(model_dir), "waybill.json"),
+                            (model_dir, "config.json")):
         try:
             with open(os.path.join(directory, name), encoding="utf-8-sig") as file:
                 config = json.load(file)
