@@ -25,11 +25,24 @@ static int remote_status(const GError *error)
                                                                       : EXIT_UNREACHABLE;
 }
 
+/* What a registry or a file says may hold what a terminal obeys; our own lines stay lines. */
+static char *readable_lines(const char *message)
+{
+    g_auto(GStrv) lines = g_strsplit(message, "\n", -1);
+    for (char **line = lines; *line; line++) {
+        char *text = event_text(*line);
+        g_free(*line);
+        *line = text;
+    }
+    return g_strjoinv("\n", lines);
+}
+
 int complain_of(const GError *error)
 {
     if (g_error_matches(error, REMOTE_ERROR, REMOTE_ERROR_STOPPED))
         return EXIT_INTERRUPTED;
-    complain("%s", error->message);
+    g_autofree char *message = readable_lines(error->message);
+    complain("%s", message);
     if (error->domain == REMOTE_ERROR)
         return remote_status(error);
     return error->domain == IMPORT_ERROR || error->domain == SETTINGS_ERROR ||
