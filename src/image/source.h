@@ -46,6 +46,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(BlobReader, blob_reader_free)
 typedef struct ImageSource ImageSource;
 struct ImageSource {
     const char *name; /* what messages call it; the implementation's */
+    /* A blob that the store has already is not read from here: reading costs a transfer, and who
+     * asks may have what the store has. Else its bytes are the proof that it is here, too. */
+    bool spares;
     /* Its tags, sorted; NULL-terminated. The caller frees them. */
     char **(*tags)(ImageSource *source, GError **error);
     /* The descriptor {mediaType, digest, size, …} of what a tag, or else a digest, names. A new
