@@ -85,7 +85,7 @@ static bool read_tags(Registry *registry, const char *wanted, GPtrArray *tags, b
                                          .actions = PULL,
                                          .limit = TAGS_BYTES};
         guint before = tags->len;
-        if (page == TAGS_PAGES)
+        if (page == TAGS_PAGES || tags->len > TAGS_PAGES * TAGS_PAGE)
             return fail_malformed(registry, error, "its tag list does not end");
         if (!registry_request(registry, &request, &answer, error))
             return false;
@@ -95,6 +95,7 @@ static bool read_tags(Registry *registry, const char *wanted, GPtrArray *tags, b
             return false;
         for (guint i = before; wanted && i < tags->len; i++)
             *found = *found || strcmp(tags->pdata[i], wanted) == 0;
+        registry_note(registry, &request, NULL, &answer, CURLE_OK); /* it may be the last one */
         g_free(url);
         url = tags->len > before ? next_page(registry, &answer, &failure) : NULL;
         if (failure) {
