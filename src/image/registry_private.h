@@ -39,6 +39,14 @@ struct Registry {
     char *rehashed; /* what the last document that was damaged hashes to */
 };
 
+/* -- registry.c -- */
+
+/* Adds the tags of one page of the list. NULL, or what is wrong with it; static. */
+const char *registry_tags_read(const void *data, size_t size, GPtrArray *tags);
+/* Of Link: </v2/NAME/tags/list?n=…&last=…>; rel="next" (RFC 8288; or NULL) the next page, as a path
+ * at the registry of this root. NULL: there is none, or *fault says that it lies elsewhere. */
+char *registry_tags_next(const char *link, const char *root, const char **fault);
+
 /* -- registry_http.c -- */
 
 typedef struct {
