@@ -184,7 +184,8 @@ int command_runtime(Session *session, int argc, char **argv)
     gboolean json = FALSE;
     g_autofree char *image = NULL, *engine = NULL;
     const GOptionEntry entries[] = {{"image", 0, 0, G_OPTION_ARG_FILENAME, &image,
-                                     "add: the base image, oci:DIR:TAG", "REF"},
+                                     "add: the base image, HOST/REPOSITORY:TAG or oci:DIR:TAG",
+                                     "REF"},
                                     {"engine", 0, 0, G_OPTION_ARG_FILENAME, &engine,
                                      "add: the model type that it serves (every one)", "TYPE"},
                                     {"json", 0, 0, G_OPTION_ARG_NONE, &json,
