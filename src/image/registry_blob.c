@@ -139,15 +139,19 @@ static bool begin_transfer(RemoteBlob *blob, GError **error)
 
 /* -- its end, good or bad -- */
 
-static bool fail_transfer(RemoteBlob *blob, GError **error)
+static void note_transfer(const RemoteBlob *blob)
 {
     Registry *registry = blob->registry;
     RegistryRequest request;
-    bool answered = blob->result == CURLE_OK;
     g_strlcpy(registry->fault, blob->fault, sizeof(registry->fault));
     registry_note(registry, request_of(blob, &request), &blob->patience,
-                  answered ? &blob->answer : NULL, blob->result);
-    if (answered && blob->answer.status == 404) {
+                  blob->result == CURLE_OK ? &blob->answer : NULL, blob->result);
+}
+
+static bool fail_transfer(const RemoteBlob *blob, GError **error)
+{
+    const Registry *registry = blob->registry;
+    if (blob->result == CURLE_OK && blob->answer.status == 404) {
         g_set_error(error, IMAGE_ERROR, IMAGE_ERROR_NO_BLOB, "%s has no %s", registry->name,
                     blob->digest);
         return false;
@@ -161,6 +165,7 @@ static bool outlast(RemoteBlob *blob, GError **error)
     g_autoptr(GError) failure = NULL;
     const RegistryAnswer *answer = blob->result == CURLE_OK ? &blob->answer : NULL;
     bool again = false;
+    note_transfer(blob);
     if (registry_is_stopped(blob->registry))
         g_set_error(&failure, G_IO_ERROR, G_IO_ERROR_CANCELLED, "stopped while reading %s",
                     blob->digest);

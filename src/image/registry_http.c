@@ -12,7 +12,8 @@
 #define PATIENT_TIMES     5 /* registry.timeout_seconds that a whole answer may take, dripping */
 #define FIRST_WAIT_MS     400
 #define LONGEST_WAIT_MS   10000
-#define LOOK_MS           50 /* for a stop, while it waits */
+#define SLOWEST           1024L /* bytes a second, over registry.timeout_seconds */
+#define LOOK_MS           50    /* for a stop, while it waits */
 #define ERROR_TEXT_LENGTH 300
 #define HEADER_BYTES      ((size_t)256 << 10) /* of all answers on the way */
 
@@ -128,7 +129,7 @@ void registry_configure(Registry *registry, CURL *curl, char *fault)
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT,
                      (long)MIN(CONNECT_SECONDS, registry->timeout_seconds));
-    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, SLOWEST);
     curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)registry->timeout_seconds);
     curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
     curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, look_for_stop);
@@ -230,8 +231,10 @@ static const char *unreachable_name(CURLcode code)
 /* What comes from there, for whoever shows it; NULL: nothing. */
 static char *readable(const char *text)
 {
-    g_autofree char *start = text ? g_strndup(text, ERROR_TEXT_LENGTH) : NULL;
-    return start ? event_text(start) : NULL;
+    char *escaped = text ? event_text(text) : NULL;
+    if (escaped && strlen(escaped) > ERROR_TEXT_LENGTH)
+        *g_utf8_find_prev_char(escaped, escaped + ERROR_TEXT_LENGTH) = '\0';
+    return escaped;
 }
 
 /* {"errors": [{"code", "message"}]} (distribution-spec, "Error Codes"); of a token service also

@@ -13,6 +13,7 @@ import hashlib
 import json
 import random
 import re
+import ssl
 import threading
 import time
 from dataclasses import dataclass, field
@@ -36,6 +37,7 @@ class Answer:
     headers: dict = field(default_factory=dict)
     sent: int | None = None     # so many bytes of the body, then the connection is cut
     length: int | None = None   # what Content-Length says, when it is not true; -1: it is left out
+    drip: bool = False          # the body's bytes come ten a second
     silent: bool = False        # no answer (of `sent` bytes: nothing more) before the test's end
 
 
@@ -93,7 +95,8 @@ class Image:
 
 
 class FaultyRegistry:
-    def __init__(self, image=None, address="127.0.0.1"):
+    def __init__(self, image=None, address="127.0.0.1", tls=None):
+        """tls: where make_certificate() of registries.py put one."""
         self.image, self.faults, self.requests, self.bytes_sent = image or Image(), [], [], 0
         self.tags, self.lock, self.over = [TAG], threading.Lock(), threading.Event()
         self.login = None  # "basic", or the seconds that a token lives
@@ -101,9 +104,14 @@ class FaultyRegistry:
         self.server = ThreadingHTTPServer((address, 0), handler_of(self))
         self.server.daemon_threads = True
         self.host = "%s:%d" % self.server.server_address
-        self.url = f"http://{self.host}"
+        self.url = f"http{'s' if tls else ''}://{self.host}"
         self.realm = f"{self.url}/token"
-        self.reference = f"registry+http://{self.host}/{REPOSITORY}:{TAG}"
+        self.reference = f"{'' if tls else 'registry+http://'}{self.host}/{REPOSITORY}:{TAG}"
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(f"{tls}/tls.crt", f"{tls}/tls.key")
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True,
+                                                     do_handshake_on_connect=False)
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,))
         self.thread.start()
 
@@ -242,7 +250,12 @@ def handler_of(registry):
                 self.send_header("Content-Length", str(length))
             self.end_headers()
             body = answer.body if answer.sent is None else answer.body[:answer.sent]
-            if asked.method != "HEAD":
+            if answer.drip:
+                for byte in body:
+                    if registry.over.wait(0.1):
+                        break
+                    self.wfile.write(bytes([byte]))
+            elif asked.method != "HEAD":
                 self.wfile.write(body)
             if asked.part in ("config", "layer") and answer.status < 300:
                 registry.bytes_sent += len(body)

@@ -47,6 +47,20 @@ def wait_for_line(path, pattern, process, seconds=20):
     raise AssertionError(path.read_text())
 
 
+def make_certificate(where):
+    """tls.crt and tls.key of 127.0.0.1; the certificate of their CA, alone in a directory."""
+    where = Path(where)
+    (where / "certificates").mkdir()
+    ca, key = where / "certificates/ca.crt", where / "ca.key"
+    new = ["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    run(*new, "-x509", "-keyout", key, "-out", ca, "-days", "2", "-subj", "/CN=tests' CA")
+    run(*new, "-keyout", where / "tls.key", "-out", where / "tls.csr", "-subj", "/CN=registry")
+    (where / "names").write_text("subjectAltName=IP:127.0.0.1\n")
+    run("openssl", "x509", "-req", "-in", where / "tls.csr", "-CA", ca, "-CAkey", key, "-CAcreateserial",
+        "-out", where / "tls.crt", "-days", "2", "-extfile", where / "names")
+    return ca
+
+
 class Registry:
     def __init__(self, where, mode="plain", token_seconds=300):
         self.where, self.mode, self.processes = Path(where), mode, []
@@ -73,15 +87,8 @@ class Registry:
     def make_tls(self):
         if self.mode != "tls":
             return {}
-        self.certificates = self.where / "certificates"
-        self.certificates.mkdir()
-        self.ca, key = self.certificates / "ca.crt", self.where / "ca.key"
-        new = ["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-        run(*new, "-x509", "-keyout", key, "-out", self.ca, "-days", "2", "-subj", "/CN=tests' CA")
-        run(*new, "-keyout", self.where / "tls.key", "-out", self.where / "tls.csr", "-subj", "/CN=registry")
-        (self.where / "names").write_text("subjectAltName=IP:127.0.0.1\n")
-        run("openssl", "x509", "-req", "-in", self.where / "tls.csr", "-CA", self.ca, "-CAkey", key,
-            "-CAcreateserial", "-out", self.where / "tls.crt", "-days", "2", "-extfile", self.where / "names")
+        self.ca = make_certificate(self.where)
+        self.certificates = self.ca.parent
         return {"tls": {"certificate": str(self.where / "tls.crt"), "key": str(self.where / "tls.key")}}
 
     def make_login(self, token_seconds):
