@@ -72,8 +72,8 @@ static bool source_open_place(Source *source, GError **error)
                     "%s is nothing that this project may import from", source_text(import));
         return false;
     }
-    RegistryLogin *login = login_for(service, import->model->project, !import->request->asked_over,
-                                     source->reference, &failure);
+    RegistryLogin *login = login_for(service, import->request->project,
+                                     !import->request->asked_over, source->reference, &failure);
     if (failure) {
         g_propagate_error(error, g_steal_pointer(&failure));
         return false;

@@ -145,6 +145,21 @@ def test_a_tag_that_moved_is_said_at_the_retry(lone, registry_at, base_layout, t
     assert result.reasons[-1] == "ModelImported" and index_of(lone.data) == {"default/m:0.0.1": digest}
 
 
+def test_an_image_that_is_imported_again(lone, registry_at, base_layout, tmp_path):
+    """What --if-exists same compares is read with the project's login, too."""
+    registry = registry_at("basic")
+    registry.push(base_layout, "team/again:1")
+    add_credential(lone, registry)
+    again = ["import", registry.reference("team/again:1"), "--type", "Image", "--name", "m", "--version",
+             "1.0.0", "--if-exists", "same"]
+    lone.run(*again, check=True)
+    assert "unchanged" in lone.run(*again, check=True).stdout
+    make_layers(tmp_path / "other", 2)
+    digest = registry.push(tmp_path / "other", "team/again:1")
+    other = lone.run(*again)
+    assert other.returncode == 2 and digest in other.stderr, str(other)
+
+
 # -- who asks --
 
 @pytest.mark.parametrize("mode", ["basic", "token"])

@@ -45,12 +45,16 @@ static int scene_down(void **state)
     return 0;
 }
 
-static char *put(const char *name, const char *content, int mode)
+static char *path_of(const char *name)
 {
-    char *path = g_build_filename(scene, name, NULL);
+    return g_build_filename(scene, name, NULL);
+}
+
+static void put(const char *name, const char *content, int mode)
+{
+    g_autofree char *path = path_of(name);
     assert_true(g_file_set_contents(path, content, -1, NULL));
     assert_int_equal(g_chmod(path, mode), 0);
-    return path;
 }
 
 static void take_away(const char *name)
@@ -71,7 +75,6 @@ static RegistryLogin *find_in(const char *file, const char *host, const char *re
 /* user NULL: there is none. */
 static void assert_login(RegistryLogin *login, const char *user, const char *secret)
 {
-    g_autoptr(RegistryLogin) owned = login;
     if (!secret) {
         assert_null(login);
         return;
@@ -80,13 +83,15 @@ static void assert_login(RegistryLogin *login, const char *user, const char *sec
     assert_int_equal(g_strcmp0(login->user, user), 0);
     assert_string_equal(login->secret, secret);
     assert_string_equal(login->origin, "auth_file");
+    registry_login_free(login);
 }
 
 static void assert_in(const char *content, const char *host, const char *repository,
                       const char *user, const char *secret)
 {
     g_autoptr(GError) error = NULL;
-    g_autofree char *file = put("auth.json", content, 0600);
+    put("auth.json", content, 0600);
+    g_autofree char *file = path_of("auth.json");
     RegistryLogin *login = find_in(file, host, repository, &error);
     assert_null(error);
     assert_login(login, user, secret);
@@ -134,14 +139,13 @@ static void login_is_none_where_an_entry_has_none(void **state)
 
 static void login_comes_from_the_first_file_that_has_one(void **state)
 {
-    g_autofree char *given =
-        put("given.json", "{\"auths\": {\"r.example\": {\"auth\": " ALICE "}}}", 0600);
-    g_autofree char *run =
-        put("run/containers/auth.json", "{\"auths\": {\"r.example\": {\"auth\": " BOB "}}}", 0600);
-    g_autofree char *docker = put("docker/config.json",
-                                  "{\"auths\": {\"r.example\": {\"identitytoken\": \"docker's\"}, "
-                                  "\"d.example\": {\"identitytoken\": \"docker's\"}}}",
-                                  0600);
+    g_autofree char *given = path_of("given.json");
+    put("given.json", "{\"auths\": {\"r.example\": {\"auth\": " ALICE "}}}", 0600);
+    put("run/containers/auth.json", "{\"auths\": {\"r.example\": {\"auth\": " BOB "}}}", 0600);
+    put("docker/config.json",
+        "{\"auths\": {\"r.example\": {\"identitytoken\": \"docker's\"}, "
+        "\"d.example\": {\"identitytoken\": \"docker's\"}}}",
+        0600);
     g_setenv("REGISTRY_AUTH_FILE", given, TRUE);
     assert_login(find_in("", "r.example", "a", NULL), "alice", "s3cret");
     assert_login(find_in("", "d.example", "a", NULL), NULL, "docker's");
@@ -156,17 +160,16 @@ static void login_comes_from_the_first_file_that_has_one(void **state)
 
 static void login_comes_from_a_helper(void **state)
 {
-    g_autofree char *good = put("bin/docker-credential-good",
-                                "#!/bin/sh\nread -r host\n"
-                                "echo \"{\\\"Username\\\": \\\"$host\\\", \\\"Secret\\\": "
-                                "\\\"$1\\\"}\"\n",
-                                0700);
-    g_autofree char *token = put("bin/docker-credential-token",
-                                 "#!/bin/sh\nexec <&-\n"
-                                 "echo '{\"Username\": \"<token>\", \"Secret\": \"it\"}'\n",
-                                 0700);
-    g_autofree char *none =
-        put("bin/docker-credential-none", "#!/bin/sh\necho credentials not found\nexit 1\n", 0700);
+    put("bin/docker-credential-good",
+        "#!/bin/sh\nread -r host\n"
+        "echo \"{\\\"Username\\\": \\\"$host\\\", \\\"Secret\\\": "
+        "\\\"$1\\\"}\"\n",
+        0700);
+    put("bin/docker-credential-token",
+        "#!/bin/sh\nexec <&-\n"
+        "echo '{\"Username\": \"<token>\", \"Secret\": \"it\"}'\n",
+        0700);
+    put("bin/docker-credential-none", "#!/bin/sh\necho credentials not found\nexit 1\n", 0700);
     assert_in(
         "{\"credHelpers\": {\"r.example\": \"good\"}, \"auths\": {\"r.example\": {\"auth\": " ALICE
         "}}}",
@@ -183,7 +186,8 @@ static void login_comes_from_a_helper(void **state)
 static void assert_refused(const char *content, int code, const char *said)
 {
     g_autoptr(GError) error = NULL;
-    g_autofree char *file = put("auth.json", content, 0600);
+    put("auth.json", content, 0600);
+    g_autofree char *file = path_of("auth.json");
     assert_null(find_in(file, "r.example", "a", &error));
     assert_non_null(error);
     assert_true(g_error_matches(error, REGISTRY_LOGIN_ERROR, code));
