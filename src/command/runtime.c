@@ -31,12 +31,17 @@ static int add_fault(const char *name, const char *image, const char *engine)
     return EXIT_USAGE;
 }
 
-static int add_failed(const GError *error)
+static int add_failed(const char *image, GError *error)
 {
+    if (error->domain == REGISTRY_ERROR)
+        g_prefix_error(&error, "%s: ", image);
     int status = complain_of(error);
     if (error->domain == REFERENCE_ERROR)
         return EXIT_USAGE;
-    return error->domain == IMAGE_ERROR ? EXIT_FAILED : status;
+    return error->domain == IMAGE_ERROR || error->domain == REGISTRY_ERROR ||
+                   error->domain == REGISTRY_LOGIN_ERROR
+               ? EXIT_FAILED
+               : status;
 }
 
 /* Read once more where that decides whether a data directory is made at all: an image that cannot
@@ -55,12 +60,12 @@ static int runtime_add(Session *session, const char *name, const char *image, co
         return status;
     g_autoptr(BaseSource) source = base_open(session->settings, image, &error);
     if (!source || !is_worth_a_directory(session, source, &error))
-        return add_failed(error);
+        return add_failed(image, error);
     if (!session_open(session, true))
         return EXIT_UNREACHABLE;
     g_autoptr(Runtime) runtime = base_add(session->service, name, engine, source, &error);
     if (!runtime)
-        return add_failed(error);
+        return add_failed(image, error);
     if (!session->quiet) {
         g_autofree char *size = format_bytes(runtime->size);
         printf("added %s  %s  %s  %s\n", runtime->name, runtime->platform, size, runtime->digest);
@@ -179,7 +184,8 @@ int command_runtime(Session *session, int argc, char **argv)
     gboolean json = FALSE;
     g_autofree char *image = NULL, *engine = NULL;
     const GOptionEntry entries[] = {{"image", 0, 0, G_OPTION_ARG_FILENAME, &image,
-                                     "add: the base image, oci:DIR:TAG", "REF"},
+                                     "add: the base image, HOST/REPOSITORY:TAG or oci:DIR:TAG",
+                                     "REF"},
                                     {"engine", 0, 0, G_OPTION_ARG_FILENAME, &engine,
                                      "add: the model type that it serves (every one)", "TYPE"},
                                     {"json", 0, 0, G_OPTION_ARG_NONE, &json,

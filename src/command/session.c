@@ -25,11 +25,24 @@ static int remote_status(const GError *error)
                                                                       : EXIT_UNREACHABLE;
 }
 
+/* What a registry or a file says may hold what a terminal obeys; our own lines stay lines. */
+static char *readable_lines(const char *message)
+{
+    g_auto(GStrv) lines = g_strsplit(message, "\n", -1);
+    for (char **line = lines; *line; line++) {
+        char *text = event_text(*line);
+        g_free(*line);
+        *line = text;
+    }
+    return g_strjoinv("\n", lines);
+}
+
 int complain_of(const GError *error)
 {
     if (g_error_matches(error, REMOTE_ERROR, REMOTE_ERROR_STOPPED))
         return EXIT_INTERRUPTED;
-    complain("%s", error->message);
+    g_autofree char *message = readable_lines(error->message);
+    complain("%s", message);
     if (error->domain == REMOTE_ERROR)
         return remote_status(error);
     return error->domain == IMPORT_ERROR || error->domain == SETTINGS_ERROR ||
@@ -292,9 +305,9 @@ Model *session_model_deleted(Session *session, const char *text, int *status)
 
 const Command COMMANDS[] = {
     {"import", "SOURCE", "Import a model and follow its events to the end",
-     "SOURCE is a directory that holds model/, or with --type Image an OCI layout,\n"
-     "oci:DIR:TAG. With --server the directory is sent there; the same command again goes on\n"
-     "after a break.\n"
+     "SOURCE is a directory that holds model/, or with --type Image an image,\n"
+     "HOST/REPOSITORY:TAG or oci:DIR:TAG. With --server the directory is sent there; the same\n"
+     "command again goes on after a break.\n"
      "--if-exists, of a version that is there: same takes equal content for a success and refuses\n"
      "other content, fail refuses, retry imports other content as the next attempt.\n"
      "Exit status: 0 imported, 1 failed (the events say why) or out of time, 2 wrong usage\n"

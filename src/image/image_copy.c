@@ -106,12 +106,17 @@ static BlobReader *open_source(const ImageCopy *copy, const Descriptor *descript
 static bool take_blob(const ImageCopy *copy, const Descriptor *descriptor, int64_t *copied,
                       int64_t *reused, GError **error)
 {
+    bool present = layout_stores(copy->to, descriptor->digest, descriptor->size);
+    progress_file(copy->progress, descriptor->digest);
+    if (present && copy->from->spares) {
+        progress_add(copy->progress, descriptor->size);
+        *reused += descriptor->size;
+        return true;
+    }
     g_autoptr(BlobReader) reader = open_source(copy, descriptor, error);
     if (!reader)
         return false;
     BlobSource source = {copy, descriptor, reader, 0};
-    progress_file(copy->progress, descriptor->digest);
-    bool present = layout_stores(copy->to, descriptor->digest, descriptor->size);
     if (!(present ? verify_blob(&source, error) : copy_blob(&source, error)))
         return false;
     *(present ? reused : copied) += descriptor->size;

@@ -1,5 +1,7 @@
 #include "image/place.h"
 
+#include "image/image_private.h"
+
 bool image_place_open(ImagePlace *place, const Reference *reference, const char *directory,
                       const Settings *settings, RegistryLogin *login, Progress *progress,
                       GError **error)
@@ -25,7 +27,13 @@ void image_place_clear(ImagePlace *place)
 Image *image_place_read(const ImagePlace *place, const Reference *reference, const char *platform,
                         ImageFault *fault, GError **error)
 {
+    g_autoptr(GError) failure = NULL;
     json_auto_t *descriptor =
-        place->source->resolve(place->source, reference->tag, reference->digest, error);
-    return descriptor ? image_read(place->source, descriptor, platform, fault, error) : NULL;
+        place->source->resolve(place->source, reference->tag, reference->digest, &failure);
+    if (descriptor)
+        return image_read(place->source, descriptor, platform, fault, error);
+    if (g_error_matches(failure, IMAGE_ERROR, IMAGE_ERROR_DAMAGED))
+        image_fault_set(fault, reference->digest, place->source->rehash(place->source, NULL));
+    g_propagate_error(error, g_steal_pointer(&failure));
+    return NULL;
 }

@@ -36,37 +36,31 @@ static bool fail_malformed(Registry *registry, GError **error, const char *what)
     return false;
 }
 
-static bool add_tags(Registry *registry, const RegistryAnswer *answer, GPtrArray *tags,
-                     GError **error)
+const char *registry_tags_read(const void *data, size_t size, GPtrArray *tags)
 {
-    json_auto_t *root = json_loadb((const char *)answer->body->data, answer->body->len, 0, NULL);
+    json_auto_t *root = json_loadb(data, size, 0, NULL);
     const json_t *list = json_object_get(root, "tags");
     if (!json_is_object(root) || (list && !json_is_array(list) && !json_is_null(list)))
-        return fail_malformed(registry, error, "its tag list is no JSON with \"tags\"");
+        return "its tag list is no JSON with \"tags\"";
     for (size_t i = 0; i < json_array_size(list); i++) {
         const char *tag = json_string_value(json_array_get(list, i));
         if (!tag)
-            return fail_malformed(registry, error, "its tag list names a tag that is no text");
+            return "its tag list names a tag that is no text";
         g_ptr_array_add(tags, g_strdup(tag));
     }
-    return true;
+    return NULL;
 }
 
-/* Link: </v2/NAME/tags/list?n=…&last=…>; rel="next" (RFC 8288), as a path at this registry. NULL
- * with *error unset: there is no next page. */
-static char *next_page(Registry *registry, const RegistryAnswer *answer, GError **error)
+char *registry_tags_next(const char *link, const char *root, const char **fault)
 {
-    const char *link = registry_answer_header(answer, "link");
     const char *begin = link ? strchr(link, '<') : NULL, *end = begin ? strchr(begin, '>') : NULL;
     if (!end || !strstr(end, "next"))
         return NULL;
     g_autofree char *target = g_strndup(begin + 1, (gsize)(end - begin - 1));
-    if (g_str_has_prefix(target, registry->root))
-        memmove(target, target + strlen(registry->root),
-                strlen(target) - strlen(registry->root) + 1);
-    if (g_str_has_prefix(target, "/v2/"))
-        return g_steal_pointer(&target);
-    fail_malformed(registry, error, "its tag list goes on at another place than /v2/");
+    const char *path = target + (g_str_has_prefix(target, root) ? strlen(root) : 0);
+    if (g_str_has_prefix(path, "/v2/"))
+        return g_strdup(path);
+    *fault = "its tag list goes on at another place than /v2/";
     return NULL;
 }
 
@@ -74,7 +68,7 @@ static char *next_page(Registry *registry, const RegistryAnswer *answer, GError 
 static bool read_tags(Registry *registry, const char *wanted, GPtrArray *tags, bool *found,
                       GError **error)
 {
-    g_autoptr(GError) failure = NULL;
+    const char *fault = NULL;
     g_autofree char *url =
         g_strdup_printf("/v2/%s/tags/list?n=%d", registry->repository, TAGS_PAGE);
     *found = false;
@@ -86,22 +80,23 @@ static bool read_tags(Registry *registry, const char *wanted, GPtrArray *tags, b
                                          .actions = PULL,
                                          .limit = TAGS_BYTES};
         guint before = tags->len;
-        if (page == TAGS_PAGES)
+        if (page == TAGS_PAGES || tags->len > TAGS_PAGES * TAGS_PAGE)
             return fail_malformed(registry, error, "its tag list does not end");
         if (!registry_request(registry, &request, &answer, error))
             return false;
         if (answer.status != 200)
             return registry_refuse(registry, &request, &answer, error);
-        if (!add_tags(registry, &answer, tags, error))
-            return false;
+        fault = registry_tags_read(answer.body->data, answer.body->len, tags);
         for (guint i = before; wanted && i < tags->len; i++)
             *found = *found || strcmp(tags->pdata[i], wanted) == 0;
+        registry_note(registry, &request, NULL, &answer, CURLE_OK); /* it may be the last one */
         g_free(url);
-        url = tags->len > before ? next_page(registry, &answer, &failure) : NULL;
-        if (failure) {
-            g_propagate_error(error, g_steal_pointer(&failure));
-            return false;
-        }
+        url = NULL;
+        if (!fault && tags->len > before)
+            url =
+                registry_tags_next(registry_answer_header(&answer, "link"), registry->root, &fault);
+        if (fault)
+            return fail_malformed(registry, error, fault);
     }
     return true;
 }

@@ -51,7 +51,7 @@ typedef struct {
     char *code, *message;    /* the first of the registry's own errors */
     const char *unreachable; /* "refused", "dns", "tls", "timeout", "broken"; static */
     char *reason;            /* libcurl's words for it */
-    char *ip;
+    char *host, *ip;         /* that was asked: the registry, or where it led */
     int tries;
     int64_t waited_ms;     /* from the first try to the last answer */
     int64_t retry_at;      /* ms since 1970; 0: the registry did not say */

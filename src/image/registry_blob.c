@@ -10,12 +10,16 @@
 #define BUFFER_BYTES ((size_t)256 << 10)
 #define ERROR_BYTES  ((size_t)64 << 10)
 #define POLL_MS      200
+/* Of a transfer that broke: so many bytes are worth more tries. A connection that brings one byte
+ * each is none that a blob will ever come through. */
+#define HEADWAY      ((int64_t)64 << 10)
 
 typedef struct {
     BlobReader reader;
     Registry *registry;
     char *digest, *url;
     int64_t size, done; /* bytes: of the blob; handed out */
+    int64_t from;       /* where the transfer began */
     CURLM *multi;
     CURL *curl;
     struct curl_slist *headers;
@@ -56,7 +60,9 @@ static size_t take_bytes(char *data, size_t one, size_t size, void *user)
             g_byte_array_append(answer->body, (const guint8 *)data, (guint)size);
         return size;
     }
-    if (blob->end > blob->begin) {
+    if (blob->begin == blob->end)
+        blob->begin = blob->end = 0;
+    if (size > BUFFER_BYTES - blob->end) {
         blob->paused = true;
         return CURL_WRITEFUNC_PAUSE;
     }
@@ -65,16 +71,14 @@ static size_t take_bytes(char *data, size_t one, size_t size, void *user)
     blob->begun = true;
     size_t skipped = (size_t)MIN(blob->skip, (int64_t)size);
     blob->skip -= (int64_t)skipped;
-    blob->begin = 0;
-    blob->end = size - skipped;
-    memcpy(blob->buffer, data + skipped, blob->end);
+    memcpy(blob->buffer + blob->end, data + skipped, size - skipped);
+    blob->end += size - skipped;
     return size;
 }
 
 static size_t take_header(char *data, size_t one, size_t size, void *user)
 {
-    registry_answer_take_header(&((RemoteBlob *)user)->answer, data, one * size);
-    return size;
+    return registry_answer_take_header(&((RemoteBlob *)user)->answer, data, one * size) ? size : 0;
 }
 
 static void end_transfer(RemoteBlob *blob)
@@ -82,6 +86,7 @@ static void end_transfer(RemoteBlob *blob)
     if (blob->curl) {
         curl_multi_remove_handle(blob->multi, blob->curl);
         g_clear_pointer(&blob->curl, curl_easy_cleanup);
+        blob->registry->last = blob->registry->curl;
     }
     g_clear_pointer(&blob->headers, curl_slist_free_all);
     registry_answer_clear(&blob->answer);
@@ -114,6 +119,7 @@ static bool begin_transfer(RemoteBlob *blob, GError **error)
     registry_answer_begin(&blob->answer);
     blob->registry->asking = REGISTRY_BLOB;
     blob->begin = blob->end = 0;
+    blob->from = blob->done;
     blob->skip = 0;
     blob->begun = blob->paused = blob->ended = false;
     *blob->fault = '\0';
@@ -133,15 +139,19 @@ static bool begin_transfer(RemoteBlob *blob, GError **error)
 
 /* -- its end, good or bad -- */
 
-static bool fail_transfer(RemoteBlob *blob, GError **error)
+static void note_transfer(const RemoteBlob *blob)
 {
     Registry *registry = blob->registry;
     RegistryRequest request;
-    bool answered = blob->result == CURLE_OK;
     g_strlcpy(registry->fault, blob->fault, sizeof(registry->fault));
     registry_note(registry, request_of(blob, &request), &blob->patience,
-                  answered ? &blob->answer : NULL, blob->result);
-    if (answered && blob->answer.status == 404) {
+                  blob->result == CURLE_OK ? &blob->answer : NULL, blob->result);
+}
+
+static bool fail_transfer(const RemoteBlob *blob, GError **error)
+{
+    const Registry *registry = blob->registry;
+    if (blob->result == CURLE_OK && blob->answer.status == 404) {
         g_set_error(error, IMAGE_ERROR, IMAGE_ERROR_NO_BLOB, "%s has no %s", registry->name,
                     blob->digest);
         return false;
@@ -155,13 +165,15 @@ static bool outlast(RemoteBlob *blob, GError **error)
     g_autoptr(GError) failure = NULL;
     const RegistryAnswer *answer = blob->result == CURLE_OK ? &blob->answer : NULL;
     bool again = false;
-    if (blob->result == CURLE_ABORTED_BY_CALLBACK)
+    note_transfer(blob);
+    if (registry_is_stopped(blob->registry))
         g_set_error(&failure, G_IO_ERROR, G_IO_ERROR_CANCELLED, "stopped while reading %s",
                     blob->digest);
     else if (answer && answer->status == 401)
         again = blob->logins++ == 0 &&
                 registry_authorize(blob->registry, &answer->challenge, "pull", &failure);
-    else if (!answer || answer->status == 429 || answer->status >= 500)
+    else if (answer ? answer->status == 429 || answer->status >= 500
+                    : registry_is_worth_a_try(blob->result, blob->fault))
         again = registry_wait(blob->registry, &blob->patience, answer, &failure);
     if (again)
         return true;
@@ -172,12 +184,14 @@ static bool outlast(RemoteBlob *blob, GError **error)
     return false;
 }
 
-/* A transfer that ended well, but before the blob did: either the blob is shorter than it should
- * be, for whoever verifies it to see, or nothing told where the body ends, and the connection
- * broke. */
+/* A transfer that broke when nothing was left to come ended well. One that ended well before the
+ * blob did: either the blob is shorter than it should be, for whoever verifies it to see, or
+ * nothing told where the body ends, and the connection broke. */
 static void settle(RemoteBlob *blob)
 {
     const RegistryAnswer *answer = &blob->answer;
+    if (blob->done == blob->size && is_content(answer->status))
+        blob->result = CURLE_OK;
     if (blob->result != CURLE_OK || !is_content(answer->status) || blob->done >= blob->size ||
         registry_answer_header(answer, "content-length") ||
         registry_answer_header(answer, "transfer-encoding"))
@@ -211,8 +225,10 @@ static ssize_t hand_out(RemoteBlob *blob, void *data, size_t size)
     memcpy(data, blob->buffer + blob->begin, part);
     blob->begin += part;
     blob->done += (int64_t)part;
-    blob->patience.tries = 1;
-    blob->logins = 0;
+    if (blob->done - blob->from >= HEADWAY) {
+        blob->patience = (RegistryPatience){.tries = 1, .began = clock_monotonic_ms()};
+        blob->logins = 0;
+    }
     return (ssize_t)part;
 }
 

@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "event/event.h"
 #include "image/registry_private.h"
 
 #define CONNECT_SECONDS   15
@@ -11,8 +12,10 @@
 #define PATIENT_TIMES     5 /* registry.timeout_seconds that a whole answer may take, dripping */
 #define FIRST_WAIT_MS     400
 #define LONGEST_WAIT_MS   10000
-#define LOOK_MS           50 /* for a stop, while it waits */
+#define SLOWEST           1024L /* bytes a second, over registry.timeout_seconds */
+#define LOOK_MS           50    /* for a stop, while it waits */
 #define ERROR_TEXT_LENGTH 300
+#define HEADER_BYTES      ((size_t)256 << 10) /* of all answers on the way */
 
 void registry_answer_clear(RegistryAnswer *answer)
 {
@@ -20,6 +23,7 @@ void registry_answer_clear(RegistryAnswer *answer)
     g_clear_pointer(&answer->headers, g_hash_table_unref);
     challenge_clear(&answer->challenge);
     answer->status = 0;
+    answer->header_bytes = 0;
     answer->over = false;
 }
 
@@ -53,8 +57,11 @@ void registry_answer_begin(RegistryAnswer *answer)
     answer->headers = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
 }
 
-void registry_answer_take_header(RegistryAnswer *answer, const char *data, size_t size)
+bool registry_answer_take_header(RegistryAnswer *answer, const char *data, size_t size)
 {
+    answer->header_bytes += size;
+    if (answer->header_bytes > HEADER_BYTES)
+        return false;
     g_autofree char *line = g_strndup(data, size);
     if (g_str_has_prefix(line, "HTTP/")) { /* of the answer that counts, not of a redirect */
         g_hash_table_remove_all(answer->headers);
@@ -63,29 +70,56 @@ void registry_answer_take_header(RegistryAnswer *answer, const char *data, size_
     }
     char *colon = strchr(line, ':');
     if (!colon)
-        return;
+        return true;
     *colon = '\0';
     char *name = g_ascii_strdown(line, -1), *value = g_strdup(g_strstrip(colon + 1));
     if (strcmp(name, "www-authenticate") == 0)
         challenge_read(&answer->challenge, value);
     g_hash_table_replace(answer->headers, name, value);
+    return true;
 }
 
 static size_t take_header(char *data, size_t one, size_t size, void *user)
 {
-    registry_answer_take_header(((Taking *)user)->answer, data, one * size);
-    return size;
+    return registry_answer_take_header(((Taking *)user)->answer, data, one * size) ? size : 0;
+}
+
+bool registry_is_stopped(const Registry *registry)
+{
+    return registry->progress && progress_stopped(registry->progress);
 }
 
 static int look_for_stop(void *user, curl_off_t down_total, curl_off_t down, curl_off_t up_total,
                          curl_off_t up)
 {
-    const Registry *registry = user;
-    return registry->progress && progress_stopped(registry->progress);
+    return registry_is_stopped(user);
+}
+
+/* This machine and what is linked to it directly: services that trust whoever reaches them. */
+static bool is_near(const char *ip)
+{
+    const bool mapped = g_ascii_strncasecmp(ip, "::ffff:", 7) == 0 && strchr(ip, '.');
+    g_autoptr(GInetAddress) address = g_inet_address_new_from_string(mapped ? ip + 7 : ip);
+    return address &&
+           (g_inet_address_get_is_loopback(address) || g_inet_address_get_is_link_local(address) ||
+            g_inet_address_get_is_any(address));
+}
+
+/* A registry elsewhere leads nobody to a service of this machine: nothing is asked there. */
+static int check_peer(void *user, char *ip, char *own_ip, int port, int own_port)
+{
+    Registry *registry = user;
+    long redirects = 0;
+    curl_easy_getinfo(registry->last, CURLINFO_REDIRECT_COUNT, &redirects);
+    if (redirects == 0)
+        registry->near = is_near(ip);
+    return redirects == 0 || registry->near || !is_near(ip) ? CURL_PREREQFUNC_OK
+                                                            : CURL_PREREQFUNC_ABORT;
 }
 
 void registry_configure(Registry *registry, CURL *curl, char *fault)
 {
+    registry->last = curl;
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, registry->plain_http ? "http,https" : "https");
     curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR,
                      registry->plain_http ? "http,https" : "https");
@@ -95,11 +129,13 @@ void registry_configure(Registry *registry, CURL *curl, char *fault)
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT,
                      (long)MIN(CONNECT_SECONDS, registry->timeout_seconds));
-    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, SLOWEST);
     curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)registry->timeout_seconds);
     curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
     curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, look_for_stop);
     curl_easy_setopt(curl, CURLOPT_XFERINFODATA, registry);
+    curl_easy_setopt(curl, CURLOPT_PREREQFUNCTION, check_peer);
+    curl_easy_setopt(curl, CURLOPT_PREREQDATA, registry);
     if (*registry->ca_file)
         curl_easy_setopt(curl, CURLOPT_CAINFO, registry->ca_file);
 }
@@ -168,6 +204,7 @@ void registry_failure_clear(RegistryFailure *failure)
     g_free(failure->code);
     g_free(failure->message);
     g_free(failure->reason);
+    g_free(failure->host);
     g_free(failure->ip);
     g_free(failure->challenge_error);
     g_free(failure->user);
@@ -194,15 +231,31 @@ static const char *unreachable_name(CURLcode code)
     }
 }
 
-/* {"errors": [{"code", "message"}]} (distribution-spec, "Error Codes"). */
+/* What comes from there, for whoever shows it; NULL: nothing. */
+static char *readable(const char *text)
+{
+    char *escaped = text ? event_text(text) : NULL;
+    if (escaped && strlen(escaped) > ERROR_TEXT_LENGTH)
+        *g_utf8_find_prev_char(escaped, escaped + ERROR_TEXT_LENGTH) = '\0';
+    return escaped;
+}
+
+/* {"errors": [{"code", "message"}]} (distribution-spec, "Error Codes"); of a token service also
+ * {"error", "error_description"} (RFC 6749, section 5.2) or {"details"}. */
 static void note_error_codes(RegistryFailure *failure, const RegistryAnswer *answer)
 {
     json_auto_t *root = json_loadb((const char *)answer->body->data, answer->body->len, 0, NULL);
     const json_t *first = json_array_get(json_object_get(root, "errors"), 0);
     const char *code = json_string_value(json_object_get(first, "code"));
     const char *message = json_string_value(json_object_get(first, "message"));
-    failure->code = g_strdup(code);
-    failure->message = message ? g_strndup(message, ERROR_TEXT_LENGTH) : NULL;
+    if (!code)
+        code = json_string_value(json_object_get(root, "error"));
+    if (!message)
+        message = json_string_value(json_object_get(root, "error_description"));
+    if (!message)
+        message = json_string_value(json_object_get(root, "details"));
+    failure->code = readable(code);
+    failure->message = readable(message);
 }
 
 /* Seconds, or a date (RFC 9110, section 10.2.3), as ms from now; -1: not said. */
@@ -222,7 +275,7 @@ static void note_answer(RegistryFailure *failure, const RegistryAnswer *answer)
 {
     failure->status = answer->status;
     note_error_codes(failure, answer);
-    failure->challenge_error = g_strdup(answer->challenge.error);
+    failure->challenge_error = readable(answer->challenge.error);
     int64_t after = retry_after_ms(answer);
     if (after >= 0)
         failure->retry_at = clock_now_ms() + after;
@@ -237,6 +290,20 @@ void registry_take_failure(Registry *registry, Registry *from)
     registry_failure_clear(&registry->failure);
     registry->failure = from->failure;
     from->failure = (RegistryFailure){0};
+}
+
+/* HOST[:PORT] that was asked last: a token service or a redirect may have led elsewhere. */
+static char *last_host(const Registry *registry)
+{
+    char *url = NULL;
+    curl_easy_getinfo(registry->last, CURLINFO_EFFECTIVE_URL, &url);
+    g_autoptr(GUri) uri = url ? g_uri_parse(url, G_URI_FLAGS_NONE, NULL) : NULL;
+    const char *host = uri ? g_uri_get_host(uri) : NULL;
+    if (!host || g_str_has_prefix(url, registry->root))
+        return g_strdup(registry->host);
+    g_autofree char *whole = g_strdup_printf(strchr(host, ':') ? "[%s]" : "%s", host);
+    int port = g_uri_get_port(uri);
+    return port < 0 ? g_steal_pointer(&whole) : g_strdup_printf("%s:%d", whole, port);
 }
 
 void registry_note(Registry *registry, const RegistryRequest *request,
@@ -255,15 +322,19 @@ void registry_note(Registry *registry, const RegistryRequest *request,
     failure->anonymous = !registry->login;
     failure->user = registry->login ? g_strdup(registry->login->user) : NULL;
     failure->login_origin = registry->login ? registry->login->origin : "none";
-    curl_easy_getinfo(registry->curl, CURLINFO_PRIMARY_IP, &ip);
+    curl_easy_getinfo(registry->last, CURLINFO_PRIMARY_IP, &ip);
     if (ip && *ip)
         failure->ip = g_strdup(ip);
+    failure->host = last_host(registry);
     if (answer) {
         note_answer(failure, answer);
         return;
     }
     failure->unreachable = unreachable_name(code);
-    failure->reason = g_strdup(*registry->fault ? registry->fault : curl_easy_strerror(code));
+    failure->reason =
+        code == CURLE_ABORTED_BY_CALLBACK
+            ? g_strdup_printf("it redirects to %s, an address of this machine", failure->host)
+            : readable(*registry->fault ? registry->fault : curl_easy_strerror(code));
 }
 
 static RegistryErrorCode error_of_status(long status)
@@ -283,7 +354,7 @@ bool registry_fail(const Registry *registry, GError **error)
 {
     const RegistryFailure *failure = &registry->failure;
     if (!failure->status) {
-        g_set_error(error, REGISTRY_ERROR, REGISTRY_ERROR_UNREACHABLE, "%s: %s", registry->host,
+        g_set_error(error, REGISTRY_ERROR, REGISTRY_ERROR_UNREACHABLE, "%s: %s", failure->host,
                     failure->reason);
         return false;
     }
@@ -306,7 +377,7 @@ bool registry_refuse(Registry *registry, const RegistryRequest *request,
 static bool sleep_for(Registry *registry, int64_t ms)
 {
     int64_t end = clock_monotonic_ms() + ms;
-    while (!registry->progress || !progress_stopped(registry->progress)) {
+    while (!registry_is_stopped(registry)) {
         int64_t left = end - clock_monotonic_ms();
         if (left <= 0)
             return true;
@@ -335,12 +406,15 @@ bool registry_wait(Registry *registry, RegistryPatience *patience, const Registr
 
 /* A certificate is not better at the next try, nor is a name that is not known or a port that
  * nobody listens on by much. */
-static bool is_worth_a_try(CURLcode code)
+bool registry_is_worth_a_try(CURLcode code, const char *fault)
 {
-    return code != CURLE_PEER_FAILED_VERIFICATION && code != CURLE_SSL_CACERT_BADFILE &&
-           code != CURLE_SSL_CERTPROBLEM && code != CURLE_URL_MALFORMAT &&
-           code != CURLE_UNSUPPORTED_PROTOCOL && code != CURLE_TOO_MANY_REDIRECTS &&
-           code != CURLE_COULDNT_RESOLVE_HOST && code != CURLE_COULDNT_CONNECT;
+    if (code == CURLE_SSL_CONNECT_ERROR && strstr(fault, "wrong version number"))
+        return false; /* what OpenSSL calls a server without TLS */
+    return code != CURLE_ABORTED_BY_CALLBACK && code != CURLE_PEER_FAILED_VERIFICATION &&
+           code != CURLE_SSL_CACERT_BADFILE && code != CURLE_SSL_CERTPROBLEM &&
+           code != CURLE_URL_MALFORMAT && code != CURLE_UNSUPPORTED_PROTOCOL &&
+           code != CURLE_TOO_MANY_REDIRECTS && code != CURLE_COULDNT_RESOLVE_HOST &&
+           code != CURLE_COULDNT_CONNECT;
 }
 
 static bool fail_over(Registry *registry, const RegistryRequest *request,
@@ -360,7 +434,7 @@ static bool outlast_silence(Registry *registry, const RegistryRequest *request,
                             GError **error)
 {
     g_autoptr(GError) stopped = NULL;
-    if (code == CURLE_ABORTED_BY_CALLBACK) {
+    if (registry_is_stopped(registry)) {
         g_set_error(error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "stopped while asking %s",
                     registry->host);
         return false;
@@ -368,7 +442,8 @@ static bool outlast_silence(Registry *registry, const RegistryRequest *request,
     if (answer->over)
         return fail_over(registry, request, patience, answer, error);
     registry_note(registry, request, patience, NULL, code);
-    if (is_worth_a_try(code) && registry_wait(registry, patience, NULL, &stopped))
+    if (registry_is_worth_a_try(code, registry->fault) &&
+        registry_wait(registry, patience, NULL, &stopped))
         return true;
     if (stopped)
         g_propagate_error(error, g_steal_pointer(&stopped));
@@ -399,13 +474,12 @@ static bool log_in(Registry *registry, const RegistryRequest *request,
                    GError **error)
 {
     g_autoptr(GError) failure = NULL;
+    registry_note(registry, request, patience, answer, CURLE_OK);
     if (request->actions && (*logins)++ == 0 &&
         registry_authorize(registry, &answer->challenge, request->actions, &failure))
         return true;
-    if (!failure) {
-        registry_note(registry, request, patience, answer, CURLE_OK);
+    if (!failure)
         registry_fail(registry, &failure);
-    }
     g_propagate_error(error, g_steal_pointer(&failure));
     return false;
 }
@@ -429,8 +503,10 @@ bool registry_request(Registry *registry, const RegistryRequest *request, Regist
         else if (answer->status == 429 || answer->status >= 500)
             again = outlast_trouble(registry, request, &patience, answer, error);
         else
-            return true;
+            break;
         if (!again)
             return false;
     }
+    registry_failure_clear(&registry->failure); /* of what was outlasted */
+    return true;
 }

@@ -3,8 +3,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <gio/gio.h>
-#include <jansson.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/io.h"
 
@@ -148,18 +149,45 @@ static const json_t *find_entry(const json_t *entries, const char *host, const c
 
 /* -- credential helpers -- */
 
-static gboolean kill_helper(gpointer helper)
-{
-    g_subprocess_force_exit(helper);
-    return G_SOURCE_REMOVE;
-}
-
 typedef struct {
     GMainLoop *loop;
+    GSubprocess *helper;
+    GCancellable *late;
     char *output;
     GError *error;
     bool done;
 } HelperRun;
+
+/* What it has begun may hold its output open: that is not waited for either. */
+static gboolean give_up(gpointer data)
+{
+    HelperRun *run = data;
+    g_subprocess_force_exit(run->helper);
+    g_cancellable_cancel(run->late);
+    return G_SOURCE_REMOVE;
+}
+
+/* Not a pipe: writing to a helper that reads nothing would end us. -1 with *error. */
+static int input_of(const char *host, GError **error)
+{
+    autofd file = memfd_create("registry", MFD_CLOEXEC);
+    ssize_t size = (ssize_t)strlen(host);
+    if (file >= 0 && write(file, host, (size_t)size) == size && lseek(file, 0, SEEK_SET) == 0)
+        return io_steal_fd(&file);
+    g_set_error(error, IO_ERROR, errno, "a file in memory: %s", g_strerror(errno));
+    return -1;
+}
+
+static GSubprocess *start_helper(const char *program, const char *host, GError **error)
+{
+    int input = input_of(host, error);
+    if (input < 0)
+        return NULL;
+    g_autoptr(GSubprocessLauncher) launcher = g_subprocess_launcher_new(
+        G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_SILENCE);
+    g_subprocess_launcher_take_stdin_fd(launcher, input);
+    return g_subprocess_launcher_spawn(launcher, error, program, "get", NULL);
+}
 
 static void helper_ended(GObject *helper, GAsyncResult *result, gpointer data)
 {
@@ -173,23 +201,26 @@ static void helper_ended(GObject *helper, GAsyncResult *result, gpointer data)
  * on its time. */
 static char *run_helper(const char *program, const char *host, bool *succeeded, GError **error)
 {
-    g_autoptr(GSubprocess) helper =
-        g_subprocess_new(G_SUBPROCESS_FLAGS_STDIN_PIPE | G_SUBPROCESS_FLAGS_STDOUT_PIPE |
-                             G_SUBPROCESS_FLAGS_STDERR_SILENCE,
-                         error, program, "get", NULL);
+    g_autoptr(GSubprocess) helper = start_helper(program, host, error);
     if (!helper)
         return NULL;
     g_autoptr(GMainContext) context = g_main_context_new();
     g_autoptr(GMainLoop) loop = g_main_loop_new(context, FALSE);
-    HelperRun run = {.loop = loop};
+    g_autoptr(GCancellable) late = g_cancellable_new();
+    HelperRun run = {.loop = loop, .helper = helper, .late = late};
     g_main_context_push_thread_default(context);
     g_autoptr(GSource) limit = g_timeout_source_new_seconds(HELPER_SECONDS);
-    g_source_set_callback(limit, kill_helper, helper, NULL);
+    g_source_set_callback(limit, give_up, &run, NULL);
     g_source_attach(limit, context);
-    g_subprocess_communicate_utf8_async(helper, host, NULL, helper_ended, &run);
+    g_subprocess_communicate_utf8_async(helper, NULL, late, helper_ended, &run);
     g_main_loop_run(loop);
     g_source_destroy(limit);
     g_main_context_pop_thread_default(context);
+    if (g_cancellable_is_cancelled(late))
+        g_clear_error(&run.error);
+    if (!run.done && !run.error)
+        g_set_error(&run.error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT, "no answer within %d s",
+                    HELPER_SECONDS);
     if (!run.done) {
         g_propagate_error(error, run.error);
         return NULL;
@@ -233,22 +264,26 @@ static RegistryLogin *ask_helper(const char *name, const char *host, GError **er
 
 /* -- all of it -- */
 
+RegistryLogin *registry_login_read(const json_t *root, const char *host, const char *repository,
+                                   const char **helper)
+{
+    *helper = json_string_value(find_entry(json_object_get(root, "credHelpers"), host, repository));
+    if (*helper)
+        return NULL;
+    const json_t *entry = find_entry(json_object_get(root, "auths"), host, repository);
+    RegistryLogin *login = login_of_entry(entry);
+    if (!login)
+        *helper = json_string_value(json_object_get(root, "credsStore"));
+    return login;
+}
+
 static RegistryLogin *find_in(const json_t *root, const char *host, const char *repository,
                               GError **error)
 {
-    g_autoptr(GError) failure = NULL;
-    const char *helper =
-        json_string_value(find_entry(json_object_get(root, "credHelpers"), host, repository));
-    if (helper)
-        return ask_helper(helper, host, error);
-    const json_t *entry = find_entry(json_object_get(root, "auths"), host, repository);
-    RegistryLogin *login = login_of_entry(entry);
-    const char *store = json_string_value(json_object_get(root, "credsStore"));
-    if (!login && store)
-        login = ask_helper(store, strcmp(host, "docker.io") == 0 ? DOCKER_IO_KEY : host, &failure);
-    if (failure)
-        g_propagate_error(error, g_steal_pointer(&failure));
-    return login;
+    const char *helper;
+    RegistryLogin *login = registry_login_read(root, host, repository, &helper);
+    bool docker = strcmp(host, "docker.io") == 0;
+    return helper ? ask_helper(helper, docker ? DOCKER_IO_KEY : host, error) : login;
 }
 
 RegistryLogin *registry_login_find(const Settings *settings, const char *host,

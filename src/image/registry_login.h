@@ -1,6 +1,8 @@
 /* What somebody logs in to a registry with. */
 #pragma once
 
+#include <jansson.h>
+
 #include "base/settings.h"
 
 typedef struct {
@@ -25,6 +27,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(RegistryLogin, registry_login_free)
  * that cannot be used; it is named, what it holds is not. */
 RegistryLogin *registry_login_find(const Settings *settings, const char *host,
                                    const char *repository, GError **error);
+
+/* What one such file says: the login, or in *helper (borrowed, or NULL) the credential helper that
+ * is to be asked for it. */
+RegistryLogin *registry_login_read(const json_t *root, const char *host, const char *repository,
+                                   const char **helper);
 
 #define REGISTRY_LOGIN_ERROR (registry_login_error_quark())
 GQuark registry_login_error_quark(void);

@@ -21,7 +21,9 @@ struct Registry {
     RegistryLogin *login; /* NULL: anonymous */
     Progress *progress;   /* or NULL */
     CURL *curl;
+    CURL *last; /* that transferred last: curl, or a blob's */
     char fault[CURL_ERROR_SIZE];
+    bool near; /* its own address is this machine's or link-local */
     int retries, timeout_seconds;
     char *ca_file, *token_hosts;
 
@@ -37,6 +39,14 @@ struct Registry {
     char *manifest_digest;
     char *rehashed; /* what the last document that was damaged hashes to */
 };
+
+/* -- registry.c -- */
+
+/* Adds the tags of one page of the list. NULL, or what is wrong with it; static. */
+const char *registry_tags_read(const void *data, size_t size, GPtrArray *tags);
+/* Of Link: </v2/NAME/tags/list?n=…&last=…>; rel="next" (RFC 8288; or NULL) the next page, as a path
+ * at the registry of this root. NULL: there is none, or *fault says that it lies elsewhere. */
+char *registry_tags_next(const char *link, const char *root, const char **fault);
 
 /* -- registry_http.c -- */
 
@@ -58,13 +68,14 @@ typedef struct {
     GByteArray *body;
     GHashTable *headers; /* lower-case name -> value, of the last answer */
     Challenge challenge;
+    size_t header_bytes;
     bool over; /* the body has more than the limit */
 } RegistryAnswer;
 void registry_answer_begin(RegistryAnswer *answer);
 void registry_answer_clear(RegistryAnswer *answer);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(RegistryAnswer, registry_answer_clear)
-/* A header line as libcurl hands it over; a status line begins anew. */
-void registry_answer_take_header(RegistryAnswer *answer, const char *data, size_t size);
+/* A header line as libcurl hands it over; a status line begins anew. False: there are too many. */
+bool registry_answer_take_header(RegistryAnswer *answer, const char *data, size_t size);
 const char *registry_answer_header(const RegistryAnswer *answer, const char *name);
 
 /* Asks until there is an answer that counts: any but 401, 429 and 5xx. False: *error, and the
@@ -78,7 +89,8 @@ CURLcode registry_try(Registry *registry, const RegistryRequest *request, const 
  * failure. Always false. */
 bool registry_refuse(Registry *registry, const RegistryRequest *request,
                      const RegistryAnswer *answer, GError **error);
-/* What every transfer of this registry has: certificates, limits of time, what ends it. */
+/* What every transfer of this registry has: certificates, limits of time, what ends it, where a
+ * redirect may lead. */
 void registry_configure(Registry *registry, CURL *curl, char *fault);
 
 /* Tries that are left, and the waits between them. */
@@ -90,9 +102,13 @@ typedef struct {
  * returns true when it is worth another one. False: enough, or *error (G_IO_ERROR_CANCELLED). */
 bool registry_wait(Registry *registry, RegistryPatience *patience, const RegistryAnswer *answer,
                    GError **error);
+/* Whether another try could end otherwise than this one, which had no answer. */
+bool registry_is_worth_a_try(CURLcode code, const char *fault);
 /* Notes what failed. answer NULL: there was none, code says why. */
 void registry_note(Registry *registry, const RegistryRequest *request,
                    const RegistryPatience *patience, const RegistryAnswer *answer, CURLcode code);
+/* Whether progress->stop ended it. */
+bool registry_is_stopped(const Registry *registry);
 /* The error of what was noted. Always false. */
 bool registry_fail(const Registry *registry, GError **error);
 void registry_failure_clear(RegistryFailure *failure);

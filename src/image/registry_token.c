@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "event/event.h"
 #include "image/registry_private.h"
 
 #define TOKEN_BYTES      ((size_t)1 << 20)
@@ -49,10 +50,12 @@ static bool is_listed(const char *hosts, const char *host)
     return false;
 }
 
+/* An IPv6 address stands in brackets where a port may follow it. */
 static bool same_host_name(const char *host_port, const char *host)
 {
-    gsize length = strlen(host);
-    return g_ascii_strncasecmp(host_port, host, length) == 0 &&
+    g_autofree char *whole = g_strdup_printf(strchr(host, ':') ? "[%s]" : "%s", host);
+    gsize length = strlen(whole);
+    return g_ascii_strncasecmp(host_port, whole, length) == 0 &&
            (host_port[length] == '\0' || host_port[length] == ':');
 }
 
@@ -66,7 +69,7 @@ static bool check_realm(Registry *registry, const char *realm, GError **error)
         (strcmp(scheme, "https") == 0 || (registry->plain_http && strcmp(scheme, "http") == 0));
     if (sound && (same_host_name(registry->host, host) || is_listed(registry->token_hosts, host)))
         return true;
-    g_autofree char *readable = g_utf8_make_valid(realm, -1);
+    g_autofree char *readable = event_text(realm);
     g_set_error(error, REGISTRY_ERROR, REGISTRY_ERROR_MALFORMED,
                 "%s wants a login at \"%.200s\"; expected a token service of its own host, or of "
                 "one that registry.token_hosts allows, over https",
@@ -152,38 +155,48 @@ static bool take_token(Registry *registry, const RegistryAnswer *answer, const c
     return true;
 }
 
+/* refused: 400, 401, 403, 404: no token for this login, whatever the service calls it. */
+static bool fail_token(const Registry *registry, bool refused, GError **error)
+{
+    g_autoptr(GError) failure = NULL;
+    registry_fail(registry, &failure);
+    if (refused)
+        failure->code = REGISTRY_ERROR_LOGIN;
+    g_propagate_error(error, g_steal_pointer(&failure));
+    return false;
+}
+
 /* 429 and 5xx of the token service are waited for as the registry's own. */
 static bool get_token(Registry *registry, const Challenge *challenge, const char *actions,
                       GError **error)
 {
     RegistryPatience patience = {.began = clock_monotonic_ms()};
     g_autofree char *scope = scope_of(registry, actions);
+    const bool identity = registry->login && !registry->login->user;
     const RegistryRequest named = {.part = registry->asking,
-                                   .method = "GET",
+                                   .method = identity ? "POST" : "GET",
                                    .url = challenge->realm};
-    bool identity = registry->login && !registry->login->user;
     for (;;) {
         g_auto(RegistryAnswer) answer = {0};
         CURLcode code;
         patience.tries++;
         bool answered = identity ? ask_by_post(registry, challenge, scope, &answer, &code)
                                  : ask_by_get(registry, challenge, scope, &answer, &code);
+        registry_note(registry, &named, &patience, answered ? &answer : NULL, code);
         if (answered && answer.status == 200)
             return take_token(registry, &answer, actions, error);
         g_autoptr(GError) stopped = NULL;
-        bool trouble = !answered || answer.status == 429 || answer.status >= 500;
-        if (code != CURLE_ABORTED_BY_CALLBACK && trouble &&
+        bool trouble = answered ? answer.status == 429 || answer.status >= 500
+                                : registry_is_worth_a_try(code, registry->fault);
+        if (!registry_is_stopped(registry) && trouble &&
             registry_wait(registry, &patience, answered ? &answer : NULL, &stopped))
             continue;
-        if (stopped || code == CURLE_ABORTED_BY_CALLBACK) {
+        if (registry_is_stopped(registry)) {
             g_set_error(error, G_IO_ERROR, G_IO_ERROR_CANCELLED,
                         "stopped while asking for a token");
             return false;
         }
-        registry_note(registry, &named, &patience, answered ? &answer : NULL, code);
-        if (answered && !trouble) /* 400, 401, 403, 404: no token for this login */
-            registry->failure.status = 401;
-        return registry_fail(registry, error);
+        return fail_token(registry, answered && !trouble, error);
     }
 }
 

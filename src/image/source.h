@@ -47,6 +47,9 @@ typedef struct ImageSource ImageSource;
 struct ImageSource {
     const char *name; /* what messages call it; the implementation's */
     bool shared;      /* several threads may use it at once */
+    /* A blob that the store has already is not read from here: reading costs a transfer, and who
+     * asks may have what the store has. Else its bytes are the proof that it is here, too. */
+    bool spares;
     /* Its tags, sorted; NULL-terminated. The caller frees them. */
     char **(*tags)(ImageSource *source, GError **error);
     /* The descriptor {mediaType, digest, size, …} of what a tag, or else a digest, names. A new

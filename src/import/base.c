@@ -30,9 +30,11 @@ BaseSource *base_open(const Settings *settings, const char *text, GError **error
     }
     const char *wanted = settings_text(settings, "image.platform");
     ImageFault fault = {0};
-    if (image_place_open(&source->place, source->reference, NULL, settings, login, NULL, error))
+    if (image_place_open(&source->place, source->reference, NULL, settings, login, NULL, error)) {
+        source->place.source->spares = source->place.registry != NULL;
         source->image = image_place_read(&source->place, source->reference,
                                          *wanted ? wanted : image_host_platform(), &fault, error);
+    }
     image_fault_clear(&fault);
     return source->image ? g_steal_pointer(&source) : NULL;
 }
@@ -42,6 +44,8 @@ bool base_verify(const BaseSource *source, GError **error)
     Progress progress = {0};
     ImageFault fault = {0};
     bool sound = true;
+    if (source->place.registry) /* it would come twice: it is verified while it is copied */
+        return true;
     for (guint i = 0; sound && i < source->image->layers->len; i++)
         sound = image_verify_blob(source->place.source, source->image->layers->pdata[i], &progress,
                                   &fault, error);

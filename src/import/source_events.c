@@ -76,8 +76,8 @@ static Event *event_tag_missing(const SourceView *view)
 static Event *event_malformed(const SourceView *view, const GError *failure)
 {
     const Registry *registry = view->place->registry;
-    const char *kind = registry ? "bad_answer" : "malformed";
-    Event *event = event_with_kind(event_image_tag_list_failed(repository_of(view)), kind);
+    Event *event = event_with_kind(event_image_tag_list_failed(repository_of(view)),
+                                   registry ? "bad_answer" : "malformed");
     if (registry)
         event_with_text(event, "host", registry_host(registry));
     event_with_text(event, "error", failure->message);
@@ -138,7 +138,7 @@ static json_t *http_json(const RegistryFailure *failure)
 static void add_peer(Event *event, const Registry *registry, const RegistryFailure *failure)
 {
     json_t *peer = json_object();
-    set_text(peer, "host", registry_host(registry));
+    set_text(peer, "host", failure->host);
     set_text(peer, "ip", failure->ip);
     if (g_strcmp0(failure->unreachable, "tls") == 0)
         set_text(peer, "tls_error", failure->reason);
@@ -152,6 +152,8 @@ static void add_login(Event *event, const RegistryFailure *failure)
                     failure->anonymous ? "anonymous"
                     : failure->user    ? failure->user
                                        : "an identity token");
+    if (failure->anonymous)
+        event_with(event, "{s:b}", "anonymous", true);
     if (failure->user)
         event_with_text(event, "user", failure->user);
     if (failure->challenge_error)
@@ -206,7 +208,7 @@ static Event *event_unreachable(const Registry *registry, const char *repository
         event_with_kind(event_image_tag_list_failed(repository), tag_list_kind(last, failure));
     event_with_text(event, "error",
                     last->reason && !last->status ? last->reason : failure->message);
-    event_with_text(event, "host", registry_host(registry));
+    event_with_text(event, "host", last->host ? last->host : registry_host(registry));
     return event_with_registry(event, registry, image);
 }
 
@@ -229,6 +231,15 @@ static Event *event_login(const Registry *registry, const char *image, const GEr
                     : last->message       ? last->message
                                           : failure->message);
     return event_with_registry(event, registry, image);
+}
+
+/* 18, before anybody was asked: podman's and docker's files are not what they should be. */
+static Event *event_login_unread(const SourceView *view, const GError *failure)
+{
+    Event *event = event_with_kind(event_source_image_token_expired(), "login_unread");
+    event_with_text(event, "error", failure->message);
+    event_with_text(event, "image", view->text);
+    return event_with_text(event, "registry", view->reference->host);
 }
 
 /* 19 */
@@ -276,7 +287,9 @@ Event *source_event(const SourceView *view, const GError *failure)
         return event_of_image_error(view, failure);
     if (failure->domain == IO_ERROR && view->fault->bad_digest)
         return event_broken(view, g_strerror(failure->code));
-    if (failure->domain != REGISTRY_ERROR)
+    if (failure->domain == REGISTRY_LOGIN_ERROR)
+        return event_login_unread(view, failure);
+    if (failure->domain != REGISTRY_ERROR || !view->place->registry)
         return NULL;
     return registry_event(view->place->registry, repository_of(view), view->text, failure);
 }

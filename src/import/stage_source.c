@@ -72,14 +72,18 @@ static bool source_open_place(Source *source, GError **error)
                     "%s is nothing that this project may import from", source_text(import));
         return false;
     }
-    RegistryLogin *login = login_for(service, import->model->project, !import->request->asked_over,
-                                     source->reference, &failure);
+    RegistryLogin *login = login_for(service, import->request->project,
+                                     !import->request->asked_over, source->reference, &failure);
     if (failure) {
         g_propagate_error(error, g_steal_pointer(&failure));
         return false;
     }
-    return image_place_open(&source->place, source->reference, directory, service->settings, login,
-                            &service->progress, error);
+    if (!image_place_open(&source->place, source->reference, directory, service->settings, login,
+                          &service->progress, error))
+        return false;
+    /* Who asks over HTTP shows by its bytes that he may have a blob that others brought. */
+    source->place.source->spares = source->place.registry && !import->request->asked_over;
+    return true;
 }
 
 static bool source_read(Source *source, GError **error)
@@ -236,6 +240,9 @@ StageResult stage_source(Import *import, GError **error)
     StageResult result = source_open(&source, "source", error);
     if (result != STAGE_CLOSED)
         return result;
+    Event *over = event_over_limit(&source); /* a tag may have moved since it was looked at */
+    if (over)
+        return import_fail(import, "source", events_new(over, NULL), error);
     int64_t copied = 0, reused = 0;
     g_autoptr(GError) failure = NULL;
     /* gc must not find the copies before the row that keeps them. */

@@ -6,6 +6,9 @@ import subprocess
 
 import pytest
 
+from faulty_registry import FaultyRegistry, refusal
+from registries import SECRET, USER, registry_at  # noqa: F401 (a fixture)
+
 TORCH = {"model_type": "PyTorch"}
 
 
@@ -259,3 +262,59 @@ def test_the_advice_of_a_missing_folder_mends_it(ready, package, folder, words):
     reader, _ = fail(ready, source, "ModelChildDirectoryMissing", "", [])
     reader.run_step(words)
     assert_imported_in_attempt_2(ready, source.name)
+
+
+# -- registries --
+
+@pytest.fixture
+def lone(ready, tmp_path):
+    """Who has no logins yet, and no patience."""
+    for name in ("REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "DOCKER_CONFIG"):
+        ready.environment.pop(name, None)
+    ready.environment |= {"HOME": str(tmp_path), "WAYBILL_REGISTRY_RETRIES": "0"}
+    return ready
+
+
+def fail_image(waybill, where, reference, reason, kind):
+    result = waybill.run("import", reference, "--type", "Image", "--name", "m", "--json")
+    assert result.returncode == 1, str(result)
+    event = result.events[-2]
+    assert (event["reason"], event.get("kind") or "") == (reason, kind), event
+    return Reader(waybill, where / "image", event)
+
+
+def log_in_as_told(reader):
+    [command] = [command for command in commands(reader.event["advice"]) if "credential add" in command]
+    assert command.endswith("--user NAME --secret-stdin"), command
+    reader.run(f"echo {SECRET} | " + command.replace("NAME", USER))
+
+
+@pytest.mark.parametrize("mode", ["basic", "token"])
+def test_the_advice_of_a_missing_login_mends_it(mode, lone, registry_at, base_layout, tmp_path):
+    registry = registry_at(mode)
+    registry.push(base_layout)
+    reader = fail_image(lone, tmp_path, registry.reference(), "SourceImageTokenExpired", "anonymous")
+    log_in_as_told(reader)
+    assert_attempt_2_imports(reader, [])
+
+
+def test_the_advice_of_a_missing_tag_mends_it(lone, registry_at, base_layout, tmp_path):
+    registry = registry_at()
+    registry.push(base_layout, "team/tags:other")
+    reader = fail_image(lone, tmp_path, registry.reference("team/tags:latest"), "ImageTagNotFound", "")
+    assert reader.step("Use one of its tags: other.")
+    [push] = [command for command in commands(reader.event["advice"]) if "podman push" in command]
+    host, place = push.removeprefix("podman push ").split("/", 1)
+    assert host == registry.host
+    registry.push(base_layout, place)
+    assert_attempt_2_imports(reader, [])
+
+
+def test_the_advice_of_a_registry_that_throttles_mends_it(lone, tmp_path):
+    with FaultyRegistry() as registry:
+        registry.login = 300
+        registry.fault("token", lambda asked: None if "authorization" in asked.headers else refusal(
+            429, "TOOMANYREQUESTS", {"Retry-After": "3600"}))
+        reader = fail_image(lone, tmp_path, registry.reference, "RegistryThrottled", "")
+        log_in_as_told(reader)
+        assert_attempt_2_imports(reader, [])

@@ -21,6 +21,20 @@ ELSEWHERE = {
         "test_uploads.py::test_a_failed_import_keeps_its_upload_for_a_retry_and_names_no_path",
     ("SourceChanged", ""): "test_every_kind.py::test_source_that_was_mended",
     ("SourceImageShareFailed", "broken"): "test_full_disk.py::test_image_whose_layer_cannot_be_read",
+    ("ImageTagListFailed", "bad_answer"): "test_registry_faults.py::test_what_is_no_answer_of_a_registry",
+    ("ImageTagListFailed", "dns"): "test_registry_faults.py::test_a_name_that_nobody_knows",
+    ("ImageTagListFailed", "tls"): "test_registry_source.py::test_a_certificate_of_a_ca_that_is_set",
+    ("ImageTagListFailed", "timeout"): "test_registry_faults.py::test_a_registry_that_is_silent",
+    ("ImageTagListFailed", "broken"): "test_registry_faults.py::test_an_answer_of_too_many_headers",
+    ("ImageTagListFailed", "server_error"): "test_registry_faults.py::test_an_answer_that_stays",
+    ("ImageTagListFailed", "denied"):
+        "test_registry_faults.py::test_a_tag_list_that_is_forbidden_leaves_it_to_the_manifest",
+    ("RegistryThrottled", ""): "test_registry_faults.py::test_a_wait_that_is_too_long_is_said",
+    ("SourceImageTokenExpired", "denied"): "test_registry_faults.py::test_a_login_that_is_wrong",
+    ("SourceImageTokenExpired", "anonymous"): "test_registry_source.py::test_the_login_of_the_project",
+    ("SourceImageTokenExpired", "login_unread"):
+        "test_registry_source.py::test_logins_that_cannot_be_read_are_named",
+    ("SourceImageTokenExpired", "clock"): "test_registry_faults.py::test_clocks_that_differ",
     ("BuildRequestFailed", "store_busy"):
         "test_attempts.py::test_build_that_the_store_does_not_take_is_event_23",
     ("ImageBuildSystemError", "disk_full"):

@@ -360,7 +360,7 @@ def test_an_image_outside_the_roots_is_never_read_whatever_a_package_names(
     said = [(event["reason"], event["evidence"].get("pointer")) for event in events["events"]]
     assert said == [("ConfigValueInvalid", "/swr_location"), ("ImportFailed", None)]
     answer = events["events"][0]
-    assert answer["evidence"]["expected"] == "oci:DIR:TAG that this project may import from"
+    assert answer["evidence"]["expected"] == "an image that this project may import from"
     assert "本项目可以导入" in json.dumps(answer, ensure_ascii=False)
     again = layouts.ask("POST", f"/v1/default/models/{details['model_id']}/retry", {})
     assert again.json["attempt"] == 2

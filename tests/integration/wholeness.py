@@ -9,7 +9,7 @@ from pathlib import Path
 CLOSING = ("ModelImported", "ImportFailed")
 # Events that an attempt may show more than once. ImageBuildStatus counts by its status.
 REPEATABLE = {"SystemUpgrading", "ImportResumed", "ConfigValueInvalid", "ModelFilesCopyFailed", "ModelFileTooLarge"}
-DATA_FILES = {"sandbox", "unpacked", "waybill.db", "waybill.db-wal", "waybill.db-shm", "images", "leases", "lock", "reserve",
+DATA_FILES = {"sandbox", "unpacked", "secret.key", "waybill.db", "waybill.db-wal", "waybill.db-shm", "images", "leases", "lock", "reserve",
               "run", "uploads"}
 IMAGES_FILES = {"blobs", "index.json", "oci-layout", "tmp", ".index.lock", ".gc.lock"}
 
