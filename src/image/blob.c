@@ -25,14 +25,6 @@
 #define WRITE_BEHIND (INT64_C(8) << 20)  /* bytes that are handed to the disk at once */
 #define DROP_BEHIND  (INT64_C(32) << 20) /* bytes that stay in the page cache meanwhile */
 
-struct BlobWriter {
-    Layout *layout;
-    char *name; /* in tmp/; NULL once it is published */
-    int fd;
-    /* Bytes written; those of them on their way to the disk; those that have left the cache. */
-    int64_t size, started, dropped;
-};
-
 typedef DIR Directory;
 static void directory_close(Directory *directory)
 {
@@ -40,7 +32,7 @@ static void directory_close(Directory *directory)
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Directory, directory_close)
 
-static bool lock_file(int fd, int command)
+bool blob_lock_file(int fd, int command)
 {
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     int result;
@@ -64,7 +56,7 @@ static int create_temporary(int directory, char **name)
         if (fd < 0)
             return -1;
         struct stat status;
-        if (!lock_file(fd, F_OFD_SETLKW) || fstat(fd, &status) < 0) {
+        if (!blob_lock_file(fd, F_OFD_SETLKW) || fstat(fd, &status) < 0) {
             int code = errno;
             unlinkat(directory, candidate, 0);
             errno = code;
@@ -88,6 +80,7 @@ BlobWriter *layout_begin_blob(Layout *layout, GError **error)
     }
     BlobWriter *writer = g_new0(BlobWriter, 1);
     writer->layout = layout;
+    writer->directory = layout->temporary;
     writer->name = name;
     writer->fd = fd;
     return writer;
@@ -119,6 +112,9 @@ static void write_behind(BlobWriter *writer)
 bool blob_writer_write(BlobWriter *writer, const void *data, size_t size, GError **error)
 {
     if (!io_write_all(writer->fd, data, size, error)) {
+        struct stat about; /* of a full disk: as far as it went */
+        if (fstat(writer->fd, &about) == 0)
+            writer->size = about.st_size;
         g_prefix_error(error, "a blob in %s: ", writer->layout->directory);
         return false;
     }
@@ -155,12 +151,12 @@ static bool publish(BlobWriter *writer, const char *digest, bool *existed, GErro
         return true;
     if (fsync(writer->fd) < 0)
         return io_fail(error, errno, "fsync");
-    int result = rename_without_clobber(layout->temporary, writer->name, layout->blobs, hex);
+    int result = rename_without_clobber(writer->directory, writer->name, layout->blobs, hex);
     if (result < 0 && errno == EEXIST) {
         *existed = layout_stores(layout, digest, writer->size);
         if (*existed)
             return true;
-        result = renameat(layout->temporary, writer->name, layout->blobs, hex);
+        result = renameat(writer->directory, writer->name, layout->blobs, hex);
     }
     if (result < 0)
         return io_fail(error, errno, "rename");
@@ -173,7 +169,10 @@ bool blob_writer_commit(BlobWriter *writer, const char *digest, bool *existed, G
     Layout *layout = writer->layout;
     bool done = digest_is_valid(digest) ? publish(writer, digest, existed, error)
                                         : io_fail(error, EINVAL, "no digest");
-    blob_writer_abort(writer);
+    if (done || !writer->resumable)
+        blob_writer_abort(writer);
+    else
+        blob_writer_keep(writer);
     /* Also where it existed: whoever published it may not have come this far yet. */
     done = done && io_sync_directory(layout->blobs, error);
     if (!done)
@@ -186,10 +185,19 @@ void blob_writer_abort(BlobWriter *writer)
     if (!writer)
         return;
     if (writer->name)
-        unlinkat(writer->layout->temporary, writer->name, 0);
+        unlinkat(writer->directory, writer->name, 0);
     io_close(&writer->fd);
     g_free(writer->name);
     g_free(writer);
+}
+
+void blob_writer_keep(BlobWriter *writer)
+{
+    if (!writer)
+        return;
+    g_assert(writer->resumable);
+    g_clear_pointer(&writer->name, g_free);
+    blob_writer_abort(writer);
 }
 
 /* A stream of its own over a directory, from its beginning. */
@@ -241,7 +249,7 @@ static bool sweep_file(int directory, const char *name, bool locked_by_writer, b
     struct stat status;
     if (fd < 0 || fstat(fd, &status) < 0 || !S_ISREG(status.st_mode))
         return false;
-    if (locked_by_writer && !lock_file(fd, F_OFD_SETLK))
+    if (locked_by_writer && !blob_lock_file(fd, F_OFD_SETLK))
         return false;
     *size = status.st_size;
     return dry_run || unlinkat(directory, name, 0) == 0;

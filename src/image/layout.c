@@ -2,9 +2,10 @@
  * beneath the directory's file descriptor, only regular files count, nothing is read without a
  * bound, and a blob's bytes are believed once they hash to its digest.
  *
- * The store, which is ours, holds three things more:
+ * The store, which is ours, holds four things more:
  *
  *   tmp/          blobs that are being written (blob.c)
+ *   partial/      blobs that come in parts (blob_partial.c)
  *   .index.lock   flock: writers of index.json (layout_index.c)
  *   .gc.lock      flock: who publishes a blob and its row, against gc's removal (layout_index.c)
  */
@@ -107,7 +108,7 @@ static Layout *open_directory(const char *directory, GError **error)
     Layout *layout = g_new0(Layout, 1);
     layout->directory = g_strdup(directory);
     layout->fd = io_steal_fd(&fd);
-    layout->blobs = layout->temporary = -1;
+    layout->blobs = layout->temporary = layout->partial = -1;
     layout_become_source(layout);
     return layout;
 }
@@ -157,7 +158,10 @@ Layout *layout_create(const char *directory, GError **error)
     if (layout->blobs < 0)
         return NULL;
     layout->temporary = open_own(layout, LAYOUT_TEMPORARY, error);
-    if (layout->temporary < 0 || !write_marker(layout, error) || !check_marker(layout, error))
+    if (layout->temporary < 0)
+        return NULL;
+    layout->partial = open_own(layout, LAYOUT_PARTIAL, error);
+    if (layout->partial < 0 || !write_marker(layout, error) || !check_marker(layout, error))
         return NULL;
     return g_steal_pointer(&layout);
 }
@@ -169,6 +173,7 @@ void layout_free(Layout *layout)
     io_close(&layout->fd);
     io_close(&layout->blobs);
     io_close(&layout->temporary);
+    io_close(&layout->partial);
     g_free(layout->directory);
     g_free(layout);
 }

@@ -62,6 +62,26 @@ bool blob_writer_commit(BlobWriter *writer, const char *digest, bool *existed, G
 /* Drops it and leaves no trace. */
 void blob_writer_abort(BlobWriter *writer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BlobWriter, blob_writer_abort)
+/* Bytes written, those of earlier parts too. */
+int64_t blob_writer_size(const BlobWriter *writer);
+/* What they hash to, read again from the file. The caller frees it. NULL: *error. */
+char *blob_writer_digest(const BlobWriter *writer, GError **error);
+
+/* -- a blob that comes in parts, over days and restarts perhaps: DIR/partial/NAME -- */
+
+/* Goes on behind what is there; `name` is one of the caller's without slashes. A commit that fails
+ * keeps the file. NULL, with IO_ERROR and EBUSY: somebody writes it now. */
+BlobWriter *layout_resume_blob(Layout *layout, const char *name, GError **error);
+/* Frees the writer; what it wrote stays. */
+void blob_writer_keep(BlobWriter *writer);
+/* Bytes of it; 0: nothing has arrived. */
+int64_t layout_partial_size(const Layout *layout, const char *name);
+/* The names in DIR/partial (char *). */
+GPtrArray *layout_partial_names(const Layout *layout, GError **error);
+/* Removes it, or with dry_run does not, unless somebody writes it now; adds to *count and *bytes,
+ * which may be NULL. */
+bool layout_remove_partial(Layout *layout, const char *name, bool dry_run, int *count,
+                           int64_t *bytes, GError **error);
 
 /* What index.json is to list. */
 typedef struct {

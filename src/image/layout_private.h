@@ -5,6 +5,7 @@
 
 #define LAYOUT_BLOBS     "blobs/sha256"
 #define LAYOUT_TEMPORARY "tmp"
+#define LAYOUT_PARTIAL   "partial"
 #define LAYOUT_INDEX     "index.json"
 #define LAYOUT_MAX_JSON  IMAGE_MAX_JSON     /* bytes: manifests, configs, foreign index.json */
 #define LAYOUT_MAX_INDEX ((size_t)64 << 20) /* bytes: our own index.json */
@@ -13,8 +14,21 @@ struct Layout {
     ImageSource source;
     char *directory; /* as it was given: what messages name */
     int fd;
-    int blobs, temporary; /* of layout_create; -1 where the layout is only read */
+    int blobs, temporary, partial; /* of layout_create; -1 where the layout is only read */
 };
+
+struct BlobWriter {
+    Layout *layout;
+    int directory; /* tmp/ or partial/, the layout's */
+    char *name;    /* in it; NULL once it is published */
+    bool resumable;
+    int fd;
+    /* Bytes written; those of them on their way to the disk; those that have left the cache. */
+    int64_t size, started, dropped;
+};
+/* The lock of who writes a file (F_OFD_SETLK, F_OFD_SETLKW), until it is closed; false and errno.
+ */
+bool blob_lock_file(int fd, int command);
 
 /* What makes the layout a source: source.h. */
 void layout_become_source(Layout *layout);

@@ -28,6 +28,16 @@ static bool matches(const char *pattern, const char *text)
     return g_regex_match_simple(pattern, text, G_REGEX_RAW | G_REGEX_DOLLAR_ENDONLY, 0);
 }
 
+bool reference_is_repository(const char *text)
+{
+    return strlen(text) <= MAX_REPOSITORY && matches(PATTERN_REPOSITORY, text);
+}
+
+bool reference_is_tag(const char *text)
+{
+    return matches(PATTERN_TAG, text);
+}
+
 static bool fail(GError **error, const char *what, const char *found, const char *expected)
 {
     g_autofree char *readable = g_utf8_make_valid(found, -1);
@@ -110,11 +120,11 @@ static bool parse_registry(Reference *reference, char *rest, GError **error)
         return fail(error, "the image reference", reference->text, "a tag or a digest at its end");
     if (strlen(rest) + 1 + strlen(repository) > MAX_REPOSITORY)
         return fail(error, "the repository", repository, "at most 255 bytes with its host");
-    if (!matches(PATTERN_REPOSITORY, repository))
+    if (!reference_is_repository(repository))
         return fail(error, "the repository", repository,
                     "lower-case letters and digits, with single '.', '_', '__' or '-' between "
                     "them, and '/' between its parts");
-    if (tag && !matches(PATTERN_TAG, tag))
+    if (tag && !reference_is_tag(tag))
         return fail(error, "the tag", tag,
                     "1 to 128 letters, digits, '_', '.' and '-', with no '.' or '-' in front");
     reference->host = g_strdup(rest);

@@ -33,6 +33,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Reference, reference_free)
 GQuark reference_error_quark(void);
 typedef enum { REFERENCE_ERROR_SYNTAX } ReferenceError;
 
+/* Whether these follow the distribution-spec ("Pulling manifests", <name> and <reference>); a name
+ * of at most 255 bytes. */
+bool reference_is_repository(const char *text);
+bool reference_is_tag(const char *text);
+
 /* A model's or project's name as a repository: itself, or "x--" + base32 of the first 10 bytes of
  * its SHA-256. */
 char *reference_encode_name(const char *name);

@@ -7,6 +7,7 @@
 #include "base/io.h"
 #include "image/reference.h"
 #include "store/audit.h"
+#include "store/pushed.h"
 #include "store/schema.h"
 
 #define BUSY_TRIES 6
@@ -147,12 +148,44 @@ static bool entries_of_runtimes(Db *db, GPtrArray *entries, GError **error)
     return rows && !failure;
 }
 
+typedef struct {
+    GPtrArray *entries;
+    GHashTable *names; /* of those that models have */
+} PushedEntries;
+
+/* Where a model has the name, the model's image has it. */
+static void entry_of_push(const char *project, const char *repository, const char *tag,
+                          const PushedManifest *manifest, gpointer data)
+{
+    PushedEntries *all = data;
+    g_autofree char *part = reference_encode_name(project);
+    g_autofree char *name = g_strdup_printf("%s/%s:%s", part, repository, tag);
+    if (g_hash_table_contains(all->names, name))
+        return;
+    LayoutEntry *entry = g_new0(LayoutEntry, 1);
+    *entry = (LayoutEntry){.name = g_steal_pointer(&name),
+                           .media_type = g_strdup(manifest->media_type),
+                           .digest = g_strdup(manifest->digest),
+                           .size = manifest->size};
+    g_ptr_array_add(all->entries, entry);
+}
+
+static bool entries_of_pushes(Db *db, GPtrArray *entries, GError **error)
+{
+    g_autoptr(GHashTable) names = g_hash_table_new(g_str_hash, g_str_equal);
+    PushedEntries all = {entries, names};
+    for (guint i = 0; i < entries->len; i++)
+        g_hash_table_add(names, ((LayoutEntry *)entries->pdata[i])->name);
+    return pushed_each_tag(db, entry_of_push, &all, error);
+}
+
 static GPtrArray *index_entries(gpointer data, GError **error)
 {
     Db *db = data;
     g_autoptr(GPtrArray) entries =
         g_ptr_array_new_with_free_func((GDestroyNotify)layout_entry_free);
-    if (!entries_of_models(db, entries, error) || !entries_of_runtimes(db, entries, error))
+    if (!entries_of_models(db, entries, error) || !entries_of_runtimes(db, entries, error) ||
+        !entries_of_pushes(db, entries, error))
         return NULL;
     return g_steal_pointer(&entries);
 }

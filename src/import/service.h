@@ -54,8 +54,8 @@ DbTransaction *service_transaction(Service *service, GError **error);
  * spent, and what it was given up for needs the rest. */
 bool service_has_room(Service *service, GError **error);
 
-/* index.json of the layout, from the store: every image that a model has now, and the runtimes'
- * base images. */
+/* index.json of the layout, from the store: every image that a model has now, the runtimes' base
+ * images, and what was pushed under a tag. */
 bool service_write_index(Service *service, GError **error);
 /* The same of a layout and a store that are nobody's data directory, such as a backup's. */
 bool images_write_index(Layout *images, Db *db, GError **error);

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "model/model.h"
 #include "server/api.h"
+#include "server/registry.h"
 #include "server/signed.h"
 
 /* -- open mode -- */
@@ -40,7 +41,7 @@ static bool is_of_this_machine(const HttpRequest *request, HttpReply *refusal)
     else if (!access_is_own_origin(request))
         wrong = "requests of another origin are refused";
     if (wrong)
-        *refusal = http_error(MHD_HTTP_FORBIDDEN, "ModelArts.0108", "%s", wrong);
+        *refusal = http_refuse(request, MHD_HTTP_FORBIDDEN, "ModelArts.0108", "%s", wrong);
     return !wrong;
 }
 
@@ -62,6 +63,21 @@ static const char *bearer_of(const HttpRequest *request)
     const char *text = http_header(request, MHD_HTTP_HEADER_AUTHORIZATION);
     return text && g_ascii_strncasecmp(text, SCHEME, strlen(SCHEME)) == 0 ? text + strlen(SCHEME)
                                                                           : NULL;
+}
+
+/* Clients of registries send a token as a password (RFC 7617); whose name stands before it does not
+ * matter, the token says who it is. The caller frees it. */
+static char *basic_of(const HttpRequest *request)
+{
+    static const char SCHEME[] = "Basic ";
+    gsize length;
+    const char *text = http_header(request, MHD_HTTP_HEADER_AUTHORIZATION);
+    if (!request->error || !text || g_ascii_strncasecmp(text, SCHEME, strlen(SCHEME)) != 0)
+        return NULL;
+    g_autofree guchar *decoded = g_base64_decode(text + strlen(SCHEME), &length);
+    g_autofree char *pair = g_strndup((const char *)decoded, length);
+    const char *colon = strchr(pair, ':');
+    return colon ? g_strdup(colon + 1) : g_strdup("");
 }
 
 static bool changes_something(const HttpRequest *request)
@@ -126,6 +142,9 @@ static Asked who_asks(HttpRequest *request)
         token = bearer_of(request);
     if (token && *token)
         return ask_store(request, token, false);
+    g_autofree char *password = basic_of(request);
+    if (password)
+        return ask_store(request, password, false);
     if (cookie && *cookie)
         return ask_cookie(request, cookie);
     return ask_proxy(request);
@@ -138,8 +157,8 @@ static HttpReply refuse(const HttpRequest *request, unsigned status, const char 
 {
     HttpReply reply = g_str_has_prefix(request->route->path, "/v3")
                           ? identity_error(status, "%s", message)
-                          : http_error(status, code, "%s", message);
-    if (status == MHD_HTTP_UNAUTHORIZED)
+                          : http_refuse(request, status, code, "%s", message);
+    if (status == MHD_HTTP_UNAUTHORIZED && !request->error)
         http_set_header(&reply, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
     return reply;
 }
@@ -154,7 +173,7 @@ bool access_login_failed(HttpRequest *request, HttpReply *reply)
         login_limit_failed(logins, address, NULL, now);
         return false;
     }
-    *reply = api_login_refused(retry_after);
+    *reply = api_login_refused(request, retry_after);
     return true;
 }
 
@@ -203,24 +222,35 @@ static Role least_role(HttpAccess access)
     return ROLE_ADMIN;
 }
 
+static HttpReply check_project(const HttpRequest *request, const char *project)
+{
+    const Caller *caller = request->caller;
+    if (!caller_may_see(caller, project))
+        return http_error(MHD_HTTP_FORBIDDEN, "ModelArts.0108", "%s may not use project %s",
+                          caller->user, project);
+    if (model_rule_name(project))
+        return http_error(MHD_HTTP_BAD_REQUEST, API_PARAMETER, "project_id is \"%s\"; expected %s",
+                          project, model_rule_name(project));
+    return HTTP_WAITS;
+}
+
 /* A reply without a response: it may go on. */
 static HttpReply check_rights(const HttpRequest *request)
 {
     const Caller *caller = request->caller;
     const HttpRoute *route = request->route;
-    const char *project =
-        g_str_has_prefix(route->path, "/v1/{project_id}") ? request->arguments[0] : NULL;
+    HttpReply refusal = HTTP_WAITS;
     Role least = least_role(route->access);
-    if (project && !caller_may_see(caller, project))
-        return http_error(MHD_HTTP_FORBIDDEN, "ModelArts.0108", "%s may not use project %s",
-                          caller->user, project);
-    if (project && model_rule_name(project))
-        return http_error(MHD_HTTP_BAD_REQUEST, API_PARAMETER, "project_id is \"%s\"; expected %s",
-                          project, model_rule_name(project));
+    if (g_str_has_prefix(route->path, "/v1/{project_id}"))
+        refusal = check_project(request, request->arguments[0]);
+    else if (g_str_has_prefix(route->path, REGISTRY_NAME))
+        refusal = registry_check_name(request);
+    if (refusal.response)
+        return refusal;
     if (caller->role < least)
-        return http_error(MHD_HTTP_FORBIDDEN, "ModelArts.0108",
-                          "this needs the role %s; %s has the role %s", role_name(least),
-                          caller->user, role_name(caller->role));
+        return http_refuse(request, MHD_HTTP_FORBIDDEN, "ModelArts.0108",
+                           "this needs the role %s; %s has the role %s", role_name(least),
+                           caller->user, role_name(caller->role));
     if (route->access == HTTP_OPERATOR && strcmp(caller->project, CALLER_EVERY_PROJECT) != 0)
         return http_error(MHD_HTTP_FORBIDDEN, "ModelArts.0108",
                           "this concerns every project, %s is of project %s", caller->user,

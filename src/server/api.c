@@ -24,11 +24,11 @@ HttpReply api_failed(const GError *error)
                       "the server could not do this; its log says why");
 }
 
-HttpReply api_login_refused(int retry_after)
+HttpReply api_login_refused(const HttpRequest *request, int retry_after)
 {
     g_autofree char *seconds = g_strdup_printf("%d", retry_after);
-    HttpReply reply = http_error(MHD_HTTP_TOO_MANY_REQUESTS, "ModelArts.0203",
-                                 "too many failed logins: try again in %d s", retry_after);
+    HttpReply reply = http_refuse(request, MHD_HTTP_TOO_MANY_REQUESTS, "ModelArts.0203",
+                                  "too many failed logins: try again in %d s", retry_after);
     http_set_header(&reply, MHD_HTTP_HEADER_RETRY_AFTER, seconds);
     return reply;
 }

@@ -10,7 +10,7 @@ extern const HttpRoute API_ROUTES[];
 #define API_PARAMETER "ModelArts.0104"
 HttpReply api_failed(const GError *error);
 /* 429: too many failed logins (login_limit.h). */
-HttpReply api_login_refused(int retry_after);
+HttpReply api_login_refused(const HttpRequest *request, int retry_after);
 /* This thread's connection to the store; NULL: *reply. */
 Service *api_service(const HttpRequest *request, HttpReply *reply);
 /* The body as a JSON object; NULL: *reply. A new reference. */

@@ -49,6 +49,8 @@ static void *request_new(void *data, const char *uri, struct MHD_Connection *con
     request->connection = connection;
     request->began = clock_monotonic_ms();
     request->target = target_parse(uri, &request->target_fault);
+    if (http->options.error_prefix && g_str_has_prefix(uri, http->options.error_prefix))
+        request->error = http->options.error;
     return request;
 }
 
@@ -87,31 +89,54 @@ static void request_free(void *data, struct MHD_Connection *connection, void **c
 
 /* -- routing -- */
 
+/* The segments that "{path...}" takes; length 0: the route has none. */
+typedef struct {
+    guint from, length;
+    int argument;
+} Rest;
+
 static bool takes_rest(const char *segment, gsize length)
 {
     return length > 5 && strncmp(segment + length - 4, "...}", 4) == 0;
 }
 
-/* *rest: the first of the segments that "{path...}" takes; 0: it takes none. */
+/* Segments of the rest of a route's path; a slash at its end begins none. */
+static guint count_segments(const char *path)
+{
+    guint count = 0;
+    for (; *path; path++)
+        count += *path == '/' && path[1];
+    return count;
+}
+
+static bool rest_fits(Rest *rest, const char *behind, guint left)
+{
+    guint follow = count_segments(behind);
+    rest->length = left > follow ? left - follow : 0;
+    return rest->length > 0;
+}
+
 static bool route_fits(const HttpRoute *route, const Target *target, const char **arguments,
-                       guint *rest)
+                       Rest *rest)
 {
     const char *at = route->path;
     int count = 0;
-    *rest = 0;
+    *rest = (Rest){0};
     for (guint i = 0; i < target->parts->len; i++) {
         const char *part = target->parts->pdata[i];
         if (*at != '/')
             return false;
         gsize length = strcspn(++at, "/");
         if (*at == '{' && takes_rest(at, length)) {
-            *rest = i;
-            return true;
-        }
-        if (*at == '{')
+            *rest = (Rest){.from = i, .argument = count++};
+            if (!rest_fits(rest, at + length, target->parts->len - i))
+                return false;
+            i += rest->length - 1;
+        } else if (*at == '{') {
             arguments[count++] = part;
-        else if (strlen(part) != length || strncmp(at, part, length) != 0)
+        } else if (strlen(part) != length || strncmp(at, part, length) != 0) {
             return false;
+        }
         at += length;
     }
     return *at == '\0' || strcmp(at, "/") == 0;
@@ -120,43 +145,43 @@ static bool route_fits(const HttpRoute *route, const Target *target, const char 
 static HttpReply not_allowed(const HttpRequest *request, const GString *allow)
 {
     HttpReply reply =
-        http_error(MHD_HTTP_METHOD_NOT_ALLOWED, "ModelArts.0104",
-                   "%s is not possible here; allowed: %s", request->method, allow->str);
+        http_refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED, "ModelArts.0104",
+                    "%s is not possible here; allowed: %s", request->method, allow->str);
     http_set_header(&reply, MHD_HTTP_HEADER_ALLOW, allow->str);
     return reply;
 }
 
 static void route_take(HttpRequest *request, const HttpRoute *route, const char *const *arguments,
-                       guint rest)
+                       const Rest *rest)
 {
-    int count = 0;
+    const GPtrArray *parts = request->target->parts;
     request->route = route;
-    for (; count < HTTP_MAX_ARGUMENTS && arguments[count]; count++)
-        request->arguments[count] = arguments[count];
-    if (!rest)
+    memcpy(request->arguments, arguments, sizeof request->arguments);
+    if (!rest->length)
         return;
-    GString *joined = g_string_new(request->target->parts->pdata[rest]);
-    for (guint i = rest + 1; i < request->target->parts->len; i++)
-        g_string_append_printf(joined, "/%s", (const char *)request->target->parts->pdata[i]);
-    if (g_str_has_suffix(request->target->path, "/")) /* a name that is empty, not another one */
-        g_string_append_c(joined, '/');
-    request->arguments[count] = request->rest = g_string_free(joined, FALSE);
+    GString *joined = g_string_new(parts->pdata[rest->from]);
+    for (guint i = 1; i < rest->length; i++)
+        g_string_append_printf(joined, "/%s", (const char *)parts->pdata[rest->from + i]);
+    if (rest->from + rest->length == parts->len && g_str_has_suffix(request->target->path, "/"))
+        g_string_append_c(joined, '/'); /* a name that is empty, not another one */
+    request->arguments[rest->argument] = request->rest = g_string_free(joined, FALSE);
 }
 
 /* Sets the route, or answers why there is none. HEAD is GET without the body. */
 static HttpReply request_route(HttpRequest *request, const HttpRoute *routes)
 {
     if (!request->target)
-        return http_error(MHD_HTTP_BAD_REQUEST, "ModelArts.0104", "%s", request->target_fault);
+        return http_refuse(request, MHD_HTTP_BAD_REQUEST, "ModelArts.0104", "%s",
+                           request->target_fault);
     const char *method = strcmp(request->method, "HEAD") == 0 ? "GET" : request->method;
     g_autoptr(GString) allow = g_string_new(NULL);
     for (const HttpRoute *route = routes; route->method; route++) {
         const char *arguments[HTTP_MAX_ARGUMENTS] = {NULL};
-        guint rest;
+        Rest rest;
         if (!route_fits(route, request->target, arguments, &rest))
             continue;
         if (strcmp(route->method, method) == 0) {
-            route_take(request, route, arguments, rest);
+            route_take(request, route, arguments, &rest);
             return HTTP_WAITS;
         }
         g_string_append_printf(allow, "%s%s", allow->len ? ", " : "", route->method);
@@ -164,17 +189,17 @@ static HttpReply request_route(HttpRequest *request, const HttpRoute *routes)
             g_string_append(allow, ", HEAD");
     }
     return allow->len ? not_allowed(request, allow)
-                      : http_error(MHD_HTTP_NOT_FOUND, "ModelArts.0104", "there is nothing at %s",
-                                   request->target->path);
+                      : http_refuse(request, MHD_HTTP_NOT_FOUND, "ModelArts.0104",
+                                    "there is nothing at %s", request->target->path);
 }
 
 static HttpReply too_large(const HttpRequest *request)
 {
     gsize limit = request->route->body_limit;
-    return limit ? http_error(MHD_HTTP_CONTENT_TOO_LARGE, "ModelArts.0104",
-                              "the body is larger than %" G_GSIZE_FORMAT " bytes", limit)
-                 : http_error(MHD_HTTP_CONTENT_TOO_LARGE, "ModelArts.0104",
-                              "this request takes no body");
+    return limit ? http_refuse(request, MHD_HTTP_CONTENT_TOO_LARGE, "ModelArts.0104",
+                               "the body is larger than %" G_GSIZE_FORMAT " bytes", limit)
+                 : http_refuse(request, MHD_HTTP_CONTENT_TOO_LARGE, "ModelArts.0104",
+                               "this request takes no body");
 }
 
 static HttpReply check_length(const HttpRequest *request)
@@ -184,7 +209,8 @@ static HttpReply check_length(const HttpRequest *request)
     if (!text)
         return HTTP_WAITS;
     if (!g_ascii_string_to_unsigned(text, 10, 0, G_MAXINT64, &length, NULL))
-        return http_error(MHD_HTTP_BAD_REQUEST, "ModelArts.0104", "Content-Length is not a number");
+        return http_refuse(request, MHD_HTTP_BAD_REQUEST, "ModelArts.0104",
+                           "Content-Length is not a number");
     return !request->route->sink && length > request->route->body_limit ? too_large(request)
                                                                         : HTTP_WAITS;
 }

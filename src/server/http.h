@@ -30,6 +30,8 @@ typedef struct {
 #define HTTP_WAITS ((HttpReply){0})
 
 typedef HttpReply (*HttpHandler)(HttpRequest *request);
+/* An error in the words of another API than ours. */
+typedef HttpReply (*HttpErrorFunc)(unsigned status, const char *message);
 
 /* Who may ask for a route. What a row does not say is for administrators. */
 typedef enum {
@@ -50,8 +52,8 @@ typedef struct {
 
 typedef struct {
     const char *method;
-    /* "/v1/{project_id}/models": a braced segment is any, and an argument; "{path...}", the last
-     * one, takes all that are left, joined by slashes. */
+    /* "/v1/{project_id}/models": a braced segment is any, and an argument; "{path...}" takes one
+     * or more, joined by slashes, as many as those that follow it leave. */
     const char *path;
     HttpHandler run;
     gsize body_limit; /* 0: it takes no body */
@@ -65,9 +67,10 @@ struct HttpRequest {
     const char *method;
     Target *target;
     const char *target_fault; /* why it is none */
+    HttpErrorFunc error;      /* of HttpOptions.error_prefix; NULL: http_error's words */
     const HttpRoute *route;
     const char *arguments[HTTP_MAX_ARGUMENTS]; /* the braced segments, in order */
-    char *rest;                                /* what the last argument of a "{path...}" is */
+    char *rest;                                /* the argument that a "{path...}" is */
     GByteArray *body;                          /* or NULL */
     bool body_too_large;
     bool body_refused;   /* by the sink: the rest is dropped */
@@ -107,6 +110,9 @@ HttpReply http_json(unsigned status, json_t *json);
 HttpReply http_text(unsigned status, const char *media_type, char *text, gsize length);
 HttpReply http_error(unsigned status, const char *code, const char *format, ...)
     G_GNUC_PRINTF(3, 4);
+/* What is answered before a handler runs: in the words of the API that the path belongs to. */
+HttpReply http_refuse(const HttpRequest *request, unsigned status, const char *code,
+                      const char *format, ...) G_GNUC_PRINTF(4, 5);
 void http_set_header(HttpReply *reply, const char *name, const char *value);
 
 /* -- the server -- */
@@ -121,6 +127,9 @@ typedef struct {
     /* How long a request's head may take, its body, and how long nothing may move at all. */
     int header_seconds, body_seconds, silent_seconds;
     const HttpRoute *routes; /* ended by a row without a method */
+    /* Paths that begin so belong to an API with errors of its own. */
+    const char *error_prefix;
+    HttpErrorFunc error;
     /* Called before the body is read; a reply with a response refuses the request. May be NULL. */
     HttpHandler admit;
     /* Called when a request was answered and its connection is free again. */

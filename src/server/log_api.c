@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "server/api.h"
+#include "server/byte_range.h"
 
 #define LOOK_MS     500 /* how often a followed log is looked at: its lines come without events */
 #define RIGHTS_MS   15000
@@ -33,64 +34,26 @@ static bool append_lines(Db *db, const char *model_id, int attempt, int64_t *lin
 
 /* -- a range -- */
 
-typedef struct {
-    gsize from, length;
-} Range;
-
-/* "bytes=5-", "bytes=5-9", "bytes=-5"; anything else means the whole, as RFC 9110 lets it. False:
- * it lies outside. */
-static bool range_read(const char *text, gsize size, Range *range, bool *partial)
-{
-    guint64 from = 0, to = 0;
-    *range = (Range){0, size};
-    *partial = false;
-    if (!text || !g_str_has_prefix(text, "bytes=") || strchr(text, ','))
-        return true;
-    g_auto(GStrv) parts = g_strsplit(text + strlen("bytes="), "-", 2);
-    bool has_from = parts[0] && *parts[0], has_to = parts[0] && parts[1] && *parts[1];
-    if (!parts[0] || !parts[1] || (!has_from && !has_to) ||
-        (has_from && !g_ascii_string_to_unsigned(parts[0], 10, 0, G_MAXINT64, &from, NULL)) ||
-        (has_to && !g_ascii_string_to_unsigned(parts[1], 10, 0, G_MAXINT64, &to, NULL)) ||
-        (has_from && has_to && to < from))
-        return true;
-    *partial = true;
-    if (!has_from) {
-        range->length = MIN((gsize)to, size);
-        range->from = size - range->length;
-        return range->length > 0;
-    }
-    if (from >= size)
-        return false;
-    range->from = (gsize)from;
-    range->length = has_to ? MIN((gsize)to + 1, size) - range->from : size - range->from;
-    return true;
-}
-
 static HttpReply range_reply(const HttpRequest *request, GString *text)
 {
-    Range range;
-    bool partial;
-    gsize size = text->len;
-    if (!range_read(http_header(request, MHD_HTTP_HEADER_RANGE), size, &range, &partial)) {
+    ByteRange range;
+    const gsize size = text->len;
+    ByteRangeKind kind =
+        byte_range_read(http_header(request, MHD_HTTP_HEADER_RANGE), (int64_t)size, &range);
+    if (kind == BYTE_RANGE_OUTSIDE) {
         HttpReply reply = http_error(MHD_HTTP_RANGE_NOT_SATISFIABLE, API_PARAMETER,
                                      "the log has %" G_GSIZE_FORMAT " bytes", size);
-        g_autofree char *whole = g_strdup_printf("bytes */%" G_GSIZE_FORMAT, size);
-        http_set_header(&reply, MHD_HTTP_HEADER_CONTENT_RANGE, whole);
+        byte_range_set(&reply, kind, &range, (int64_t)size);
         g_string_free(text, TRUE);
         return reply;
     }
-    if (partial)
-        g_string_erase(g_string_truncate(text, range.from + range.length), 0, (gssize)range.from);
+    if (kind == BYTE_RANGE_PART)
+        g_string_erase(g_string_truncate(text, (gsize)(range.from + range.length)), 0,
+                       (gssize)range.from);
     HttpReply reply =
-        http_text(partial ? MHD_HTTP_PARTIAL_CONTENT : MHD_HTTP_OK, "text/plain; charset=utf-8",
-                  g_string_free(text, FALSE), range.length);
-    http_set_header(&reply, MHD_HTTP_HEADER_ACCEPT_RANGES, "bytes");
-    if (partial) {
-        g_autofree char *part =
-            g_strdup_printf("bytes %" G_GSIZE_FORMAT "-%" G_GSIZE_FORMAT "/%" G_GSIZE_FORMAT,
-                            range.from, range.from + range.length - 1, size);
-        http_set_header(&reply, MHD_HTTP_HEADER_CONTENT_RANGE, part);
-    }
+        http_text(kind == BYTE_RANGE_PART ? MHD_HTTP_PARTIAL_CONTENT : MHD_HTTP_OK,
+                  "text/plain; charset=utf-8", g_string_free(text, FALSE), (gsize)range.length);
+    byte_range_set(&reply, kind, &range, (int64_t)size);
     return reply;
 }
 

@@ -61,12 +61,33 @@ HttpReply http_json(unsigned status, json_t *json)
     return http_text(status, "application/json; charset=utf-8", copy, strlen(copy));
 }
 
+static char *error_text(const char *format, va_list arguments) G_GNUC_PRINTF(1, 0);
+static char *error_text(const char *format, va_list arguments)
+{
+    g_autofree char *message = g_strdup_vprintf(format, arguments);
+    return g_utf8_make_valid(message, -1);
+}
+
+static HttpReply error_json(unsigned status, const char *code, const char *text)
+{
+    return http_json(status, json_pack("{s:s, s:s}", "error_code", code, "error_msg", text));
+}
+
 HttpReply http_error(unsigned status, const char *code, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    g_autofree char *message = g_strdup_vprintf(format, arguments);
+    g_autofree char *text = error_text(format, arguments);
     va_end(arguments);
-    g_autofree char *text = g_utf8_make_valid(message, -1);
-    return http_json(status, json_pack("{s:s, s:s}", "error_code", code, "error_msg", text));
+    return error_json(status, code, text);
+}
+
+HttpReply http_refuse(const HttpRequest *request, unsigned status, const char *code,
+                      const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    g_autofree char *text = error_text(format, arguments);
+    va_end(arguments);
+    return request->error ? request->error(status, text) : error_json(status, code, text);
 }

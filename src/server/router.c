@@ -1,8 +1,12 @@
-#include "server/api.h"
+#include "server/registry.h"
 
 #define PROJECT "/v1/{project_id}"
 #define MODEL   PROJECT "/models/{model_id}"
 #define UPLOAD  PROJECT "/uploads/{upload_id}"
+/* The registry's: {name} is PROJECT/REPOSITORY. Both begin as REGISTRY_NAME, by which access.c
+ * knows that the project is in the name. */
+#define REPO    "/v2/{name...}"
+#define SESSION REPO "/blobs/uploads/{session}"
 
 const HttpRoute API_ROUTES[] = {
     {"GET", "/", console_get, 0, HTTP_PUBLIC},
@@ -59,6 +63,20 @@ const HttpRoute API_ROUTES[] = {
     {"DELETE", UPLOAD, uploads_delete, 0, HTTP_WRITER},
     {"GET", UPLOAD "/{path...}", uploads_get_file, 0, HTTP_READER},
     {"PUT", UPLOAD "/{path...}", uploads_put_file, 0, HTTP_WRITER, &UPLOADS_SINK},
+    {"GET", "/v2/", registry_version, 0, HTTP_READER},
+    {"GET", "/v2/_catalog", registry_catalog, 0, HTTP_READER},
+    {"GET", REPO "/tags/list", registry_tags, 0, HTTP_READER},
+    {"GET", REPO "/referrers/{digest}", registry_referrers, 0, HTTP_READER},
+    {"GET", REPO "/manifests/{reference}", registry_manifest_get, 0, HTTP_READER},
+    {"PUT", REPO "/manifests/{reference}", registry_manifest_put, HTTP_BODY_BYTES, HTTP_WRITER},
+    {"DELETE", REPO "/manifests/{reference}", registry_manifest_delete, 0, HTTP_WRITER},
+    {"GET", REPO "/blobs/{digest}", registry_blob_get, 0, HTTP_READER},
+    {"DELETE", REPO "/blobs/{digest}", registry_blob_delete, 0, HTTP_WRITER},
+    {"POST", REPO "/blobs/uploads/", registry_upload_start, 0, HTTP_WRITER, &REGISTRY_START_SINK},
+    {"GET", SESSION, registry_upload_get, 0, HTTP_WRITER},
+    {"PATCH", SESSION, registry_upload_patch, 0, HTTP_WRITER, &REGISTRY_PATCH_SINK},
+    {"PUT", SESSION, registry_upload_put, 0, HTTP_WRITER, &REGISTRY_PUT_SINK},
+    {"DELETE", SESSION, registry_upload_delete, 0, HTTP_WRITER},
     /* Behind the routes of a project that is named "tokens". */
     {"DELETE", "/v1/tokens/{token_id}", tokens_delete, 0, HTTP_ADMIN},
     {NULL},

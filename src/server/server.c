@@ -10,6 +10,7 @@
 #include "base/io.h"
 #include "import/sources.h"
 #include "server/api.h"
+#include "server/registry.h"
 #include "server/sign_in.h"
 #include "store/leases.h"
 #include "upkeep/gc.h"
@@ -115,6 +116,8 @@ static bool start_http(Server *server, const char *listen, GError **error)
                                  .silent_seconds = seconds(server, "server.silent_seconds"),
                                  .threads = (int)sysconf(_SC_NPROCESSORS_ONLN),
                                  .routes = API_ROUTES,
+                                 .error_prefix = "/v2/",
+                                 .error = registry_refusal,
                                  .admit = access_admit,
                                  .ended = request_ended};
     server->http = http_start(server, &options, error);
@@ -164,6 +167,7 @@ Server *server_start(const ServerOptions *options, GError **error)
     server->service = service_open(options->directory, true, options->settings, error);
     if (!server->service || !take_presence(server, error))
         return NULL;
+    server->pushes = push_sessions_new(server->service->images);
     server->progress = progress_cache_new();
     server->model_frames = model_frames_new();
     server->hub = hub_new(options->directory, options->settings, error);
@@ -230,6 +234,7 @@ void server_stop(Server *server)
     login_limit_free(server->logins);
     workers_free(server->workers);
     aside_free(server->aside);
+    push_sessions_free(server->pushes);
     progress_cache_free(server->progress);
     model_frames_free(server->model_frames);
     io_close(&server->presence);

@@ -9,6 +9,7 @@
 #include "server/login_limit.h"
 #include "server/model_frames.h"
 #include "server/progress.h"
+#include "server/push_sessions.h"
 #include "server/request_log.h"
 #include "server/workers.h"
 
@@ -26,6 +27,7 @@ struct Server {
     HttpServer *http;
     RequestLog requests;
     LoginLimit *logins;
+    PushSessions *pushes;
     bool loopback;    /* nobody but this machine reaches it */
     pthread_t upkeep; /* removes uploads that have expired */
     bool upkeeping;

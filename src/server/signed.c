@@ -156,7 +156,7 @@ HttpReply signed_admit(HttpRequest *request, const char *address)
         return reply;
     if (!login_limit_check(request->server->logins, address, signing->identity,
                            clock_monotonic_ms(), &retry_after))
-        return api_login_refused(retry_after);
+        return api_login_refused(request, retry_after);
     Service *service = api_service(request, &reply);
     if (!service || !signing_find_key(signing, service, &reply))
         return reply;

@@ -22,7 +22,7 @@ const Migration *schema_migrations(int *count)
                                      {5, "keys", NULL},        {6, "maintenance", NULL},
                                      {7, "uploads", NULL},     {8, "progress", NULL},
                                      {9, "idempotency", NULL}, {10, "environments", NULL},
-                                     {12, "artifacts", NULL}};
+                                     {11, "registry", NULL},   {12, "artifacts", NULL}};
     for (size_t i = 0; i < G_N_ELEMENTS(migrations); i++) {
         g_autofree char *path = g_strdup_printf("/waybill/store/schema/%04d-%s.sql",
                                                 migrations[i].number, migrations[i].name);

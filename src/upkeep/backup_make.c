@@ -186,6 +186,19 @@ static bool room_is_there(const Making *making, GError **error)
                    making->path, needed, there);
 }
 
+/* Who needs it, in words. The caller frees it. */
+static char *blob_user(const KeptBlob *kept)
+{
+    if (kept->runtimes->len)
+        return g_strconcat("runtime ", kept->runtimes->pdata[0], NULL);
+    if (kept->models->len)
+        return g_strconcat("model ", ((const KeptModel *)kept->models->pdata[0])->label, NULL);
+    if (kept->repositories->len)
+        return g_strconcat("what was pushed to ",
+                           ((const KeptRepository *)kept->repositories->pdata[0])->label, NULL);
+    return g_strdup("an environment");
+}
+
 static bool blob_copy(Making *making, const KeptBlob *kept, GError **error)
 {
     g_autoptr(GError) failure = NULL;
@@ -197,12 +210,9 @@ static bool blob_copy(Making *making, const KeptBlob *kept, GError **error)
         g_propagate_error(error, g_steal_pointer(&failure));
         return false;
     }
-    bool runtime = kept->runtimes->len > 0;
-    const char *user =
-        runtime ? kept->runtimes->pdata[0] : ((const KeptModel *)kept->models->pdata[0])->label;
+    g_autofree char *user = blob_user(kept);
     g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_DAMAGED,
-                "%s %s is damaged (waybill verify says what mends it): %s",
-                runtime ? "runtime" : "model", user, failure->message);
+                "%s is damaged (waybill verify says what mends it): %s", user, failure->message);
     return false;
 }
 

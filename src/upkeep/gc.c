@@ -13,6 +13,8 @@
 #include "build/unpack.h"
 #include "store/environments.h"
 #include "store/models.h"
+#include "store/pushed.h"
+#include "store/pushes.h"
 #include "store/uploads.h"
 #include "upkeep/kept.h"
 
@@ -34,6 +36,12 @@ static void gc_clear(Gc *gc)
     g_ptr_array_unref(gc->garbage);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Gc, gc_clear)
+
+/* What nobody wrote to since then is given up. */
+static int64_t uploads_end(const Service *service)
+{
+    return clock_now_ms() - settings_int(service->settings, "upload.expire_hours") * HOUR_MS;
+}
 
 /* -- the store -- */
 
@@ -90,7 +98,8 @@ static bool store_look(Gc *gc, GError **error)
 {
     int environments;
     g_autoptr(DbTransaction) transaction = db_transaction(gc->service->db, error);
-    if (transaction && !environments_forget(gc->service->db, &environments, error))
+    if (transaction && (!environments_forget(gc->service->db, &environments, error) ||
+                        !pushed_blobs_forget(gc->service->db, uploads_end(gc->service), error)))
         return false;
     gc->kept = transaction ? kept_read(gc->service->db, gc->service->images, error) : NULL;
     if (!gc->kept) {
@@ -176,11 +185,53 @@ static bool unpacked_remove(Gc *gc, GError **error)
     return unpack_collect(unpacked, kept, gc->dry_run, &count, error);
 }
 
+/* -- uploads -- */
+
+/* Ends the pushes that have expired, and returns the files that belong to none: of those that were
+ * listed before, so that a new one's is never among them. */
+static GPtrArray *pushes_forget(Db *db, const GPtrArray *listed, const GPtrArray *expired,
+                                bool dry_run, GError **error)
+{
+    g_autoptr(GPtrArray) garbage = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(DbTransaction) transaction = db_transaction(db, error);
+    for (guint i = 0; transaction && i < expired->len; i++)
+        if (!push_delete(db, expired->pdata[i], error))
+            return NULL;
+    for (guint i = 0; transaction && i < listed->len; i++) {
+        int64_t known;
+        const char *name = listed->pdata[i];
+        if (!db_query_int(db, &known, 0, error,
+                          "SELECT count(*) FROM registry_uploads WHERE id = $1", "s", name))
+            return NULL;
+        if (!known)
+            g_ptr_array_add(garbage, g_strdup(name));
+    }
+    /* A dry run ends in a rollback. */
+    return transaction && (dry_run || db_commit(db, error)) ? g_steal_pointer(&garbage) : NULL;
+}
+
+static bool pushes_sweep(Service *service, bool dry_run, GcResult *result, GError **error)
+{
+    g_autoptr(GPtrArray) listed = layout_partial_names(service->images, error);
+    g_autoptr(GPtrArray) expired =
+        listed ? pushes_expired(service->db, uploads_end(service), error) : NULL;
+    if (!expired)
+        return false;
+    if (listed->len == 0 && expired->len == 0)
+        return true;
+    g_autoptr(GPtrArray) garbage = pushes_forget(service->db, listed, expired, dry_run, error);
+    for (guint i = 0; garbage && i < garbage->len; i++)
+        if (!layout_remove_partial(service->images, garbage->pdata[i], dry_run, &result->uploads,
+                                   &result->upload_bytes, error))
+            return false;
+    return garbage != NULL;
+}
+
 bool gc_uploads(Service *service, bool dry_run, GcResult *result, GError **error)
 {
-    int64_t lives = settings_int(service->settings, "upload.expire_hours") * HOUR_MS;
-    return uploads_sweep(service->db, service->data, clock_now_ms() - lives, dry_run,
-                         &result->uploads, &result->upload_bytes, error);
+    return uploads_sweep(service->db, service->data, uploads_end(service), dry_run,
+                         &result->uploads, &result->upload_bytes, error) &&
+           pushes_sweep(service, dry_run, result, error);
 }
 
 bool gc_run(Service *service, bool dry_run, GcResult *result, GError **error)

@@ -1,5 +1,6 @@
-/* Removes what nothing refers to: blobs that no model and no runtime needs (kept.h), left-overs of
- * writers that are gone, what the store remembers about layers that are gone, and the rows of
+/* Removes what nothing refers to: blobs that no model, no runtime and no pushed manifest needs
+ * (kept.h; a pushed blob without a manifest stays upload.expire_hours), left-overs of writers that
+ * are gone, what the store remembers about layers that are gone, and the rows of
  * models that were deleted more than store.deleted_days ago.
  *
  * It holds the layout's lock alone, so that it never meets a blob whose row is still to be
@@ -20,6 +21,6 @@ typedef struct {
 /* dry_run: counts, and changes nothing. IMAGE_ERROR: a runtime cannot be read, and nothing was
  * removed. */
 bool gc_run(Service *service, bool dry_run, GcResult *result, GError **error);
-/* The uploads alone: those that nobody wrote to for upload.expire_hours and no import needs. Adds
- * to the result. What the server does by itself, too. */
+/* The uploads alone, pushes to the registry too: those that nobody wrote to for upload.expire_hours
+ * and no import needs. Adds to the result. What the server does by itself, too. */
 bool gc_uploads(Service *service, bool dry_run, GcResult *result, GError **error);

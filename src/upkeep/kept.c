@@ -2,7 +2,9 @@
 
 #include <string.h>
 
+#include "image/reference.h"
 #include "store/models.h"
+#include "store/pushed.h"
 
 static void kept_model_free(KeptModel *model)
 {
@@ -11,11 +13,19 @@ static void kept_model_free(KeptModel *model)
     g_free(model);
 }
 
+static void kept_repository_free(KeptRepository *repository)
+{
+    g_free(repository->project);
+    g_free(repository->label);
+    g_free(repository);
+}
+
 static void kept_blob_free(KeptBlob *kept)
 {
     g_free(kept->blob.digest);
     g_ptr_array_unref(kept->models);
     g_ptr_array_unref(kept->runtimes);
+    g_ptr_array_unref(kept->repositories);
     g_free(kept);
 }
 
@@ -45,6 +55,7 @@ static KeptBlob *kept_add(Kept *kept, const char *digest, int64_t size)
         found->blob.size = size;
         found->models = g_ptr_array_new_with_free_func((GDestroyNotify)kept_model_free);
         found->runtimes = g_ptr_array_new_with_free_func(g_free);
+        found->repositories = g_ptr_array_new_with_free_func((GDestroyNotify)kept_repository_free);
         g_ptr_array_add(kept->blobs, found);
         g_hash_table_insert(kept->by_digest, found->blob.digest, found);
     }
@@ -154,6 +165,28 @@ bool kept_add_environments(Kept *kept, Db *db, const Layout *images, GError **er
     return rows && !failure;
 }
 
+/* -- what was pushed -- */
+
+/* Rows come repository by repository. */
+static void note_pushed(const char *project, const char *repository, const char *digest,
+                        int64_t size, gpointer data)
+{
+    GPtrArray *users = kept_add(data, digest, size)->repositories;
+    g_autofree char *part = reference_encode_name(project);
+    g_autofree char *label = g_strdup_printf("%s/%s", part, repository);
+    const KeptRepository *last = users->len ? users->pdata[users->len - 1] : NULL;
+    if (last && strcmp(last->label, label) == 0)
+        return;
+    KeptRepository *user = g_new0(KeptRepository, 1);
+    *user = (KeptRepository){g_strdup(project), g_steal_pointer(&label)};
+    g_ptr_array_add(users, user);
+}
+
+bool kept_add_pushed(Kept *kept, Db *db, GError **error)
+{
+    return pushed_each_blob(db, note_pushed, kept, error);
+}
+
 /* -- all -- */
 
 Kept *kept_read(Db *db, Layout *images, GError **error)
@@ -161,7 +194,7 @@ Kept *kept_read(Db *db, Layout *images, GError **error)
     g_autoptr(Kept) kept = kept_new();
     g_autoptr(GPtrArray) runtimes = runtimes_list(db, error);
     if (!runtimes || !kept_add_models(kept, db, NULL, error) ||
-        !kept_add_environments(kept, db, images, error))
+        !kept_add_environments(kept, db, images, error) || !kept_add_pushed(kept, db, error))
         return NULL;
     for (guint i = 0; i < runtimes->len; i++)
         if (!kept_add_runtime(kept, images, runtimes->pdata[i], error))

@@ -1,5 +1,5 @@
-/* What is kept: every blob that a model or a runtime of the store needs, and who needs it. gc
- * removes the others, verify hashes these again, backup copies them.
+/* What is kept: every blob that a model, a runtime or a pushed image of the store needs, and who
+ * needs it. gc removes the others, verify hashes these again, backup copies them.
  *
  * Of a model that is not deleted these are the layers, the manifest and the config of its newest
  * attempt and of its newest imported one. A failed attempt has no image, but its layers, which a
@@ -16,9 +16,15 @@ typedef struct {
 } KeptModel;
 
 typedef struct {
-    Descriptor blob;     /* size -1: the store does not say (configs of models) */
-    GPtrArray *models;   /* of KeptModel */
-    GPtrArray *runtimes; /* of char *, their names */
+    char *project;
+    char *label; /* PROJECT/REPOSITORY, as clients name it */
+} KeptRepository;
+
+typedef struct {
+    Descriptor blob;         /* size -1: the store does not say (configs of models) */
+    GPtrArray *models;       /* of KeptModel */
+    GPtrArray *runtimes;     /* of char *, their names */
+    GPtrArray *repositories; /* of KeptRepository: it was pushed there */
 } KeptBlob;
 
 typedef struct {
@@ -38,6 +44,9 @@ bool kept_add_runtime(Kept *kept, Layout *images, const Runtime *runtime, GError
 
 /* Layers of environments that are there, and so can be used again. */
 bool kept_add_environments(Kept *kept, Db *db, const Layout *images, GError **error);
+
+/* What was pushed to the registry. */
+bool kept_add_pushed(Kept *kept, Db *db, GError **error);
 
 /* All of it, within the caller's transaction. A runtime that cannot be read is an error. */
 Kept *kept_read(Db *db, Layout *images, GError **error);

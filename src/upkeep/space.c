@@ -80,11 +80,11 @@ static bool read_owners(Space *space, Owners *owners, Db *db, const char *of, GE
     return !failure;
 }
 
-/* A blob counts for each of its models, and once for each of their projects. */
-static void add_blob(Owners *owners, const KeptBlob *kept)
+/* A blob counts for each of its models, and once for each project of its models or repositories. */
+static void add_blob(Owners *owners, Space *space, const char *of, const KeptBlob *kept)
 {
     const int64_t bytes = MAX(kept->blob.size, 0);
-    bool alone = kept->models->len == 1 && kept->runtimes->len == 0;
+    bool alone = kept->models->len == 1 && kept->runtimes->len == 0 && kept->repositories->len == 0;
     g_autoptr(GHashTable) counted = g_hash_table_new(NULL, NULL);
     for (guint i = 0; i < kept->models->len; i++) {
         const KeptModel *user = kept->models->pdata[i];
@@ -97,6 +97,14 @@ static void add_blob(Owners *owners, const KeptBlob *kept)
         if (g_hash_table_add(counted, project))
             project->bytes += bytes;
     }
+    for (guint i = 0; i < kept->repositories->len; i++) {
+        const KeptRepository *user = kept->repositories->pdata[i];
+        if (of && strcmp(of, user->project) != 0)
+            continue;
+        SpaceProject *project = owners_project(owners, space, user->project);
+        if (g_hash_table_add(counted, project))
+            project->bytes += bytes;
+    }
 }
 
 static int compare_models(gconstpointer a, gconstpointer b)
@@ -105,6 +113,11 @@ static int compare_models(gconstpointer a, gconstpointer b)
     if (left->bytes != right->bytes)
         return left->bytes < right->bytes ? 1 : -1;
     return strcmp(left->id, right->id);
+}
+
+static int compare_projects(gconstpointer a, gconstpointer b)
+{
+    return strcmp((*(SpaceProject *const *)a)->project, (*(SpaceProject *const *)b)->project);
 }
 
 /* A runtime that cannot be read hides nothing of the others. */
@@ -123,7 +136,7 @@ static GPtrArray *read_store(Space *space, Owners *owners, Kept *kept, Db *db, c
 {
     g_autoptr(DbSnapshot) snapshot = db_snapshot(db, error);
     return snapshot && read_owners(space, owners, db, project, error) &&
-                   kept_add_models(kept, db, NULL, error)
+                   kept_add_models(kept, db, NULL, error) && kept_add_pushed(kept, db, error)
                ? runtimes_list(db, error)
                : NULL;
 }
@@ -140,8 +153,9 @@ static bool read_kept(Space *space, Service *service, const char *project, GErro
     add_runtimes(kept, service->images, runtimes);
     kept_measure(kept, service->images);
     for (guint i = 0; i < kept->blobs->len; i++)
-        add_blob(&owners, kept->blobs->pdata[i]);
+        add_blob(&owners, space, project, kept->blobs->pdata[i]);
     g_ptr_array_sort(space->models, compare_models);
+    g_ptr_array_sort(space->projects, compare_projects);
     space->kept_bytes = kept_bytes(kept);
     return true;
 }

@@ -6,7 +6,7 @@
 typedef struct {
     char *project;
     int models;    /* versions that are not deleted */
-    int64_t bytes; /* of their images' blobs, each counted once */
+    int64_t bytes; /* of their images' blobs and of what was pushed, each counted once */
 } SpaceProject;
 
 typedef struct {
@@ -20,7 +20,8 @@ typedef struct {
     int64_t store_bytes;            /* the database, with what is to be merged into it */
     int blobs;
     int64_t blob_bytes;
-    int64_t kept_bytes;  /* of these, what a model or a runtime needs; gc removes the others */
+    int64_t kept_bytes; /* of these, what a model, a runtime or a pushed image needs; gc removes the
+                           others */
     GPtrArray *projects; /* of SpaceProject, by name */
     GPtrArray *models;   /* of SpaceModel, the largest first */
 } Space;

@@ -111,10 +111,24 @@ static json_t *mend_steps(Verify *verify, const KeptBlob *kept, bool missing, GE
     for (guint i = 0; i < kept->models->len && kept->runtimes->len == 0; i++)
         if (!mend_model(verify, kept->models->pdata[i], steps, error))
             return NULL;
+    for (guint i = 0; i < kept->repositories->len; i++) {
+        const KeptRepository *user = kept->repositories->pdata[i];
+        json_array_append_new(steps,
+                              json_pack("s++", "podman push HOST:PORT/", user->label, ":TAG"));
+    }
     return g_steal_pointer(&steps);
 }
 
 /* -- what was found -- */
+
+static json_t *repositories_json(const KeptBlob *kept)
+{
+    json_t *array = json_array();
+    for (guint i = 0; i < kept->repositories->len; i++)
+        json_array_append_new(array,
+                              json_string(((KeptRepository *)kept->repositories->pdata[i])->label));
+    return array;
+}
 
 static json_t *users_json(const KeptBlob *kept, bool models)
 {
@@ -142,6 +156,8 @@ static bool finding_add(Verify *verify, KeptBlob *kept, const char *found, bool 
         event_with(event, "{s:I}", "size", (json_int_t)kept->blob.size);
     event_with_json(event, "models", users_json(kept, true));
     event_with_json(event, "runtimes", users_json(kept, false));
+    if (kept->repositories->len)
+        event_with_json(event, "repositories", repositories_json(kept));
     findings_add(verify->findings, event_with_json(event, "mend", steps));
     if (!missing)
         g_ptr_array_add(verify->damaged, kept);
@@ -213,7 +229,8 @@ static bool store_look(Verify *verify, const Model *model, GError **error)
     g_autoptr(DbTransaction) transaction = db_transaction(verify->service->db, error);
     return transaction &&
            kept_add_models(verify->kept, verify->service->db, model ? model->id : NULL, error) &&
-           (model || runtimes_keep(verify, error));
+           (model || (kept_add_pushed(verify->kept, verify->service->db, error) &&
+                      runtimes_keep(verify, error)));
 }
 
 /* *sound false: the store is damaged, which is a finding. */

@@ -23,7 +23,8 @@ def error(answer):
 
 
 def path_of(route, project, model="00000000-0000-0000-0000-000000000000"):
-    return route.replace("{project_id}", project).replace("{model_id}", model)
+    return (route.replace("{project_id}", project).replace("{model_id}", model)
+            .replace("{name...}", project + "/none"))
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from conftest import ROOT, finish
 
 HOUR = 3600 * 1000
 MODEL = "/v1/{project_id}/models/{model_id}"
+REPO = "/v2/{name...}"
 # Every route, and the least role that may ask for it. None: whoever reaches the server.
 ROUTES = {
     ("GET", "/"): None,
@@ -60,6 +61,20 @@ ROUTES = {
     ("DELETE", "/v1/{project_id}/uploads/{upload_id}"): "writer",
     ("GET", "/v1/{project_id}/uploads/{upload_id}/{path...}"): "reader",
     ("PUT", "/v1/{project_id}/uploads/{upload_id}/{path...}"): "writer",
+    ("GET", "/v2/"): "reader",
+    ("GET", "/v2/_catalog"): "reader",
+    ("GET", REPO + "/tags/list"): "reader",
+    ("GET", REPO + "/referrers/{digest}"): "reader",
+    ("GET", REPO + "/manifests/{reference}"): "reader",
+    ("PUT", REPO + "/manifests/{reference}"): "writer",
+    ("DELETE", REPO + "/manifests/{reference}"): "writer",
+    ("GET", REPO + "/blobs/{digest}"): "reader",
+    ("DELETE", REPO + "/blobs/{digest}"): "writer",
+    ("POST", REPO + "/blobs/uploads/"): "writer",
+    ("GET", REPO + "/blobs/uploads/{session}"): "writer",
+    ("PATCH", REPO + "/blobs/uploads/{session}"): "writer",
+    ("PUT", REPO + "/blobs/uploads/{session}"): "writer",
+    ("DELETE", REPO + "/blobs/uploads/{session}"): "writer",
     ("GET", MODEL): "reader",
     ("PUT", MODEL): "writer",
     ("DELETE", MODEL): "writer",
@@ -78,7 +93,8 @@ def routes_of_the_program():
     text = text.replace('PROJECT "', '"/v1/{project_id}').replace(
         'MODEL "', f'"{MODEL}').replace(
         'UPLOAD "', '"/v1/{project_id}/uploads/{upload_id}').replace(
-        "UPLOAD,", '"/v1/{project_id}/uploads/{upload_id}",').replace("MODEL,", f'"{MODEL}",')
+        "UPLOAD,", '"/v1/{project_id}/uploads/{upload_id}",').replace("MODEL,", f'"{MODEL}",').replace(
+        'REPO "', f'"{REPO}').replace("SESSION,", f'"{REPO}/blobs/uploads/{{session}}",')
     rows = text[text.index("API_ROUTES[] = {"):]
     return set(re.findall(r'^    \{"([A-Z]+)",\s*"([^"]+)"', rows, re.M))
 

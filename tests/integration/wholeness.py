@@ -11,7 +11,7 @@ CLOSING = ("ModelImported", "ImportFailed")
 REPEATABLE = {"SystemUpgrading", "ImportResumed", "ConfigValueInvalid", "ModelFilesCopyFailed", "ModelFileTooLarge"}
 DATA_FILES = {"sandbox", "unpacked", "secret.key", "waybill.db", "waybill.db-wal", "waybill.db-shm", "images", "leases", "lock", "reserve",
               "run", "uploads"}
-IMAGES_FILES = {"blobs", "index.json", "oci-layout", "tmp", ".index.lock", ".gc.lock"}
+IMAGES_FILES = {"blobs", "index.json", "oci-layout", "tmp", "partial", ".index.lock", ".gc.lock"}
 
 
 def event_name(event):

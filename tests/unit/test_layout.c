@@ -387,6 +387,60 @@ static void gc_waits_for_those_who_publish(void **state)
     close(exclusive);
 }
 
+/* -- blobs in parts -- */
+
+static BlobWriter *resume(void)
+{
+    GError *error = NULL;
+    BlobWriter *writer = layout_resume_blob(layout, "session", &error);
+    if (!writer)
+        fail_msg("%s", error->message);
+    return writer;
+}
+
+static void blob_that_comes_in_parts_is_whole_at_the_end(void **state)
+{
+    bool existed;
+    BlobWriter *writer = resume();
+    assert_true(blob_writer_write(writer, "first ", 6, NULL));
+    blob_writer_keep(writer);
+    assert_int_equal(layout_partial_size(layout, "session"), 6);
+    writer = resume();
+    assert_int_equal(blob_writer_size(writer), 6);
+    assert_true(blob_writer_write(writer, "second", 6, NULL));
+    g_autofree char *digest = digest_of("first second", 12);
+    g_autofree char *found = blob_writer_digest(writer, NULL);
+    assert_string_equal(found, digest);
+    assert_true(blob_writer_commit(writer, digest, &existed, NULL));
+    assert_false(existed);
+    assert_int_equal(layout_blob_size(layout, digest), 12);
+    assert_int_equal(layout_partial_size(layout, "session"), 0);
+}
+
+static void part_has_one_writer_and_is_not_removed_under_it(void **state)
+{
+    int count = 0;
+    int64_t bytes = 0;
+    g_autoptr(GError) error = NULL;
+    BlobWriter *writer = resume();
+    assert_true(blob_writer_write(writer, "bytes", 5, NULL));
+    assert_null(layout_resume_blob(layout, "session", &error));
+    assert_true(g_error_matches(error, IO_ERROR, EBUSY));
+    assert_true(layout_remove_partial(layout, "session", false, &count, &bytes, NULL));
+    assert_int_equal(count, 0);
+    blob_writer_keep(writer);
+    g_autoptr(GPtrArray) names = layout_partial_names(layout, NULL);
+    assert_int_equal(names->len, 1);
+    assert_string_equal(names->pdata[0], "session");
+    assert_true(layout_remove_partial(layout, "session", true, &count, &bytes, NULL));
+    assert_int_equal(layout_partial_size(layout, "session"), 5);
+    assert_true(layout_remove_partial(layout, "session", false, &count, &bytes, NULL));
+    assert_int_equal(count, 2);
+    assert_int_equal(bytes, 10);
+    assert_true(layout_remove_partial(layout, "session", false, &count, &bytes, NULL));
+    assert_int_equal(count, 2);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_layout, remove_layout)
 
 int main(void)
@@ -407,6 +461,8 @@ int main(void)
         TEST(left_over_of_a_crash_is_swept_and_a_live_file_is_kept),
         TEST(blobs_are_listed_and_removed_with_stray_files),
         TEST(gc_waits_for_those_who_publish),
+        TEST(blob_that_comes_in_parts_is_whole_at_the_end),
+        TEST(part_has_one_writer_and_is_not_removed_under_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
