@@ -384,6 +384,7 @@ def test_failing_uploads_never_show_the_servers_disk(server, ready):
         text = events_text(server, model_id)
         assert str(ready.data) not in text and "uploads/" not in text, text
     assert "inside of the upload" in events_text(server, second)
+    assert "目录位于上传内容之内" in events_text(server, second)
     missing = upload.server.ask("POST", "/v1/default/models", {
         "model_name": "x", "model_version": "0.0.1", "model_type": "Custom",
         "source_location": f"upload://{uuid.uuid4()}"})
