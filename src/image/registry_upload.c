@@ -98,13 +98,15 @@ static size_t take_body(char *data, size_t one, size_t size, void *user)
 
 static size_t take_header(char *data, size_t one, size_t size, void *user)
 {
-    registry_answer_take_header(&((RegistryUpload *)user)->answer, data, one * size);
-    return size;
+    RegistryAnswer *answer = &((RegistryUpload *)user)->answer;
+    return registry_answer_take_header(answer, data, one * size) ? one * size : 0;
 }
 
 static void patch_end(RegistryUpload *upload)
 {
     if (upload->curl) {
+        if (upload->registry->last == upload->curl)
+            upload->registry->last = upload->registry->curl;
         curl_multi_remove_handle(upload->multi, upload->curl);
         g_clear_pointer(&upload->curl, curl_easy_cleanup);
     }
@@ -238,7 +240,7 @@ static bool outlast(RegistryUpload *upload, CURLcode code, GError **error)
     const RegistryRequest request = request_of(upload, "PATCH");
     g_autoptr(GError) failure = NULL;
     bool again = false;
-    if (code == CURLE_ABORTED_BY_CALLBACK)
+    if (registry_is_stopped(registry))
         g_set_error(&failure, G_IO_ERROR, G_IO_ERROR_CANCELLED, "stopped while pushing");
     else if (answer->status == 401 && request.actions)
         again = upload->logins++ == 0 &&
@@ -247,18 +249,25 @@ static bool outlast(RegistryUpload *upload, CURLcode code, GError **error)
         again = upload->patience.tries <= registry->retries;
     else if (answer->status == 404)
         fail_lost(upload, &failure);
-    else if (answer->status < 400 || answer->status == 429 || answer->status >= 500)
+    else if (answer->status ? answer->status < 400 || answer->status == 429 || answer->status >= 500
+                            : registry_is_worth_a_try(code, upload->fault))
         again =
             registry_wait(registry, &upload->patience, answer->status ? answer : NULL, &failure);
     if (again)
         return true;
-    if (!failure) {
-        g_strlcpy(registry->fault, upload->fault, sizeof(registry->fault));
-        registry_note(registry, &request, &upload->patience, answer->status ? answer : NULL, code);
+    if (!failure)
         registry_fail(registry, &failure);
-    }
     g_propagate_error(error, g_steal_pointer(&failure));
     return false;
+}
+
+static void note_patch(const RegistryUpload *upload, CURLcode code)
+{
+    Registry *registry = upload->registry;
+    const RegistryAnswer *answer = upload->answer.status ? &upload->answer : NULL;
+    const RegistryRequest request = request_of(upload, "PATCH");
+    g_strlcpy(registry->fault, upload->fault, sizeof(registry->fault));
+    registry_note(registry, &request, &upload->patience, answer, code);
 }
 
 /* The PATCH has ended: all of it arrived, or the next one begins where it broke. */
@@ -266,9 +275,11 @@ static bool patch_ended(RegistryUpload *upload, CURLcode code, GError **error)
 {
     RegistryAnswer *answer = &upload->answer;
     curl_easy_getinfo(upload->curl, CURLINFO_RESPONSE_CODE, &answer->status);
+    bool arrived = code == CURLE_OK && (answer->status == 202 || answer->status == 204);
+    if (!arrived) /* while its connection can be asked */
+        note_patch(upload, code);
     patch_end(upload);
-    upload->arrived = code == CURLE_OK && (answer->status == 202 || answer->status == 204) &&
-                      set_location(upload, answer);
+    upload->arrived = arrived && set_location(upload, answer);
     if (upload->arrived) {
         upload->logins = 0;
         return true;
