@@ -44,11 +44,6 @@ static void build_clear(Build *build)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Build, build_clear)
 
-char *environment_unpacked(const char *data)
-{
-    return g_build_filename(data, "unpacked", NULL);
-}
-
 char *environment_scratch(const char *data)
 {
     return g_build_filename(data, "sandbox", NULL);
@@ -91,7 +86,7 @@ static void hear_pause(gpointer data)
 static bool build_open(Build *build, GError **error)
 {
     const Settings *settings = build->spec->settings;
-    build->unpacked = environment_unpacked(build->spec->data);
+    build->unpacked = unpack_directory(build->spec->data);
     build->scratch = environment_scratch(build->spec->data);
     build->held = unpack_hold(build->unpacked, error);
     if (build->held < 0)

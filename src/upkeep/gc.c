@@ -163,7 +163,6 @@ static bool data_sweep(Gc *gc, GError **error)
 static bool unpacked_remove(Gc *gc, GError **error)
 {
     int count;
-    g_autofree char *unpacked = environment_unpacked(gc->service->data->path);
     g_autofree char *scratch = environment_scratch(gc->service->data->path);
     g_autoptr(GHashTable) kept = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     for (guint i = 0; i < gc->kept->blobs->len; i++) {
@@ -173,7 +172,7 @@ static bool unpacked_remove(Gc *gc, GError **error)
     }
     if (!gc->dry_run)
         sandbox_sweep(scratch);
-    return unpack_collect(unpacked, kept, gc->dry_run, &count, error);
+    return unpack_collect(gc->service->data->path, kept, gc->dry_run, &count, error);
 }
 
 bool gc_uploads(Service *service, bool dry_run, GcResult *result, GError **error)
