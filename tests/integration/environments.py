@@ -30,8 +30,8 @@ def python_layout():
     return python_base.python_layout()
 
 
-def make_builder(data, layout, image="latest"):
-    waybill = Waybill(data)
+def make_builder(data, layout, image="latest", who=lambda waybill: waybill):
+    waybill = who(Waybill(data))
     # apt's sources of the host would otherwise give every build a network.
     waybill.environment |= {"WAYBILL_BUILD_RUNTIME": "", "WAYBILL_BUILD_NETWORK": "none"}
     waybill.run("runtime", "add", "py", "--image", f"oci:{layout}:{image}", check=True)
@@ -70,7 +70,7 @@ def helpers(waybill):
     for process in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
             words = process.read_bytes().split(b"\0")
-            if b"sandbox-helper" in words and any(str(waybill.data).encode() in word
+            if {b"sandbox-helper", b"sandbox-deputy"} & set(words) and any(str(waybill.data).encode() in word
                                                   for word in words):
                 found.append(int(process.parent.name))
     return sorted(found)
