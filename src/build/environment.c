@@ -11,6 +11,7 @@
 #include "build/resolved.h"
 #include "build/rootfs.h"
 #include "build/unpack.h"
+#include "build/userns.h"
 #include "build/wheels.h"
 
 #define DISK_FULL_BYTES (1 << 20) /* less is free: it is full */
@@ -212,6 +213,7 @@ static Event *event_failed(Build *build, const InstallStep *step, const SandboxE
                              .arch = machine.machine,
                              .base = build->spec->base_reference,
                              .memory_mib = (int)settings_int(settings, "build.memory_mib"),
+                             .memory_each = userns_needed(),
                              .disk_mib = (int)settings_int(settings, "build.disk_mib"),
                              .disk_full = disk_is_full(build),
                              .log_from = log_from,

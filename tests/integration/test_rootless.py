@@ -126,9 +126,10 @@ def test_processes_are_limited_whatever_user_they_are_of(rootless, theirs, index
 
 def test_memory_is_limited(rootless, theirs, index):
     index.add(sdist("greedy", before="x = bytearray(600 << 20)"))
-    done = rootless.run("import", bring(theirs, ["greedy==1.0"]), "--name", "greedy", "--set",
-                        "build.memory_mib=192", env=index.env)
-    assert done.returncode == 1 and "MemoryError" in rootless.run("log", "greedy").stdout
+    told = failed(rootless, bring(theirs, ["greedy==1.0"]), "ImageBuildFailedSeeLog",
+                  "memory_refused", "greedy", "--set", "build.memory_mib=192", env=index.env)
+    assert told["evidence"]["error_line"] == "MemoryError" and told["evidence"]["limit"] == 192
+    assert_answered(rootless, told)
 
 
 def test_disk_is_limited(rootless, theirs, index):
