@@ -3,6 +3,7 @@
 
 #include "build/deputy.h"
 #include "build/sandbox_helper.h"
+#include "build/userns_run.h"
 #include "command/command.h"
 #include "config.h"
 
@@ -90,6 +91,8 @@ int main(int argc, char **argv)
         return sandbox_helper_main(argc - 2, argv + 2);
     if (argc > 1 && strcmp(argv[1], DEPUTY_WORD) == 0)
         return deputy_main(argc - 2, argv + 2);
+    if (argc > 1 && strcmp(argv[1], USERNS_WORD) == 0)
+        return userns_run_main(argv + 2);
     setlocale(LC_ALL, "");
     g_set_prgname("waybill");
     int at = command_position(argc, argv);

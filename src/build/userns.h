@@ -4,7 +4,8 @@
  * has both in a user namespace (user_namespaces(7)): root in it is the caller, ids from 1 on are
  * the range that /etc/subuid and /etc/subgid give the caller, and newuidmap and newgidmap, which
  * are set-user-ID, write that down. Only a process of one thread can go there, so those that do are
- * the program begun anew: the sandbox's helper (sandbox_helper.h) and deputies (deputy.h). */
+ * the program begun anew: the sandbox's helper (sandbox_helper.h), deputies (deputy.h), and what
+ * runs another program there (userns_run.h). */
 #pragma once
 
 #include <gio/gio.h>

@@ -11,6 +11,7 @@
 #include "base/io.h"
 #include "build/environment.h"
 #include "build/unpack.h"
+#include "import/bootstrap.h"
 #include "store/environments.h"
 #include "store/models.h"
 #include "store/uploads.h"
@@ -170,8 +171,10 @@ static bool unpacked_remove(Gc *gc, GError **error)
         if (blob->runtimes->len)
             g_hash_table_add(kept, unpack_name(blob->blob.digest));
     }
-    if (!gc->dry_run)
+    if (!gc->dry_run) {
         sandbox_sweep(scratch);
+        bootstrap_sweep(gc->service->data->path);
+    }
     return unpack_collect(gc->service->data->path, kept, gc->dry_run, &count, error);
 }
 

@@ -2,8 +2,11 @@
 (build/userns.h), and with the same result."""
 import json
 import os
+import signal
 import subprocess
+import tempfile
 import time
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +14,7 @@ from corpus_runner import assert_answered
 from environments import (builder, bring, failed, helpers, index, left_behind, make_builder,
                           python_layout, sdist, wheel)  # noqa: F401
 from rootless import person, rootless, stranger, theirs  # noqa: F401
-from test_bootstrap import reachable
+from test_bootstrap import FAKE, reachable
 from test_sandbox import assert_contained
 from test_try import serving
 
@@ -225,6 +228,7 @@ def test_without_a_range_it_says_so(stranger, person, rootless, theirs):
     program, *options, name = check["mend"].split()
     assert (program, name) == ("usermod", stranger.name)
     assert options[::2] == ["--add-subuids", "--add-subgids"]
+    assert found["bootstrap"]["mend"] == check["mend"]
     assert_refused(waybill, bring(theirs, ["numpy"]), check)
     subprocess.run(check["mend"].split(), check=True)
     assert sandbox_check(waybill)["sandbox-runtime"]["status"] == "ok"
@@ -244,3 +248,53 @@ def test_doctor_says_what_is_not_limited(rootless):
     assert found["sandbox-rootfs"]["status"] == "ok", found
     assert "memory as a whole is not limited" in found["sandbox-limits"]["found"]
     assert "MemoryMax=" in found["sandbox-limits"]["mend"]
+
+
+# -- base images --
+
+@pytest.fixture
+def bootstrap(rootless, person):
+    """test_bootstrap.fake, for that person."""
+    folder = Path(tempfile.mkdtemp(dir=person.directory("programs")))
+    (folder / "mmdebstrap").write_text(FAKE)
+    (folder / "mmdebstrap").chmod(0o755)
+    if os.geteuid() == 0:
+        os.chown(folder, person.uid, person.gid)
+    path = rootless.environment["PATH"]
+    rootless.environment["PATH"] = f"{folder}:{path}"
+
+    def choose(mode=""):
+        (folder / "mode").write_text(mode)
+        return "runtime", "bootstrap", "python3.11"
+    choose.folder = folder
+    yield choose
+    rootless.environment["PATH"] = path
+
+
+@pytest.mark.parametrize("sweeper", ["gc", "bootstrap"])
+def test_a_killed_bootstrap_takes_its_processes_with_it_and_is_swept(person, rootless, bootstrap,
+                                                                     sweeper):
+    process = rootless.start(*bootstrap("hang"))
+    [hangs] = wait_for(lambda: list(rootless.data.glob("bootstrap-*/hangs")))
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    wait_for(lambda: not [words for words in person.processes()
+                          if b"sleep\0" + b"1000" in words or b"mmdebstrap" in words], 10)
+    below = hangs.parent / "var"
+    below.mkdir()
+    (below / "file").write_text("x")
+    if os.geteuid() == 0:  # as apt's user leaves it
+        os.chown(below, person.subordinate() + 41, person.subordinate())
+    below.chmod(0o700)
+    rootless.run(*(bootstrap() if sweeper == "bootstrap" else ["gc"]), check=True)
+    assert not list(rootless.data.glob("bootstrap-*"))
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_bootstrap_leaves_nothing(person, rootless, bootstrap, how):
+    process = rootless.start(*bootstrap("hang"))
+    wait_for(lambda: list(rootless.data.glob("bootstrap-*/hangs")))
+    process.send_signal(how)
+    assert "nothing was added" in process.communicate(timeout=30)[1] and process.returncode == 130
+    assert not [words for words in person.processes() if b"mmdebstrap" in words]
+    assert not list(rootless.data.glob("bootstrap-*"))
