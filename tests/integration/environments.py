@@ -4,6 +4,7 @@ import contextlib
 import http.server
 import io
 import json
+import os
 import ssl
 import subprocess
 import tarfile
@@ -45,6 +46,7 @@ def builder(tmp_path_factory, python_layout):
     waybill = make_builder(tmp_path_factory.mktemp("builder") / "data", python_layout)
     yield waybill
     assert not left_behind(waybill)
+    remove(waybill.data)
 
 
 @pytest.fixture
@@ -53,6 +55,14 @@ def fresh_builder(tmp_path, python_layout):
     waybill = make_builder(tmp_path / "fresh", python_layout)
     yield waybill
     assert not left_behind(waybill)
+    remove(waybill.data)
+
+
+def remove(data):
+    """What is unpacked in it belongs in part to subordinate ids, where we are not root: pytest could
+    not remove it."""
+    if os.geteuid() != 0:
+        subprocess.run(["unshare", "--map-root-user", "--map-auto", "rm", "-rf", data], check=True)
 
 
 def left_behind(waybill):

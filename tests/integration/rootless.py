@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from conftest import PROGRAM, write_package
-from environments import make_builder
+from environments import make_builder, remove
 
 
 @dataclass
@@ -96,7 +96,8 @@ def somebody(ranges=True):
     finally:
         if made:
             subprocess.run(["userdel", name], check=True, capture_output=True)
-        shutil.rmtree(home, ignore_errors=os.geteuid() != 0)
+        remove(home)
+        shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
