@@ -1,6 +1,7 @@
 #include "build/sandbox_config.h"
 
 #include <errno.h>
+#include <sys/resource.h>
 #include <sys/statvfs.h>
 
 #include "build/userns.h"
@@ -178,14 +179,23 @@ static json_t *resources_of(const SandboxSpec *spec)
                      (json_int_t)100000);
 }
 
+/* Not above what the caller has: to raise that is root's. */
+static json_t *rlimit_of(const char *name, int resource, int64_t value)
+{
+    struct rlimit ours;
+    if (getrlimit(resource, &ours) == 0 && ours.rlim_max < (rlim_t)value)
+        value = (int64_t)ours.rlim_max;
+    return json_pack("{s:s, s:I, s:I}", "type", name, "hard", (json_int_t)value, "soft",
+                     (json_int_t)value);
+}
+
 /* What holds without a cgroup, for each process and each user. For all users together the helper
  * has limited the user namespace. */
 static json_t *rlimits_of(const SandboxSpec *spec)
 {
-    const json_int_t memory = (json_int_t)spec->memory_mib << 20;
-    return json_pack("[{s:s, s:I, s:I}, {s:s, s:i, s:i}]", "type", "RLIMIT_DATA", "hard", memory,
-                     "soft", memory, "type", "RLIMIT_NPROC", "hard", spec->pids, "soft",
-                     spec->pids);
+    return json_pack("[o, o]",
+                     rlimit_of("RLIMIT_DATA", RLIMIT_DATA, (int64_t)spec->memory_mib << 20),
+                     rlimit_of("RLIMIT_NPROC", RLIMIT_NPROC, spec->pids));
 }
 
 /* The network namespace is the helper's. */

@@ -309,7 +309,11 @@ bool userns_enter(GError **error)
  * too. */
 bool userns_limit(int processes, GError **error)
 {
-    const struct rlimit limit = {(rlim_t)processes, (rlim_t)processes};
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NPROC, &limit) < 0)
+        return io_fail(error, errno, "a limit of processes");
+    limit.rlim_max = MIN(limit.rlim_max, (rlim_t)processes); /* to raise it is root's */
+    limit.rlim_cur = limit.rlim_max;
     if (setrlimit(RLIMIT_NPROC, &limit) < 0)
         return io_fail(error, errno, "a limit of processes");
     return enter(map_same, error);

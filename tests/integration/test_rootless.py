@@ -127,6 +127,12 @@ def test_processes_are_limited_whatever_user_they_are_of(rootless, theirs, index
     assert not left_behind(rootless)
 
 
+def test_a_user_who_may_have_less_has_less(rootless):
+    """Limits of the user's own, which only root may raise, do not keep a sandbox from starting."""
+    found = sandbox_check(rootless, "prlimit", "--nproc=60:80")
+    assert found["sandbox-rootfs"]["status"] == "ok", found
+
+
 def test_memory_is_limited(rootless, theirs, index):
     index.add(sdist("greedy", before="x = bytearray(600 << 20)"))
     told = failed(rootless, bring(theirs, ["greedy==1.0"]), "ImageBuildFailedSeeLog",
