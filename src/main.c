@@ -1,7 +1,9 @@
 #include <locale.h>
 #include <string.h>
 
+#include "build/deputy.h"
 #include "build/sandbox_helper.h"
+#include "build/userns_run.h"
 #include "command/command.h"
 #include "config.h"
 
@@ -87,6 +89,10 @@ int main(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], SANDBOX_WORD) == 0)
         return sandbox_helper_main(argc - 2, argv + 2);
+    if (argc > 1 && strcmp(argv[1], DEPUTY_WORD) == 0)
+        return deputy_main(argc - 2, argv + 2);
+    if (argc > 1 && strcmp(argv[1], USERNS_WORD) == 0)
+        return userns_run_main(argv + 2);
     setlocale(LC_ALL, "");
     g_set_prgname("waybill");
     int at = command_position(argc, argv);

@@ -51,6 +51,47 @@ void cgroup_read(const char *name, CgroupUse *use)
         read_one(above, use); /* crun removes the lower one at once; v2 counts in the upper one */
 }
 
+/* -- our own -- */
+
+#define UNLIMITED (INT64_C(1) << 60) /* v1 says a number that no machine has */
+
+/* The least of `file` in the cgroup of that path and in all above it. */
+static int64_t least_of(const char *controller, const char *path, const char *file)
+{
+    int64_t least = UNLIMITED;
+    g_autofree char *at = g_strdup(path);
+    for (;;) {
+        g_autofree char *text = cgroup_file(controller, at, file);
+        const int64_t value = text && g_ascii_isdigit(*text) ? number_of(text, "") : UNLIMITED;
+        least = MIN(least, value);
+        if (strcmp(at, "/") == 0)
+            return least;
+        char *above = g_path_get_dirname(at);
+        g_free(at);
+        at = above;
+    }
+}
+
+/* Lines of /proc/self/cgroup: "0::/PATH" (v2), "9:memory:/PATH" (v1). */
+int64_t cgroup_own_memory(void)
+{
+    int64_t least = UNLIMITED;
+    g_autofree char *text = NULL;
+    if (!g_file_get_contents("/proc/self/cgroup", &text, NULL, NULL))
+        return -1;
+    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+    for (char **line = lines; *line; line++) {
+        g_auto(GStrv) fields = g_strsplit(*line, ":", 3);
+        if (g_strv_length(fields) != 3 || *fields[2] != '/')
+            continue;
+        if (!*fields[1])
+            least = MIN(least, least_of(NULL, fields[2], "memory.max"));
+        else if (strcmp(fields[1], "memory") == 0)
+            least = MIN(least, least_of("memory", fields[2], "memory.limit_in_bytes"));
+    }
+    return least < UNLIMITED ? least : -1;
+}
+
 /* Whether it is gone. */
 static bool remove_tree(const char *path)
 {

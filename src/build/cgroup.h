@@ -14,5 +14,8 @@ typedef struct {
 } CgroupUse;
 void cgroup_read(const char *name, CgroupUse *use);
 
+/* Bytes that the cgroups which this process is in leave to it and all it starts; -1: no limit. */
+int64_t cgroup_own_memory(void);
+
 /* With those below it. Waits at most `ms` for its last processes to end. Whether it is gone. */
 bool cgroup_remove(const char *name, int ms);

@@ -11,6 +11,7 @@
 #include "build/resolved.h"
 #include "build/rootfs.h"
 #include "build/unpack.h"
+#include "build/userns.h"
 #include "build/wheels.h"
 
 #define DISK_FULL_BYTES (1 << 20) /* less is free: it is full */
@@ -43,11 +44,6 @@ static void build_clear(Build *build)
     g_free(build->python);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Build, build_clear)
-
-char *environment_unpacked(const char *data)
-{
-    return g_build_filename(data, "unpacked", NULL);
-}
 
 char *environment_scratch(const char *data)
 {
@@ -91,7 +87,7 @@ static void hear_pause(gpointer data)
 static bool build_open(Build *build, GError **error)
 {
     const Settings *settings = build->spec->settings;
-    build->unpacked = environment_unpacked(build->spec->data);
+    build->unpacked = unpack_directory(build->spec->data);
     build->scratch = environment_scratch(build->spec->data);
     build->held = unpack_hold(build->unpacked, error);
     if (build->held < 0)
@@ -217,6 +213,7 @@ static Event *event_failed(Build *build, const InstallStep *step, const SandboxE
                              .arch = machine.machine,
                              .base = build->spec->base_reference,
                              .memory_mib = (int)settings_int(settings, "build.memory_mib"),
+                             .memory_each = userns_needed(),
                              .disk_mib = (int)settings_int(settings, "build.disk_mib"),
                              .disk_full = disk_is_full(build),
                              .log_from = log_from,

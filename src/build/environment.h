@@ -43,6 +43,5 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(EnvironmentResult, environment_result_clear)
  * why it cannot be. */
 bool environment_build(const EnvironmentSpec *spec, EnvironmentResult *result, GError **error);
 
-/* Directories beneath the data directory. The caller frees them. */
-char *environment_unpacked(const char *data);
+/* Where sandboxes lie, beneath the data directory. The caller frees it. */
 char *environment_scratch(const char *data);

@@ -318,6 +318,10 @@ static bool lacks_installer(const Failure *failure)
     "Bad|Service)|ProxyError|Connection failed|Could not connect|Could not resolve|"             \
     "RemoteDisconnected|Failed to fetch"
 
+/* As Python, C++, C and compilers say it. */
+#define REFUSED \
+    "MemoryError|std::bad_alloc|Cannot allocate memory|virtual memory exhausted|[Oo]ut of memory"
+
 /* The line that names it becomes the one that is shown. */
 static bool take_said(const Failure *failure, Event *event, const char *pattern)
 {
@@ -332,6 +336,8 @@ static const char *failure_kind(const Failure *failure, Event *event)
 {
     if (failure->end->out_of_memory)
         return "memory";
+    if (failure->memory_each && take_said(failure, event, REFUSED))
+        return "memory_refused";
     if (failure->disk_full)
         return "disk";
     if (lacks_installer(failure))

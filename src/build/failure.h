@@ -28,6 +28,7 @@ typedef struct {
     const char *python, *arch; /* "3.11", "x86_64"; or NULL */
     const char *base;          /* reference of the base image */
     int memory_mib, disk_mib;
+    bool memory_each;         /* the limit is each process's: it is refused more, not killed */
     bool disk_full;           /* its file system was full when it ended */
     int64_t log_from, log_to; /* lines of the build log; 0: none */
     const char *blocked;      /* HOST:PORT that the proxy let nobody through to; or NULL */

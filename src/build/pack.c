@@ -12,13 +12,15 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "build/deputy.h"
+#include "build/userns.h"
 #include "image/blob_pipe.h"
 
-#define OPAQUE     "trusted.overlay.opaque"
 #define READ_BYTES (1 << 20)
 
 typedef struct {
     int upper;
+    const char *opaque; /* the extended attribute */
     Layout *layout;
     Progress *progress;
     BlobPipe *pipe;
@@ -244,10 +246,10 @@ static GPtrArray *names_of(Pack *pack, int directory, const char *path)
 }
 
 /* A directory that overlayfs says is opaque replaced the one below. */
-static bool is_opaque(int fd)
+static bool is_opaque(const Pack *pack, int fd)
 {
     char value[2];
-    return fgetxattr(fd, OPAQUE, value, sizeof value) == 1 && value[0] == 'y';
+    return fgetxattr(fd, pack->opaque, value, sizeof value) == 1 && value[0] == 'y';
 }
 
 static bool pack_below(Pack *pack, int directory, const char *name, const char *path)
@@ -257,7 +259,7 @@ static bool pack_below(Pack *pack, int directory, const char *name, const char *
         return fail(pack, path);
     g_ptr_array_add(pack->parents, g_strdup(path));
     guint depth = pack->parents->len;
-    if (is_opaque(fd)) {
+    if (is_opaque(pack, fd)) {
         g_autofree char *opaque = g_strconcat(path, "/.wh..wh..opq", NULL);
         if (!write_parents(pack) || !write_empty(pack, opaque))
             return false;
@@ -316,11 +318,14 @@ static bool pack_all(Pack *pack)
 bool pack_upper(int upper, Layout *layout, Progress *progress, PackedLayer *layer, GError **error)
 {
     *layer = (PackedLayer){0};
+    if (userns_needed())
+        return deputy_pack(upper, layout, progress, layer, error);
     g_autoptr(BlobPipe) pipe = blob_pipe_new(layout, error);
     if (!pipe)
         return false;
     g_autofree char *buffer = g_malloc(READ_BYTES);
     Pack pack = {.upper = upper,
+                 .opaque = userns_opaque(),
                  .layout = layout,
                  .progress = progress,
                  .pipe = pipe,

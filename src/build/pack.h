@@ -16,5 +16,6 @@ typedef struct {
 } PackedLayer;
 void packed_layer_clear(PackedLayer *layer);
 
-/* upper: as overlayfs writes it. *layer is all zeros when nothing is left to be packed. */
+/* upper: as overlayfs writes it. *layer is all zeros when nothing is left to be packed. Who is not
+ * root has a deputy do it (deputy.h): owners are those that the sandbox sees. */
 bool pack_upper(int upper, Layout *layout, Progress *progress, PackedLayer *layer, GError **error);

@@ -97,6 +97,7 @@ static bool helper_spawn(Sandbox *sandbox, const int ours[3], const int theirs[3
     g_autofree char *parent = g_strdup_printf("%d", (int)getpid());
     g_autofree char *network = g_strdup_printf("%d", (int)sandbox->spec.network);
     g_autofree char *disk = g_strdup_printf("%d", sandbox->spec.disk_mib);
+    g_autofree char *pids = g_strdup_printf("%d", sandbox->spec.pids);
     GPtrArray *names = (GPtrArray *)sandbox->spec.lowers;
     g_autoptr(GString) lowers = g_string_new(NULL);
     for (guint i = 0; i < names->len; i++)
@@ -110,6 +111,7 @@ static bool helper_spawn(Sandbox *sandbox, const int ours[3], const int theirs[3
                                 lowers->str,
                                 network,
                                 disk,
+                                pids,
                                 NULL};
     const char *const environment[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8",
                                        NULL};
@@ -174,6 +176,10 @@ static bool helper_begin(Sandbox *sandbox, GError **error)
     if (heard && message.op == SANDBOX_READY) {
         sandbox->disk = g_strdup(message.text);
         return true;
+    }
+    if (heard && message.value == 0) {
+        g_set_error_literal(error, SANDBOX_ERROR, SANDBOX_ERROR_RUNTIME, message.text);
+        return false;
     }
     g_set_error(error, SANDBOX_ERROR, SANDBOX_ERROR_ROOT, "%s: %s",
                 heard ? message.text : "the sandbox's helper did not answer",
@@ -349,8 +355,10 @@ static void read_rest(Sandbox *sandbox, int64_t until)
     } while ((open[0] || open[1]) && clock_monotonic_ms() < until);
 }
 
-static void note_end(Sandbox *sandbox, int status, SandboxEnd *end)
+/* told: by the helper, NULL: it could not. */
+static void note_end(Sandbox *sandbox, const SandboxMessage *told, SandboxEnd *end)
 {
+    const int status = told ? told->value : 0;
     *end = (SandboxEnd){.exit_status =
                             WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status)};
     if (end->exit_status > 128 && end->exit_status < 128 + 65)
@@ -359,15 +367,15 @@ static void note_end(Sandbox *sandbox, int status, SandboxEnd *end)
     CgroupUse use;
     cgroup_read(cgroup, &use);
     end->out_of_memory = use.oom_kills > 0;
-    end->memory_peak = use.memory_peak;
-    end->cpu_ms = use.cpu_ms;
+    end->memory_peak = told && use.memory_peak < 0 ? told->peak : use.memory_peak;
+    end->cpu_ms = told && use.cpu_ms < 0 ? told->cpu_ms : use.cpu_ms;
     end->wall_ms = clock_monotonic_ms() - sandbox->began;
 }
 
 /* Ended by us: what it used is read while its cgroup is still there. */
 static void end_early(Sandbox *sandbox, SandboxOutcome outcome, SandboxEnd *end)
 {
-    note_end(sandbox, 0, end);
+    note_end(sandbox, NULL, end);
     helper_kill(sandbox);
     read_rest(sandbox, clock_monotonic_ms() + END_MS);
     end->outcome = outcome;
@@ -408,7 +416,7 @@ static bool take_end(Sandbox *sandbox, SandboxEnd *end, GError **error)
         read_output(sandbox, i, &open);
         lines_end(&sandbox->lines[i], take_line, STREAMS[i], sandbox);
     }
-    note_end(sandbox, message.value, end);
+    note_end(sandbox, &message, end);
     g_autofree char *name = container_name(sandbox);
     helper_say(sandbox, SANDBOX_DELETE, 0, name);
     sandbox->running = false;

@@ -9,8 +9,12 @@
  * swap, processors and processes by cgroup; disk by the size of its file system; time by a
  * deadline. No shell is involved.
  *
- * One scratch directory each, DATA/sandbox/XXXXXX, locked while it is in use. Works as root only.
- * Not for several threads at once, each has its own. */
+ * Who is not root is root of a user namespace in it (userns.h). Cgroups are then not his:
+ * processes are limited by the namespace, memory by setrlimit(2), for each process; processors are
+ * not limited. The disk is memory (tmpfs), of the same size.
+ *
+ * One scratch directory each, DATA/sandbox/XXXXXX, locked while it is in use. Not for several
+ * threads at once, each has its own. */
 #pragma once
 
 #include <gio/gio.h>
@@ -49,7 +53,7 @@ void sandbox_bind(Sandbox *sandbox, const char *source, const char *target);
 /* A directory of the sandbox's own on the host, for such files: scratch/NAME. The caller frees
  * it. */
 char *sandbox_directory(Sandbox *sandbox, const char *name, GError **error);
-/* "ext4" or "tmpfs". */
+/* "ext4" or "tmpfs"; SANDBOX_DISK_PLAIN. */
 const char *sandbox_disk(const Sandbox *sandbox);
 /* A directory that everything written lies in, as overlayfs writes it. The sandbox's own. */
 int sandbox_upper(const Sandbox *sandbox);
@@ -76,7 +80,7 @@ typedef struct {
     int exit_status; /* 128 + N after signal N */
     int signal;      /* 0: none */
     bool out_of_memory;
-    int64_t memory_peak; /* bytes; -1: not known */
+    int64_t memory_peak; /* bytes, without a cgroup of its largest process; -1: not known */
     int64_t cpu_ms;      /* -1: not known */
     int64_t wall_ms;
 } SandboxEnd;
@@ -99,5 +103,5 @@ void sandbox_sweep(const char *directory);
  * tried. The caller frees it. */
 char *sandbox_runtime(const char *setting, const char *scratch, GError **error);
 /* Whether a command can be run in a sandbox with this runtime, by running one. scratch: as
- * SandboxSpec's directory. */
-bool sandbox_probe(const char *runtime, const char *scratch, GError **error);
+ * SandboxSpec's directory. *disk, where not NULL: as sandbox_disk; the caller frees it. */
+bool sandbox_probe(const char *runtime, const char *scratch, char **disk, GError **error);

@@ -1,6 +1,10 @@
 #include "build/sandbox_config.h"
 
 #include <errno.h>
+#include <sys/resource.h>
+#include <sys/statvfs.h>
+
+#include "build/userns.h"
 
 /* What dpkg and pip need to write other users' files as root does; nothing that reaches the kernel
  * or the host. */
@@ -122,6 +126,27 @@ static json_t *mount_of(const char *target, const char *type, const char *source
                      "options", texts_ended(options));
 }
 
+/* A user namespace may not take away what its owner's mount has. */
+static json_t *bind_of(const SandboxBind *bind)
+{
+    static const char *const BIND[] = {"bind", "ro", "nosuid", "nodev", NULL};
+    struct statvfs about;
+    json_t *mount = mount_of(bind->target, "bind", bind->source, BIND);
+    if (statvfs(bind->source, &about) == 0 && (about.f_flag & ST_NOEXEC))
+        json_array_append_new(json_object_get(mount, "options"), json_string("noexec"));
+    return mount;
+}
+
+/* A user namespace gets a sysfs for a network namespace of its own alone. */
+static json_t *sysfs_of(const SandboxSpec *spec)
+{
+    static const char *const SYS[] = {"nosuid", "noexec", "nodev", "ro", NULL};
+    static const char *const BOUND[] = {"rbind", "nosuid", "noexec", "nodev", "ro", NULL};
+    bool bound = userns_needed() && spec->network == SANDBOX_NETWORK_HOST;
+    return bound ? mount_of("/sys", "bind", "/sys", BOUND)
+                 : mount_of("/sys", "sysfs", "sysfs", SYS);
+}
+
 static json_t *mounts_of(const SandboxSpec *spec, const GPtrArray *binds)
 {
     static const char *const PROC[] = {"nosuid", "noexec", "nodev", NULL};
@@ -129,24 +154,48 @@ static json_t *mounts_of(const SandboxSpec *spec, const GPtrArray *binds)
     static const char *const PTS[] = {"nosuid",        "noexec",    "newinstance",
                                       "ptmxmode=0666", "mode=0620", NULL};
     static const char *const SHM[] = {"nosuid", "noexec", "nodev", "mode=1777", "size=64m", NULL};
-    static const char *const SYS[] = {"nosuid", "noexec", "nodev", "ro", NULL};
     static const char *const RUN[] = {"nosuid", "nodev", "mode=755", "size=64m", NULL};
-    static const char *const BIND[] = {"bind", "ro", "nosuid", "nodev", NULL};
+    static const SandboxBind RESOLVER = {"/etc/resolv.conf", "/etc/resolv.conf"};
     json_t *mounts = json_array();
     json_array_append_new(mounts, mount_of("/proc", "proc", "proc", PROC));
     json_array_append_new(mounts, mount_of("/dev", "tmpfs", "tmpfs", DEV));
     json_array_append_new(mounts, mount_of("/dev/pts", "devpts", "devpts", PTS));
     json_array_append_new(mounts, mount_of("/dev/shm", "tmpfs", "shm", SHM));
-    json_array_append_new(mounts, mount_of("/sys", "sysfs", "sysfs", SYS));
+    json_array_append_new(mounts, sysfs_of(spec));
     json_array_append_new(mounts, mount_of("/run", "tmpfs", "tmpfs", RUN));
-    for (guint i = 0; i < binds->len; i++) {
-        const SandboxBind *bind = binds->pdata[i];
-        json_array_append_new(mounts, mount_of(bind->target, "bind", bind->source, BIND));
-    }
+    for (guint i = 0; i < binds->len; i++)
+        json_array_append_new(mounts, bind_of(binds->pdata[i]));
     if (spec->network == SANDBOX_NETWORK_HOST)
-        json_array_append_new(mounts,
-                              mount_of("/etc/resolv.conf", "bind", "/etc/resolv.conf", BIND));
+        json_array_append_new(mounts, bind_of(&RESOLVER));
     return mounts;
+}
+
+static json_t *resources_of(const SandboxSpec *spec)
+{
+    const json_int_t memory = (json_int_t)spec->memory_mib << 20;
+    return json_pack("{s:[{s:b, s:s}], s:{s:I, s:I}, s:{s:i}, s:{s:I, s:I}}", "devices", "allow", 0,
+                     "access", "rwm", "memory", "limit", memory, "swap", memory, "pids", "limit",
+                     spec->pids, "cpu", "quota", (json_int_t)spec->cpus * 100000, "period",
+                     (json_int_t)100000);
+}
+
+/* Not above what the caller has: to raise that is root's. */
+static json_t *rlimit_of(const char *name, int resource, int64_t value)
+{
+    struct rlimit ours;
+    if (getrlimit(resource, &ours) == 0 && ours.rlim_max < (rlim_t)value)
+        value = (int64_t)ours.rlim_max;
+    return json_pack("{s:s, s:I, s:I}", "type", name, "hard", (json_int_t)value, "soft",
+                     (json_int_t)value);
+}
+
+/* What holds without a cgroup, for each process and each user. For all users together the helper
+ * has limited the user namespace. */
+static json_t *rlimits_of(const SandboxSpec *spec)
+{
+    return json_pack("[o, o]",
+                     rlimit_of("RLIMIT_DATA", RLIMIT_DATA, (int64_t)spec->memory_mib << 20),
+                     rlimit_of("RLIMIT_NPROC", RLIMIT_NPROC, spec->pids));
 }
 
 /* The network namespace is the helper's. */
@@ -159,36 +208,40 @@ static json_t *linux_of(const SandboxSpec *spec, const char *cgroup)
                                          "/proc/scsi",          "/sys/firmware"};
     static const char *const READONLY[] = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
                                            "/proc/sysrq-trigger"};
-    const json_int_t memory = (json_int_t)spec->memory_mib << 20;
-    json_t *resources = json_pack("{s:[{s:b, s:s}], s:{s:I, s:I}, s:{s:i}, s:{s:I, s:I}}",
-                                  "devices", "allow", 0, "access", "rwm", "memory", "limit", memory,
-                                  "swap", memory, "pids", "limit", spec->pids, "cpu", "quota",
-                                  (json_int_t)spec->cpus * 100000, "period", (json_int_t)100000);
-    return json_pack("{s:[{s:s}, {s:s}, {s:s}, {s:s}], s:o, s:s, s:o, s:o, s:o}", "namespaces",
-                     "type", "pid", "type", "mount", "type", "ipc", "type", "uts", "resources",
-                     resources, "cgroupsPath", cgroup, "seccomp", seccomp(), "maskedPaths",
-                     texts(MASKED, G_N_ELEMENTS(MASKED)), "readonlyPaths",
-                     texts(READONLY, G_N_ELEMENTS(READONLY)));
+    json_t *value =
+        json_pack("{s:[{s:s}, {s:s}, {s:s}, {s:s}], s:o, s:o, s:o}", "namespaces", "type", "pid",
+                  "type", "mount", "type", "ipc", "type", "uts", "seccomp", seccomp(),
+                  "maskedPaths", texts(MASKED, G_N_ELEMENTS(MASKED)), "readonlyPaths",
+                  texts(READONLY, G_N_ELEMENTS(READONLY)));
+    if (userns_needed())
+        return value;
+    json_object_set_new(value, "resources", resources_of(spec));
+    json_object_set_new(value, "cgroupsPath", json_string(cgroup));
+    return value;
 }
 
-static json_t *process_of(const SandboxCommand *command)
+static json_t *process_of(const SandboxSpec *spec, const SandboxCommand *command)
 {
     size_t count = command->uid == 0 ? G_N_ELEMENTS(CAPABILITIES) : 0;
-    return json_pack("{s:b, s:{s:i, s:i, s:i}, s:o, s:o, s:s, s:b, s:{s:o, s:o, s:o}, s:i}",
-                     "terminal", 0, "user", "uid", (int)command->uid, "gid", (int)command->gid,
-                     "umask", 022, "args", texts_ended(command->argv), "env",
-                     texts_ended(command->environment), "cwd",
-                     command->directory ? command->directory : "/", "noNewPrivileges", 1,
-                     "capabilities", "bounding", texts(CAPABILITIES, count), "effective",
-                     texts(CAPABILITIES, count), "permitted", texts(CAPABILITIES, count),
-                     "oomScoreAdj", 500);
+    json_t *process =
+        json_pack("{s:b, s:{s:i, s:i, s:i}, s:o, s:o, s:s, s:b, s:{s:o, s:o, s:o}, s:i}",
+                  "terminal", 0, "user", "uid", (int)command->uid, "gid", (int)command->gid,
+                  "umask", 022, "args", texts_ended(command->argv), "env",
+                  texts_ended(command->environment), "cwd",
+                  command->directory ? command->directory : "/", "noNewPrivileges", 1,
+                  "capabilities", "bounding", texts(CAPABILITIES, count), "effective",
+                  texts(CAPABILITIES, count), "permitted", texts(CAPABILITIES, count),
+                  "oomScoreAdj", 500);
+    if (userns_needed())
+        json_object_set_new(process, "rlimits", rlimits_of(spec));
+    return process;
 }
 
 json_t *sandbox_config(const SandboxSpec *spec, const SandboxCommand *command,
                        const GPtrArray *binds, const char *cgroup)
 {
     return json_pack("{s:s, s:o, s:{s:s, s:b}, s:s, s:o, s:o}", "ociVersion", "1.0.2", "process",
-                     process_of(command), "root", "path", "rootfs", "readonly", 0, "hostname",
+                     process_of(spec, command), "root", "path", "rootfs", "readonly", 0, "hostname",
                      "waybill-build", "mounts", mounts_of(spec, binds), "linux",
                      linux_of(spec, cgroup));
 }

@@ -12,9 +12,11 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/io.h"
+#include "build/userns.h"
 
 #define LOOP_MAJOR 7
 #define TRIES      32 /* others take loop devices too */
@@ -83,15 +85,22 @@ static bool make_loop(const char *scratch, const char *place, int mib)
            mount_loop(file, place);
 }
 
+/* Root's overlayfs uses trusted.*, which every tmpfs has. */
+static bool takes_attributes(const char *place)
+{
+    return !userns_inside() || (setxattr(place, "user.overlay.try", "y", 1, 0) == 0 &&
+                                removexattr(place, "user.overlay.try") == 0);
+}
+
 bool sandbox_disk_mount(const char *scratch, const char *place, int mib, char what[64])
 {
-    if (make_loop(scratch, place, mib)) {
+    if (!userns_inside() && make_loop(scratch, place, mib)) {
         g_strlcpy(what, "ext4", 64);
         return true;
     }
     g_autofree char *options = g_strdup_printf("size=%dm,mode=0755", mib);
     if (mount("tmpfs", place, "tmpfs", MS_NOSUID | MS_NODEV, options) == 0) {
-        g_strlcpy(what, "tmpfs", 64);
+        g_strlcpy(what, takes_attributes(place) ? "tmpfs" : SANDBOX_DISK_PLAIN, 64);
         return true;
     }
     g_strlcpy(what, "the sandbox's disk cannot be mounted", 64);

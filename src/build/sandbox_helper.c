@@ -14,6 +14,7 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -23,23 +24,25 @@
 #include "base/io.h"
 #include "build/sandbox_disk.h"
 #include "build/sandbox_wire.h"
+#include "build/userns.h"
+
+#define OWN_THREADS 64 /* at most: ours, and the runtime's, which is written in Go */
 
 typedef struct {
     const char *runtime, *scratch, *lower_root, *lowers;
     SandboxNetwork network;
-    int disk_mib;
+    int disk_mib, pids;
+    bool rootless; /* root of a user namespace that it made */
     pid_t running; /* the runtime; 0: none */
 } Helper;
 
 /* -- talking -- */
 
-static void helper_send(int op, int value, const char *text, const int *fds, size_t count)
+static void helper_send(const SandboxMessage *message, const int *fds, size_t count)
 {
-    SandboxMessage message = {.op = op, .value = value};
     char control[CMSG_SPACE(2 * sizeof(int))] = {0};
-    struct iovec body = {&message, sizeof message};
+    struct iovec body = {(void *)message, sizeof *message};
     struct msghdr header = {.msg_iov = &body, .msg_iovlen = 1};
-    g_strlcpy(message.text, text ? text : "", sizeof message.text);
     if (count > 0) {
         header.msg_control = control;
         header.msg_controllen = CMSG_SPACE(count * sizeof(int));
@@ -53,10 +56,24 @@ static void helper_send(int op, int value, const char *text, const int *fds, siz
         _exit(1); /* the worker is gone */
 }
 
+static void helper_say(int op, int value, const char *text, const int *fds, size_t count)
+{
+    SandboxMessage message = {.op = op, .value = value};
+    g_strlcpy(message.text, text ? text : "", sizeof message.text);
+    helper_send(&message, fds, count);
+}
+
 static void helper_fail(const char *what) G_GNUC_NORETURN;
 static void helper_fail(const char *what)
 {
-    helper_send(SANDBOX_FAILED, errno, what, NULL, 0);
+    helper_say(SANDBOX_FAILED, errno, what, NULL, 0);
+    _exit(1);
+}
+
+static void helper_refuse(const char *why) G_GNUC_NORETURN;
+static void helper_refuse(const char *why)
+{
+    helper_say(SANDBOX_FAILED, 0, why, NULL, 0);
     _exit(1);
 }
 
@@ -89,7 +106,7 @@ static int loopback_listen(void)
 static void helper_socket(void)
 {
     autofd fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    helper_send(SANDBOX_SOCKET_MADE, fd < 0 ? errno : 0, NULL, &fd, fd < 0 ? 0 : 1);
+    helper_say(SANDBOX_SOCKET_MADE, fd < 0 ? errno : 0, NULL, &fd, fd < 0 ? 0 : 1);
 }
 
 /* -- the root file system -- */
@@ -112,10 +129,12 @@ static void mount_root(const Helper *helper, char disk[64], int *upper)
     make_directory(over);
     make_directory(work);
     make_directory(root);
-    /* volatile: dpkg and pip sync, and nothing of it has to outlive a crash. */
-    g_autofree char *options = g_strdup_printf(
-        "lowerdir=%s,upperdir=%s,workdir=%s,redirect_dir=off,metacopy=off,index=off,volatile",
-        helper->lowers, over, work);
+    /* volatile: dpkg and pip sync, and nothing of it has to outlive a crash. userxattr, which a
+     * user namespace needs, excludes redirect_dir and metacopy. */
+    g_autofree char *options =
+        g_strdup_printf("lowerdir=%s,upperdir=%s,workdir=%s,%s,index=off,volatile", helper->lowers,
+                        over, work,
+                        userns_inside() ? "userxattr" : "redirect_dir=off,metacopy=off");
     if (chdir(helper->lower_root) < 0)
         helper_fail(helper->lower_root);
     if (mount("overlay", root, "overlay", MS_NOSUID | MS_NODEV, options) < 0)
@@ -148,17 +167,22 @@ static void helper_spawn(Helper *helper, const char *id)
     g_autofree char *bundle = g_strconcat(helper->scratch, "/bundle", NULL);
     g_autofree char *pid = g_strconcat(helper->scratch, SANDBOX_PID_FILE, NULL);
     const bool keeps = keeps_container(helper->runtime);
-    const char *const words[] = {helper->runtime,
-                                 "--root",
-                                 state,
-                                 "run",
-                                 "--bundle",
-                                 bundle,
-                                 "--pid-file",
-                                 pid,
-                                 keeps ? "--keep" : id,
-                                 keeps ? id : NULL,
-                                 NULL};
+    const char *words[12];
+    int count = 0;
+    words[count++] = helper->runtime;
+    if (helper->rootless && !keeps) /* it has no cgroup: runc goes on, crun where it is told to */
+        words[count++] = "--cgroup-manager=disabled";
+    words[count++] = "--root";
+    words[count++] = state;
+    words[count++] = "run";
+    words[count++] = "--bundle";
+    words[count++] = bundle;
+    words[count++] = "--pid-file";
+    words[count++] = pid;
+    if (keeps)
+        words[count++] = "--keep";
+    words[count++] = id;
+    words[count] = NULL;
     helper->running = fork();
     if (helper->running < 0)
         helper_fail("fork");
@@ -188,14 +212,28 @@ static void helper_delete(const Helper *helper, const char *id)
         ;
 }
 
+/* What getrusage(2) knows of the runtime and all that it waited for. */
+static void helper_send_end(int status, const struct rusage *used)
+{
+    const SandboxMessage message = {
+        .op = SANDBOX_ENDED,
+        .value = status,
+        .cpu_ms = (used->ru_utime.tv_sec + used->ru_stime.tv_sec) * 1000 +
+                  (used->ru_utime.tv_usec + used->ru_stime.tv_usec) / 1000,
+        .peak = used->ru_maxrss * 1024,
+    };
+    helper_send(&message, NULL, 0);
+}
+
 static void helper_reap(Helper *helper)
 {
     int status;
     pid_t child;
-    while ((child = waitpid(-1, &status, WNOHANG)) > 0)
+    struct rusage used;
+    while ((child = wait4(-1, &status, WNOHANG, &used)) > 0)
         if (child == helper->running) {
             helper->running = 0;
-            helper_send(SANDBOX_ENDED, status, NULL, NULL, 0);
+            helper_send_end(status, &used);
         }
 }
 
@@ -251,32 +289,55 @@ static void helper_begin(Helper *helper)
         loopback_up();
     if (helper->network == SANDBOX_NETWORK_PROXY)
         fds[1] = loopback_listen();
-    helper_send(SANDBOX_READY, 0, disk, fds, helper->network == SANDBOX_NETWORK_PROXY ? 2 : 1);
+    helper_say(SANDBOX_READY, 0, disk, fds, helper->network == SANDBOX_NETWORK_PROXY ? 2 : 1);
     io_close(&fds[0]);
     io_close(&fds[1]);
     helper_serve(helper);
 }
 
+/* What follows is the same for everybody. */
+static void helper_become_root(const Helper *helper)
+{
+    g_autoptr(GError) error = NULL;
+    if (!userns_enter(&error) || !userns_limit(helper->pids + OWN_THREADS, &error))
+        helper_refuse(error->message);
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* other credentials: it may have been forgotten */
+}
+
+static void helper_unshare(const Helper *helper)
+{
+    int spaces = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC;
+    if (helper->network != SANDBOX_NETWORK_HOST)
+        spaces |= CLONE_NEWNET;
+    if (unshare(spaces) == 0)
+        return;
+    if (!helper->rootless)
+        helper_fail("the sandbox's namespaces");
+    g_autofree char *mend = NULL, *why = userns_refusal(false, &mend);
+    g_autofree char *text = g_strdup_printf("%s: %s", why, mend);
+    helper_refuse(text);
+}
+
 int sandbox_helper_main(int argc, char **argv)
 {
-    if (argc != 7)
+    if (argc != 8)
         return 2;
     Helper helper = {.runtime = argv[1],
                      .scratch = argv[2],
                      .lower_root = argv[3],
                      .lowers = argv[4],
                      .network = (SandboxNetwork)atoi(argv[5]),
-                     .disk_mib = atoi(argv[6])};
+                     .disk_mib = atoi(argv[6]),
+                     .pids = atoi(argv[7]),
+                     .rootless = userns_needed()};
+    fcntl(SANDBOX_SOCKET, F_SETFD, FD_CLOEXEC);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (helper.rootless)
+        helper_become_root(&helper);
     if (getppid() != (pid_t)atoi(argv[0]))
         return 1; /* the worker died before that counted */
-    fcntl(SANDBOX_SOCKET, F_SETFD, FD_CLOEXEC);
     umask(022);
-    int spaces = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC;
-    if (helper.network != SANDBOX_NETWORK_HOST)
-        spaces |= CLONE_NEWNET;
-    if (unshare(spaces) < 0)
-        helper_fail("namespaces (root is needed)");
+    helper_unshare(&helper);
     pid_t child = fork();
     if (child < 0)
         helper_fail("fork");

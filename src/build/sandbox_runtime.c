@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "build/sandbox.h"
+#include "build/userns.h"
 
 #define PROBE_MS 20000
 
@@ -39,17 +40,17 @@ static void hear(gpointer data, const char *stream, const char *text)
         g_string_append(said->text, text);
 }
 
-bool sandbox_probe(const char *runtime, const char *scratch, GError **error)
+bool sandbox_probe(const char *runtime, const char *scratch, char **disk, GError **error)
 {
     static const char *const COMMAND[] = {"/bin/true", NULL};
     static const char *const ENVIRONMENT[] = {"PATH=/usr/bin:/bin", NULL};
     static char root[] = ".";
-    if (geteuid() != 0)
-        return fail_runtime(error, "root is needed for overlayfs, loop devices and cgroups");
     g_autoptr(GPtrArray) lowers = g_ptr_array_new();
     g_ptr_array_add(lowers, root);
+    /* In a user namespace nothing may be seen without what is mounted in it: not "/", but /usr,
+     * whose bin and lib are those of the root on every merged system. */
     const SandboxSpec spec = {.directory = scratch,
-                              .lower_root = "/",
+                              .lower_root = userns_needed() ? "/usr" : "/",
                               .lowers = lowers,
                               .runtime = runtime,
                               .network = SANDBOX_NETWORK_NONE,
@@ -68,6 +69,8 @@ bool sandbox_probe(const char *runtime, const char *scratch, GError **error)
     g_autoptr(Sandbox) sandbox = sandbox_open(&spec, error);
     if (!sandbox || !sandbox_run(sandbox, &command, &end, error))
         return false;
+    if (disk)
+        *disk = g_strdup(sandbox_disk(sandbox));
     if (end.exit_status == 0)
         return true;
     return fail_runtime(error, text->len ? text->str : "it did not run /bin/true");
@@ -84,7 +87,8 @@ static char *choose_runtime(const char *scratch)
         return runc ? g_steal_pointer(&runc) : g_steal_pointer(&crun);
     pthread_mutex_lock(&lock);
     if (!chosen)
-        chosen = g_strdup(sandbox_probe(runc, scratch, NULL) || !sandbox_probe(crun, scratch, NULL)
+        chosen = g_strdup(sandbox_probe(runc, scratch, NULL, NULL) ||
+                                  !sandbox_probe(crun, scratch, NULL, NULL)
                               ? runc
                               : crun);
     char *path = g_strdup(chosen);
@@ -94,8 +98,9 @@ static char *choose_runtime(const char *scratch)
 
 char *sandbox_runtime(const char *setting, const char *scratch, GError **error)
 {
-    if (geteuid() != 0) {
-        fail_runtime(error, "root is needed for overlayfs, loop devices and cgroups");
+    g_autofree char *mend = NULL, *obstacle = userns_obstacle(false, &mend);
+    if (obstacle) {
+        g_set_error(error, SANDBOX_ERROR, SANDBOX_ERROR_RUNTIME, "%s: %s", obstacle, mend);
         return NULL;
     }
     char *path = *setting ? find_program(setting) : choose_runtime(scratch);

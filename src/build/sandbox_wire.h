@@ -15,14 +15,16 @@ enum {
     SANDBOX_SOCKET_PLEASE, /* a TCP socket of the sandbox's network */
     /* from it */
     SANDBOX_READY,       /* with the upper directory and, for a proxy, a listening socket */
-    SANDBOX_FAILED,      /* value: errno; text: what */
-    SANDBOX_ENDED,       /* value: the runtime's exit status, as wait(2) tells it */
+    SANDBOX_FAILED,      /* value: errno, 0: the text says it all; text: what */
+    SANDBOX_ENDED,       /* value: the runtime's exit status, as wait(2) tells it; cpu_ms, peak */
     SANDBOX_SOCKET_MADE, /* with the socket, or value: errno */
 };
 
 typedef struct {
     int32_t op, value;
-    char text[256];
+    int64_t cpu_ms; /* of all of its processes */
+    int64_t peak;   /* bytes in memory of the one that had most */
+    char text[512];
 } SandboxMessage;
 
 typedef enum { SANDBOX_NETWORK_NONE, SANDBOX_NETWORK_PROXY, SANDBOX_NETWORK_HOST } SandboxNetwork;

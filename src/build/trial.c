@@ -161,7 +161,7 @@ Trial *trial_new(const TrialSpec *spec, GError **error)
     trial->settings = spec->settings;
     trial->progress = spec->progress;
     trial->log = g_ptr_array_new_with_free_func(g_free);
-    trial->unpacked = environment_unpacked(spec->data);
+    trial->unpacked = unpack_directory(spec->data);
     trial->scratch = environment_scratch(spec->data);
     sandbox_sweep(trial->scratch);
     trial->held = unpack_hold(trial->unpacked, error);

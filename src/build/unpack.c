@@ -17,17 +17,22 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "build/deputy.h"
+#include "build/sandbox.h"
+#include "build/userns.h"
 
 #define NAME_DIGITS     24
 #define READ_BYTES      (1 << 20)
 #define WHITEOUT        ".wh."
 #define WHITEOUT_OPAQUE ".wh..wh..opq"
-#define OPAQUE          "trusted.overlay.opaque"
 #define TEMPORARY       "tmp-"
+#define UNPACKED        "unpacked"
+#define USERS           "user-" /* as userns_name */
 
 typedef struct {
     int blob;
-    const char *digest, *into;
+    const char *digest, *into, *opaque;
+    int64_t ids; /* of owners that we can give */
     Progress *progress;
     bool done;
     GError *error;
@@ -75,7 +80,7 @@ static bool take_whiteout(Unpack *unpack, const char *path, bool *taken)
     if (directory < 0)
         return io_fail(&unpack->error, errno, "unpacking %s: %s", unpack->digest, parent);
     bool opaque = strcmp(name, WHITEOUT_OPAQUE) == 0;
-    if (opaque ? fsetxattr(directory, OPAQUE, "y", 1, 0) == 0
+    if (opaque ? fsetxattr(directory, unpack->opaque, "y", 1, 0) == 0
                : mknodat(directory, name + 4, S_IFCHR, makedev(0, 0)) == 0 || errno == EEXIST)
         return true;
     return io_fail(&unpack->error, errno, "unpacking %s: %s", unpack->digest, removed);
@@ -95,6 +100,19 @@ static bool copy_data(Unpack *unpack, struct archive *from, struct archive *to, 
     return code == ARCHIVE_EOF || fail_archive(unpack, from, path);
 }
 
+/* libarchive would only warn, and leave the file to the caller. */
+static bool has_owner(Unpack *unpack, struct archive_entry *entry, const char *path)
+{
+    const int64_t owner = MAX(archive_entry_uid(entry), archive_entry_gid(entry));
+    if (owner < unpack->ids)
+        return true;
+    g_set_error(&unpack->error, SANDBOX_ERROR, SANDBOX_ERROR_ROOT,
+                "layer %s, %s: it belongs to id %" G_GINT64_FORMAT
+                ", and a user namespace has %" G_GINT64_FORMAT " here; root has them all",
+                unpack->digest, path, owner, unpack->ids);
+    return false;
+}
+
 static bool take_entry(Unpack *unpack, struct archive *from, struct archive *to,
                        struct archive_entry *entry)
 {
@@ -107,6 +125,8 @@ static bool take_entry(Unpack *unpack, struct archive *from, struct archive *to,
     g_autofree char *relative = g_strdup(path), *target = g_strdup(link);
     if (!take_whiteout(unpack, relative, &whiteout) || whiteout)
         return whiteout && !unpack->error;
+    if (!has_owner(unpack, entry, relative))
+        return false;
     archive_entry_set_pathname(entry, relative);
     if (target)
         archive_entry_set_hardlink(entry, target);
@@ -166,10 +186,17 @@ bool unpack_layer(Layout *layout, const char *digest, const char *into, Progress
                   GError **error)
 {
     pthread_t thread;
+    if (userns_needed())
+        return deputy_unpack(layout, digest, into, progress, error);
     autofd blob = layout_open_blob(layout, digest, error);
     if (blob < 0)
         return false;
-    Unpack unpack = {.blob = blob, .digest = digest, .into = into, .progress = progress};
+    Unpack unpack = {.blob = blob,
+                     .digest = digest,
+                     .into = into,
+                     .opaque = userns_opaque(),
+                     .ids = userns_ids(),
+                     .progress = progress};
     int code = pthread_create(&thread, NULL, unpack_run, &unpack);
     if (code)
         return io_fail(error, code, "a thread");
@@ -188,7 +215,15 @@ bool unpack_remove(const char *path, GError **error)
 {
     if (nftw(path, remove_entry, 64, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) == 0 || errno == ENOENT)
         return true;
+    if (userns_needed()) /* most likely the directory of another one of our ids */
+        return deputy_remove(path, error);
     return io_fail(error, errno, "%s", path);
+}
+
+char *unpack_directory(const char *data)
+{
+    g_autofree char *users = userns_name();
+    return g_build_filename(data, UNPACKED, users, NULL);
 }
 
 char *unpack_name(const char *digest)
@@ -280,24 +315,65 @@ int unpack_hold(const char *directory, GError **error)
     return -1;
 }
 
-bool unpack_collect(const char *directory, GHashTable *kept, bool dry_run, int *count,
-                    GError **error)
+/* -- collecting -- */
+
+typedef struct {
+    GHashTable *kept;
+    char *users; /* userns_name; NULL: root, who may remove anybody's */
+    bool dry_run;
+    int count;
+} Collection;
+
+static int lock_alone(const char *directory)
 {
-    g_autoptr(GDir) dir = g_dir_open(directory, 0, NULL);
+    autofd fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 ? io_steal_fd(&fd) : -1;
+}
+
+static bool collect(Collection *collection, const char *directory, GError **error);
+
+/* A range of ids that the caller has no more is nobody's: what he can of it he removes, the rest is
+ * for root. */
+static bool collect_users(Collection *collection, const char *directory, const char *name,
+                          GError **error)
+{
+    if (!collection->users || strcmp(name, collection->users) == 0)
+        return collect(collection, directory, error);
+    autofd alone = lock_alone(directory);
+    if (alone >= 0 && !collection->dry_run)
+        unpack_remove(directory, NULL);
+    return true;
+}
+
+static bool collect(Collection *collection, const char *directory, GError **error)
+{
+    autofd alone = lock_alone(directory);
+    g_autoptr(GDir) dir = alone >= 0 ? g_dir_open(directory, 0, NULL) : NULL;
     const char *name;
-    *count = 0;
-    autofd alone = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (alone < 0 || flock(alone, LOCK_EX | LOCK_NB) < 0)
-        return true;
-    if (!dry_run)
+    if (dir && !collection->dry_run)
         unpack_sweep(directory);
     while (dir && (name = g_dir_read_name(dir))) {
-        if (g_str_has_prefix(name, TEMPORARY) || g_hash_table_contains(kept, name))
+        if (g_str_has_prefix(name, TEMPORARY) || g_hash_table_contains(collection->kept, name))
             continue;
         g_autofree char *path = g_build_filename(directory, name, NULL);
-        ++*count;
-        if (!dry_run && !unpack_remove(path, error))
+        if (g_str_has_prefix(name, USERS)) {
+            if (!collect_users(collection, path, name, error))
+                return false;
+            continue;
+        }
+        collection->count++;
+        if (!collection->dry_run && !unpack_remove(path, error))
             return false;
     }
     return true;
+}
+
+bool unpack_collect(const char *data, GHashTable *kept, bool dry_run, int *count, GError **error)
+{
+    g_autofree char *directory = g_build_filename(data, UNPACKED, NULL);
+    g_autofree char *users = userns_name();
+    Collection collection = {.kept = kept, .users = users, .dry_run = dry_run};
+    bool done = collect(&collection, directory, error);
+    *count = collection.count;
+    return done;
 }

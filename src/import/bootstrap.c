@@ -5,10 +5,10 @@
 #include <gio/gio.h>
 #include <string.h>
 #include <sys/file.h>
-#include <unistd.h>
 
 #include "base/io.h"
 #include "build/apt_sources.h"
+#include "build/userns.h"
 #include "image/image_base.h"
 #include "image/layer.h"
 #include "image/layer_archive.h"
@@ -53,43 +53,13 @@ char *bootstrap_mirrors(const Settings *settings, GError **error)
 
 /* -- before it begins -- */
 
-static bool has_line_for(const char *path, const char *user)
+char *bootstrap_obstacle(bool zh, char **mend)
 {
-    g_autofree char *text = NULL, *beginning = g_strconcat(user, ":", NULL);
-    if (!g_file_get_contents(path, &text, NULL, NULL))
-        return false;
-    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
-    for (char **line = lines; *line; line++)
-        if (g_str_has_prefix(*line, beginning))
-            return true;
-    return false;
-}
-
-static bool is_there(const char *program)
-{
-    g_autofree char *path = g_find_program_in_path(program);
-    return path != NULL;
-}
-
-char *bootstrap_obstacle(char **mend)
-{
-    const char *user = g_get_user_name();
-    if (!is_there(BOOTSTRAP_PROGRAM)) {
-        *mend = g_strdup("apt install mmdebstrap");
-        return g_strdup(BOOTSTRAP_PROGRAM " is not installed");
-    }
-    if (geteuid() != 0 && !is_there("newuidmap")) {
-        *mend = g_strdup("apt install uidmap");
-        return g_strdup("newuidmap is not installed, which mmdebstrap needs for who is not root");
-    }
-    if (geteuid() != 0 &&
-        (!has_line_for("/etc/subuid", user) || !has_line_for("/etc/subgid", user))) {
-        *mend =
-            g_strdup_printf("usermod --add-subuids 100000-165535 --add-subgids 100000-165535 %s",
-                            user);
-        return g_strdup_printf("%s has no range of user ids in /etc/subuid and /etc/subgid", user);
-    }
-    return NULL;
+    g_autofree char *program = g_find_program_in_path(BOOTSTRAP_PROGRAM);
+    if (program)
+        return userns_obstacle(zh, mend); /* as our sandbox needs it */
+    *mend = g_strdup("apt install mmdebstrap");
+    return g_strdup(zh ? "未安装 " BOOTSTRAP_PROGRAM : BOOTSTRAP_PROGRAM " is not installed");
 }
 
 static const BootstrapRecipe *recipe_find(const Settings *settings, const char *name,
@@ -118,7 +88,7 @@ bool bootstrap_can_begin(const Settings *settings, const char *name, GError **er
     if (!recipe_find(settings, name, error))
         return false;
     g_autofree char *mend = NULL;
-    g_autofree char *obstacle = bootstrap_obstacle(&mend);
+    g_autofree char *obstacle = bootstrap_obstacle(false, &mend);
     if (obstacle)
         g_set_error(error, BOOTSTRAP_ERROR, 0, "%s: %s", obstacle, mend);
     return !obstacle;

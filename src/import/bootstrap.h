@@ -33,6 +33,8 @@ Runtime *bootstrap_run(Service *service, const char *name, char **former, GError
 
 /* What keeps bootstrap_run from working here, without asking the network; NULL: nothing. *mend: how
  * to mend it; the caller frees both. */
-char *bootstrap_obstacle(char **mend);
+char *bootstrap_obstacle(bool zh, char **mend);
+/* Removes what killed ones left in this data directory. */
+void bootstrap_sweep(const char *data);
 /* Where the packages come from, for a person to read. The caller frees it. */
 char *bootstrap_mirrors(const Settings *settings, GError **error);

@@ -3,12 +3,12 @@
  * directory, and killed it would leave them there. It dies with us (PR_SET_PDEATHSIG), but then it
  * leaves its directory; the next one removes what nobody holds a lock on. What it says on standard
  * error is read by a thread: its steps become ours, its last lines are kept for when it fails. The
- * sources go through its standard input: they may hold a password, which `ps` must not show. */
+ * sources go through its standard input: they may hold a password, which `ps` must not show. Who is
+ * not root runs it as root of a user namespace (userns_run.h). */
 #include "import/bootstrap_child.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <gio/gio.h>
 #include <pthread.h>
 #include <sched.h>
@@ -24,15 +24,17 @@
 
 #include "base/io.h"
 #include "base/mask.h"
+#include "build/unpack.h"
+#include "build/userns.h"
+#include "build/userns_run.h"
 
-#define KEPT_LINES    200
-#define SHOWN_LINES   6
-#define PATIENCE_MS   20000
-#define GROUP_MS      2000
-#define LOOK_MS       50
-#define SAFE_PATH     "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-#define PREFIX        "bootstrap-"
-#define FILES_AT_ONCE 16
+#define KEPT_LINES  200
+#define SHOWN_LINES 6
+#define PATIENCE_MS 20000
+#define GROUP_MS    2000
+#define LOOK_MS     50
+#define SAFE_PATH   "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define PREFIX      "bootstrap-"
 #define ADD_USER                                                                             \
     "chroot \"$1\" useradd -u 1000 -g 100 -d /home/ma-user -m -k /nonexistent -s /bin/bash " \
     "ma-user"
@@ -52,26 +54,13 @@ struct BootstrapChild {
 
 /* -- its directory -- */
 
-static int remove_one(const char *path, const struct stat *about, int kind, struct FTW *where)
-{
-    remove(path);
-    return 0; /* what stays, stays; the rest goes */
-}
-
-/* Not into what may be mounted there. */
-static void remove_tree(const char *directory)
-{
-    nftw(directory, remove_one, FILES_AT_ONCE, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
-}
-
 static int lock_directory(const char *path)
 {
     autofd fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 ? io_steal_fd(&fd) : -1;
 }
 
-/* What others left when they were killed. */
-static void sweep(const char *below)
+void bootstrap_sweep(const char *below)
 {
     g_autoptr(GDir) entries = g_dir_open(below, 0, NULL);
     for (const char *name; entries && (name = g_dir_read_name(entries));) {
@@ -80,15 +69,13 @@ static void sweep(const char *below)
         g_autofree char *path = g_build_filename(below, name, NULL);
         autofd lock = lock_directory(path);
         if (lock >= 0)
-            remove_tree(path);
+            unpack_remove(path, NULL);
     }
 }
 
-/* A user's mmdebstrap works as other users of a user namespace, who must get through to it: a data
- * directory may be the user's alone. */
 static char *make_directory(const char *below, int *lock, GError **error)
 {
-    char *path = g_build_filename(geteuid() == 0 ? below : g_get_tmp_dir(), PREFIX "XXXXXX", NULL);
+    char *path = g_build_filename(below, PREFIX "XXXXXX", NULL);
     if (g_mkdtemp(path) && chmod(path, 0711) == 0 && (*lock = lock_directory(path)) >= 0)
         return path;
     io_fail(error, errno, "%s", path);
@@ -149,7 +136,7 @@ static void prepare_child(gpointer data)
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
-    /* Without root it is refused, and mmdebstrap makes a namespace by itself. */
+    /* Without root it is refused, and comes with the user namespace (userns_run.h). */
     if (unshare(CLONE_NEWNS) == 0)
         mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL);
 }
@@ -209,7 +196,9 @@ static bool give_sources(int input, const char *sources, GError **error)
     return given;
 }
 
-/* Its path by ours, its own programs by the system's. */
+/* Its path by ours, its own programs by the system's. It always works as root: by itself it would
+ * take a namespace for who is not, but one that does not end with it, and whose root does not get
+ * through a data directory that is the user's alone. */
 static char **make_command(const BootstrapRecipe *recipe, GError **error)
 {
     char *program = g_find_program_in_path(BOOTSTRAP_PROGRAM);
@@ -217,10 +206,17 @@ static char **make_command(const BootstrapRecipe *recipe, GError **error)
         g_set_error(error, BOOTSTRAP_ERROR, 0, BOOTSTRAP_PROGRAM " is not installed");
         return NULL;
     }
-    char **arguments = make_arguments(recipe);
-    g_free(arguments[0]);
-    arguments[0] = program;
-    return arguments;
+    g_auto(GStrv) arguments = make_arguments(recipe);
+    g_autoptr(GPtrArray) words = g_ptr_array_new();
+    if (userns_needed()) {
+        g_ptr_array_add(words, g_strdup("/proc/self/exe"));
+        g_ptr_array_add(words, g_strdup(USERNS_WORD));
+    }
+    g_ptr_array_add(words, program);
+    for (char **argument = arguments + 1; *argument; argument++)
+        g_ptr_array_add(words, g_strdup(*argument));
+    g_ptr_array_add(words, NULL);
+    return (char **)g_ptr_array_steal(words, NULL);
 }
 
 static bool start(BootstrapChild *child, const BootstrapRecipe *recipe, const char *sources,
@@ -249,7 +245,7 @@ BootstrapChild *bootstrap_child_new(const BootstrapRecipe *recipe, const char *s
 {
     g_autoptr(BootstrapChild) child = g_new0(BootstrapChild, 1);
     child->output = child->errors = child->lock = -1;
-    sweep(below);
+    bootstrap_sweep(below);
     child->progress = progress;
     child->directory = make_directory(below, &child->lock, error);
     if (!child->directory || !start(child, recipe, sources, error))
@@ -305,7 +301,7 @@ void bootstrap_child_free(BootstrapChild *child)
     end_reading(child);
     io_close(&child->errors);
     if (child->directory)
-        remove_tree(child->directory);
+        unpack_remove(child->directory, NULL);
     io_close(&child->lock);
     g_queue_clear_full(&child->lines, g_free);
     g_free(child->directory);

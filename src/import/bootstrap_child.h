@@ -14,8 +14,7 @@ typedef struct {
 
 typedef struct BootstrapChild BootstrapChild;
 
-/* Started in a directory of its own, `below` the data directory or, where it is not root's, the
- * machine's for temporary files. `sources`: of sources.list(5). */
+/* Started in a directory of its own, `below` the data directory. `sources`: of sources.list(5). */
 BootstrapChild *bootstrap_child_new(const BootstrapRecipe *recipe, const char *sources,
                                     const char *below, Progress *progress, GError **error);
 /* Ends it if it still runs: SIGTERM, which lets it clean up, and after 20 s SIGKILL to all of its

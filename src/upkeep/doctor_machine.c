@@ -121,7 +121,7 @@ static void check_bootstrap(Doctor *doctor)
 {
     g_autoptr(GError) error = NULL;
     char *mend = NULL;
-    g_autofree char *obstacle = bootstrap_obstacle(&mend);
+    g_autofree char *obstacle = bootstrap_obstacle(doctor->zh, &mend);
     g_autofree char *mirrors = obstacle ? NULL : bootstrap_mirrors(doctor->settings, &error);
     if (obstacle)
         doctor_add(doctor, "bootstrap", DOCTOR_WARN, mend,

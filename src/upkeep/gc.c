@@ -11,6 +11,7 @@
 #include "base/io.h"
 #include "build/environment.h"
 #include "build/unpack.h"
+#include "import/bootstrap.h"
 #include "store/environments.h"
 #include "store/models.h"
 #include "store/pushed.h"
@@ -172,7 +173,6 @@ static bool data_sweep(Gc *gc, GError **error)
 static bool unpacked_remove(Gc *gc, GError **error)
 {
     int count;
-    g_autofree char *unpacked = environment_unpacked(gc->service->data->path);
     g_autofree char *scratch = environment_scratch(gc->service->data->path);
     g_autoptr(GHashTable) kept = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     for (guint i = 0; i < gc->kept->blobs->len; i++) {
@@ -180,9 +180,11 @@ static bool unpacked_remove(Gc *gc, GError **error)
         if (blob->runtimes->len)
             g_hash_table_add(kept, unpack_name(blob->blob.digest));
     }
-    if (!gc->dry_run)
+    if (!gc->dry_run) {
         sandbox_sweep(scratch);
-    return unpack_collect(unpacked, kept, gc->dry_run, &count, error);
+        bootstrap_sweep(gc->service->data->path);
+    }
+    return unpack_collect(gc->service->data->path, kept, gc->dry_run, &count, error);
 }
 
 /* -- uploads -- */

@@ -47,6 +47,7 @@ class Waybill:
     def __init__(self, data):
         self.program = PROGRAM
         self.data = Path(data)
+        self.who = {}  # Popen's user and group, where it is not who runs the tests (rootless.py)
         # No setting of the machine's own user may leak into a test.
         # Nor what says that a CI system runs the tests: it chooses a format.
         self.environment = {key: value for key, value in os.environ.items()
@@ -62,7 +63,7 @@ class Waybill:
     def start(self, *arguments, **options):
         """A running process: for tests that kill it, or run several."""
         options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE,
-                   "stderr": subprocess.PIPE, "text": True} | options
+                   "stderr": subprocess.PIPE, "text": True} | self.who | options
         return subprocess.Popen([self.program, *map(str, arguments)], env=self.environment,
                                 **options)
 
@@ -71,7 +72,7 @@ class Waybill:
         arguments = [str(argument) for argument in arguments]
         done = subprocess.run([self.program, *arguments], env=self.environment | (env or {}),
                               stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                              timeout=timeout)
+                              timeout=timeout, **self.who)
         result = Result(arguments, done.returncode, done.stdout, done.stderr)
         if check:
             assert result.returncode == 0, str(result)

@@ -4,6 +4,7 @@ import contextlib
 import http.server
 import io
 import json
+import os
 import ssl
 import subprocess
 import tarfile
@@ -30,8 +31,8 @@ def python_layout():
     return python_base.python_layout()
 
 
-def make_builder(data, layout, image="latest"):
-    waybill = Waybill(data)
+def make_builder(data, layout, image="latest", who=lambda waybill: waybill):
+    waybill = who(Waybill(data))
     # apt's sources of the host would otherwise give every build a network.
     waybill.environment |= {"WAYBILL_BUILD_RUNTIME": "", "WAYBILL_BUILD_NETWORK": "none"}
     waybill.run("runtime", "add", "py", "--image", f"oci:{layout}:{image}", check=True)
@@ -45,6 +46,7 @@ def builder(tmp_path_factory, python_layout):
     waybill = make_builder(tmp_path_factory.mktemp("builder") / "data", python_layout)
     yield waybill
     assert not left_behind(waybill), left_behind(waybill)
+    remove(waybill.data)
 
 
 @pytest.fixture
@@ -53,6 +55,7 @@ def fresh_builder(tmp_path, python_layout):
     waybill = make_builder(tmp_path / "fresh", python_layout)
     yield waybill
     assert not left_behind(waybill), left_behind(waybill)
+    remove(waybill.data)
 
 
 def left_behind(waybill):
@@ -70,7 +73,7 @@ def helpers(waybill):
     for process in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
             words = process.read_bytes().split(b"\0")
-            if b"sandbox-helper" in words and any(str(waybill.data).encode() in word
+            if {b"sandbox-helper", b"sandbox-deputy"} & set(words) and any(str(waybill.data).encode() in word
                                                   for word in words):
                 found.append(int(process.parent.name))
     return sorted(found)

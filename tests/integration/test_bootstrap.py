@@ -12,6 +12,7 @@ import uuid
 import pytest
 
 from conftest import ROOT, Waybill, finish
+from rootless import person  # noqa: F401
 from terminal import ESCAPE, run_on_terminal, shown_lines, width
 
 DIGITS = ROOT / "examples/digits"
@@ -270,6 +271,13 @@ def real(tmp_path_factory):
     assert not leftovers(waybill)
     waybill.run("import", DIGITS, "--name", "digits", check=True)
     return waybill
+
+
+def test_who_is_not_root_gets_the_same_image(real, person):
+    theirs = person.become(Waybill(person.directory("bootstrapped")))
+    done = theirs.run("runtime", "bootstrap", "python3.11", check=True, timeout=600)
+    assert done.stdout.split()[-1] == real.digest
+    assert not leftovers(theirs)
 
 
 def test_the_same_packages_give_the_same_digest(real):

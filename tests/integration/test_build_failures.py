@@ -79,6 +79,7 @@ def test_a_package_that_needs_another_before_it(builder, package, index, names):
     assert_answered(builder, told)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="without a cgroup: test_rootless.py")
 def test_memory_is_limited(builder, package, index):
     index.add(sdist("greedy", before="x = bytearray(600 << 20)"))
     told = failed(builder, bring(package, ["greedy==1.0"]), SEE_LOG, "memory", "greedy",

@@ -1,5 +1,6 @@
 """Environment images: what is installed, out of what, and when it is used again."""
 import json
+import os
 import subprocess
 import threading
 import time
@@ -326,14 +327,16 @@ def test_other_tools_take_the_image(builder, package, tmp_path):
     copied = tmp_path / "copied"
     subprocess.run(["skopeo", "copy", f"oci:{builder.data}/images:default/foreigntool:0.0.1",
                     f"oci:{copied}:latest"], check=True, capture_output=True)
-    subprocess.run(["umoci", "unpack", "--image", f"{copied}:latest", tmp_path / "bundle"],
+    rootless = [] if os.geteuid() == 0 else ["--rootless"]
+    subprocess.run(["umoci", "unpack", *rootless, "--image", f"{copied}:latest", tmp_path / "bundle"],
                    check=True, capture_output=True)
     root = tmp_path / "bundle/rootfs"
     where = root / "usr/local/lib/python3.11/dist-packages/foreigntool/__init__.py"
-    assert where.read_text() == "VERSION = '1.0'\n" and where.stat().st_uid == 0
+    assert where.read_text() == "VERSION = '1.0'\n" and where.stat().st_uid == os.geteuid()
     assert (root / "home/mind/model" / file[0]).read_bytes() == file[1]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
 def test_a_full_disk_of_the_host_is_not_the_packages_fault(waybill_at, python_layout, package,
                                                             index, tmp_path):
     """The data directory lies on a disk of its own, which a build fills."""

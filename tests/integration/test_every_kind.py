@@ -67,6 +67,8 @@ ELSEWHERE = {
         "test_build_failures.py::test_a_package_that_needs_another_before_it",
     ("ImageBuildFailedSeeLog", "memory"):
         "test_build_failures.py::test_memory_is_limited",
+    ("ImageBuildFailedSeeLog", "memory_refused"):
+        "test_rootless.py::test_memory_is_limited",
     ("ImageBuildFailedSeeLog", "disk"):
         "test_build_failures.py::test_disk_is_limited",
     ("ImageBuildFailedSeeLog", "index_tls"):

@@ -391,7 +391,8 @@ def test_doctor_finds_nothing_wrong_with_a_sound_directory(ready, package):
     ready.run("import", package(), "--name", "m", check=True)
     found = checks(ready)
     # Of environment images this machine may lack what it likes: test_environments.py.
-    environments = {"sandbox-runtime", "sandbox-rootfs", "package-sources", "pip-index", "apt-mirror"}
+    environments = {"sandbox-runtime", "sandbox-rootfs", "sandbox-limits", "package-sources",
+                    "pip-index", "apt-mirror"}
     assert {check["status"] for name, check in found.items()
             if name not in environments} == {"ok"}
     assert {"data-directory", "free-space", "file-locks", "store", "images", "imports", "runtimes",
