@@ -3,7 +3,9 @@
 #include <string.h>
 
 #include "base/digest.h"
+#include "image/image_json.h"
 #include "image/reference.h"
+#include "import/provenance.h"
 #include "model/model.h"
 #include "store/projects.h"
 
@@ -98,15 +100,23 @@ Repository *repository_find(Db *db, const char *path, GError **error)
     "AND a.attempt = (SELECT max(i.attempt) FROM attempts i WHERE i.model_id = m.id AND " \
     "i.image_digest IS NOT NULL AND i.outcome <> 'failed') "
 
+/* What is said of an image of a model (store/artifacts.h), as a manifest. */
+#define ARTIFACT_COLUMNS "a.artifact_digest, '" IMAGE_MEDIA_MANIFEST "', a.artifact_size "
+
 static PushedManifest *manifest_of_model(Db *db, const Repository *repository,
                                          const char *reference, GError **error)
 {
     static const char COLUMNS[] =
         "SELECT a.image_digest, a.image_media_type, a.image_manifest_size ";
     const bool is_digest = strchr(reference, ':') != NULL;
-    g_autofree char *sql = is_digest
-                               ? g_strconcat(COLUMNS, OF_MODEL "AND a.image_digest = $3", NULL)
-                               : g_strconcat(COLUMNS, OF_MODEL LISTED "AND m.version = $3", NULL);
+    g_autofree char *sql =
+        is_digest
+            ? g_strconcat(COLUMNS,
+                          OF_MODEL
+                          "AND a.image_digest = $3 UNION ALL SELECT " ARTIFACT_COLUMNS OF_MODEL
+                          "AND a.artifact_digest = $3",
+                          NULL)
+            : g_strconcat(COLUMNS, OF_MODEL LISTED "AND m.version = $3", NULL);
     g_autoptr(DbRows) rows =
         db_query(db, error, sql, "sss", repository->project, repository->model, reference);
     if (!rows || !db_next(rows, error))
@@ -139,7 +149,10 @@ static bool models_have_blob(Db *db, const Repository *repository, const char *d
     if (!db_query_int(db, &count, 0, error,
                       "SELECT EXISTS (SELECT 1 FROM models m JOIN layers l ON l.model_id = m.id "
                       "WHERE m.project = $1 AND m.name = $2 AND m.deleted_at IS NULL AND "
-                      "l.digest = $3) OR EXISTS (SELECT 1 " OF_MODEL "AND a.config_digest = $3)",
+                      "l.digest = $3) OR EXISTS (SELECT 1 " OF_MODEL "AND a.config_digest = $3) "
+                      "OR EXISTS (SELECT 1 FROM models m JOIN artifact_blobs b ON b.model_id = "
+                      "m.id WHERE m.project = $1 AND m.name = $2 AND m.deleted_at IS NULL AND "
+                      "b.digest = $3)",
                       "sss", repository->project, repository->model, digest))
         return false;
     *has = count != 0;
@@ -171,6 +184,53 @@ bool repository_has_blob(Db *db, const Repository *repository, const char *diges
     if (!pushed_blob_has(db, repository->project, repository->name, digest, has, error))
         return false;
     return *has || !repository->model || models_have_blob(db, repository, digest, has, error);
+}
+
+/* Adds what is said of the listed image of a model, in no order. */
+static bool add_artifacts(Db *db, const Repository *repository, const char *subject,
+                          const char *artifact_type, GPtrArray *referrers, GError **error)
+{
+    GError *failure = NULL;
+    if (!repository->model || (artifact_type && strcmp(artifact_type, PROVENANCE_ARTIFACT) != 0))
+        return true;
+    g_autoptr(DbRows) rows = db_query(db, &failure,
+                                      "SELECT " ARTIFACT_COLUMNS OF_MODEL LISTED
+                                      "AND a.image_digest = $3 AND a.artifact_digest IS NOT NULL",
+                                      "sss", repository->project, repository->model, subject);
+    while (rows && db_next(rows, &failure)) {
+        PushedManifest *manifest = g_new0(PushedManifest, 1);
+        manifest->digest = g_strdup(db_text(rows, 0));
+        manifest->media_type = g_strdup(db_text(rows, 1));
+        manifest->size = db_int(rows, 2);
+        manifest->artifact_type = g_strdup(PROVENANCE_ARTIFACT);
+        g_ptr_array_add(referrers, manifest);
+    }
+    if (failure)
+        g_propagate_error(error, failure);
+    return !failure;
+}
+
+static gint compare_manifests(gconstpointer a, gconstpointer b)
+{
+    const PushedManifest *left = *(PushedManifest *const *)a, *right = *(PushedManifest *const *)b;
+    return strcmp(left->digest, right->digest);
+}
+
+GPtrArray *repository_referrers(Db *db, const Repository *repository, const char *subject,
+                                const char *artifact_type, const char *after, int64_t limit,
+                                GError **error)
+{
+    g_autoptr(GPtrArray) referrers = pushed_referrers(db, repository->project, repository->name,
+                                                      subject, artifact_type, after, limit, error);
+    if (!referrers || !add_artifacts(db, repository, subject, artifact_type, referrers, error))
+        return NULL;
+    for (guint i = referrers->len; i-- > 0;)
+        if (after && strcmp(((PushedManifest *)referrers->pdata[i])->digest, after) <= 0)
+            g_ptr_array_remove_index(referrers, i);
+    g_ptr_array_sort(referrers, compare_manifests);
+    if (referrers->len > (guint64)limit)
+        g_ptr_array_set_size(referrers, (int)limit);
+    return g_steal_pointer(&referrers);
 }
 
 int repository_compare(gconstpointer a, gconstpointer b)

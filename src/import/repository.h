@@ -28,6 +28,12 @@ char *repository_model_version(Db *db, const Repository *repository, const char 
                                GError **error);
 bool repository_has_blob(Db *db, const Repository *repository, const char *digest, bool *has,
                          GError **error);
+/* What refers to that digest, of that artifact type (NULL: of any), behind `after` (NULL: from the
+ * beginning), by digest, at most `limit`: of PushedManifest; a model's image is said something of
+ * by its import (import/provenance.h). NULL: *error. */
+GPtrArray *repository_referrers(Db *db, const Repository *repository, const char *subject,
+                                const char *artifact_type, const char *after, int64_t limit,
+                                GError **error);
 /* char *, each once, in lexical order: case counts only between equals. None: nobody knows the
  * repository. NULL: *error. */
 GPtrArray *repository_tags(Db *db, const Repository *repository, GError **error);

@@ -57,8 +57,7 @@ HttpReply registry_referrers(HttpRequest *request)
     if (!repository)
         return reply;
     g_autoptr(GPtrArray) referrers =
-        pushed_referrers(service->db, repository->project, repository->name, digest,
-                         http_query(request, "artifactType"), http_query(request, "last"),
-                         count + 1, &error);
+        repository_referrers(service->db, repository, digest, http_query(request, "artifactType"),
+                             http_query(request, "last"), count + 1, &error);
     return referrers ? referrers_reply(request, referrers, count) : registry_failed(error);
 }

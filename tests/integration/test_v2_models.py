@@ -174,3 +174,19 @@ def test_images_of_a_server_of_another_data_directory(server, model, waybill_at,
         assert again.headers["docker-content-digest"] == model["image_digest"]
     finally:
         assert other.stop() == 0
+
+
+def test_an_image_of_a_model_carries_its_timeline_from_here_too(digits, model, waybill_at):
+    path = f"/referrers/{model['image_digest']}"
+    [entry] = digits.ask("GET", path).json["manifests"]
+    assert entry["artifactType"] == "application/vnd.waybill.import.v1+json"
+    assert digits.ask("GET", path + "?artifactType=application/other").json["manifests"] == []
+    manifest = digits.ask("GET", f"/manifests/{entry['digest']}")
+    assert manifest.headers["content-type"] == entry["mediaType"]
+    assert manifest.json["subject"]["digest"] == model["image_digest"]
+    for blob in [manifest.json["config"], *manifest.json["layers"]]:
+        got = digits.ask("GET", "/blobs/" + blob["digest"])
+        assert (got.status, digest_of(got.body)) == (200, blob["digest"])
+    shown = waybill_at("elsewhere").run(
+        "show", f"registry+http://{digits.server.netloc}/default/digits:0.0.1", "--json", check=True)
+    assert json.loads(shown.stdout)["timeline"]["model"] == "digits"
