@@ -79,26 +79,43 @@ static bool stream(const BlobPush *push, BlobReader *reader, RegistryUpload *upl
     return strcmp(found, blob->digest) == 0 || fail_damaged(push, found, error);
 }
 
+static bool send_from_start(BlobPush *push, RegistryUpload *upload, GError **error)
+{
+    int64_t done = 0;
+    const ImagePush *whole = push->pushing->push;
+    g_autoptr(BlobReader) reader = whole->from->open(whole->from, push->blob, error);
+    if (!reader)
+        return false;
+    bool sent = stream(push, reader, upload, &done, error) &&
+                registry_upload_commit(upload, push->blob->digest, error);
+    if (!sent)
+        progress_add(whole->progress, -done);
+    return sent;
+}
+
+/* How often a torn upload may go on is the upload's own patience. */
 static bool send_once(BlobPush *push, GError **error)
 {
     const ImagePush *whole = push->pushing->push;
-    g_autoptr(BlobReader) reader = whole->from->open(whole->from, push->blob, error);
-    g_autoptr(RegistryUpload) upload =
-        reader ? registry_upload_new(push->to, push->blob->size, error) : NULL;
-    int64_t done = 0;
+    g_autoptr(RegistryUpload) upload = registry_upload_new(push->to, push->blob->size, error);
     if (!upload)
         return false;
     pthread_mutex_lock(&push->pushing->lock); /* one writer at a time */
     progress_file(whole->progress, push->blob->digest);
     pthread_mutex_unlock(&push->pushing->lock);
-    bool sent = stream(push, reader, upload, &done, error) &&
-                registry_upload_commit(upload, push->blob->digest, error);
-    push->pushed.wire += registry_upload_sent(upload);
-    if (sent)
-        push->pushed.sent += push->blob->size;
-    else
-        progress_add(whole->progress, -done);
-    return sent;
+    for (;;) {
+        g_autoptr(GError) failure = NULL;
+        bool sent = send_from_start(push, upload, &failure);
+        if (g_error_matches(failure, REGISTRY_ERROR, REGISTRY_ERROR_UPLOAD_BEHIND)) {
+            registry_upload_begin_again(upload);
+            continue;
+        }
+        push->pushed.wire += registry_upload_sent(upload);
+        push->pushed.sent += sent ? push->blob->size : 0;
+        if (failure)
+            g_propagate_error(error, g_steal_pointer(&failure));
+        return sent;
+    }
 }
 
 /* A registry that forgot a torn upload gets the blob again; it may also have it by now. */

@@ -24,14 +24,15 @@
 #define REGISTRY_ERROR (registry_error_quark())
 GQuark registry_error_quark(void);
 typedef enum {
-    REGISTRY_ERROR_LOGIN,       /* 401, also with a fresh token */
-    REGISTRY_ERROR_DENIED,      /* 403 */
-    REGISTRY_ERROR_NOT_FOUND,   /* 404 of a repository */
-    REGISTRY_ERROR_THROTTLED,   /* 429, after all retries */
-    REGISTRY_ERROR_SERVER,      /* 5xx, after all retries */
-    REGISTRY_ERROR_UNREACHABLE, /* no connection, TLS, a connection that broke */
-    REGISTRY_ERROR_MALFORMED,   /* an answer that the specification does not know */
-    REGISTRY_ERROR_UPLOAD_LOST, /* a torn upload cannot go on: registry_push.h */
+    REGISTRY_ERROR_LOGIN,         /* 401, also with a fresh token */
+    REGISTRY_ERROR_DENIED,        /* 403 */
+    REGISTRY_ERROR_NOT_FOUND,     /* 404 of a repository */
+    REGISTRY_ERROR_THROTTLED,     /* 429, after all retries */
+    REGISTRY_ERROR_SERVER,        /* 5xx, after all retries */
+    REGISTRY_ERROR_UNREACHABLE,   /* no connection, TLS, a connection that broke */
+    REGISTRY_ERROR_MALFORMED,     /* an answer that the specification does not know */
+    REGISTRY_ERROR_UPLOAD_LOST,   /* a torn upload cannot go on: registry_push.h */
+    REGISTRY_ERROR_UPLOAD_BEHIND, /* it can, once the blob is read again: registry_push.h */
 } RegistryErrorCode;
 
 /* What was asked for. */

@@ -2,7 +2,8 @@
  *
  * A blob streams: what libcurl has not taken yet waits in a window of 8 MiB, which also keeps what
  * was sent last. When the connection breaks, the registry is asked how far it came, and the upload
- * goes on from there. A registry that forgot it (docker-registry 2.8 forgets a torn one) is
+ * goes on from there; where that is before the window (a proxy and two sockets hold more than it
+ * does), REGISTRY_ERROR_UPLOAD_BEHIND: registry_upload_begin_again. A registry that forgot it (docker-registry 2.8 forgets a torn one) is
  * REGISTRY_ERROR_UPLOAD_LOST: whoever has the bytes begins the blob again. */
 #pragma once
 
@@ -21,6 +22,9 @@ typedef struct RegistryUpload RegistryUpload;
 /* size: bytes that will come; -1: not known. */
 RegistryUpload *registry_upload_new(Registry *registry, int64_t size, GError **error);
 bool registry_upload_write(RegistryUpload *upload, const void *data, size_t size, GError **error);
+/* After REGISTRY_ERROR_UPLOAD_BEHIND: the blob is written again from its first byte, of which those
+ * that the registry has are not sent. */
+void registry_upload_begin_again(RegistryUpload *upload);
 /* After the last byte. */
 bool registry_upload_commit(RegistryUpload *upload, const char *digest, GError **error);
 /* Bytes that went over the wire, those of torn connections included. */

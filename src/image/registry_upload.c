@@ -23,6 +23,7 @@ struct RegistryUpload {
     char *location; /* where the upload goes on; NULL: committed, or lost */
     char *window;
     int64_t low, sent, high; /* bytes of the blob */
+    int64_t there; /* that the registry has, and whoever begins the blob again need not send */
     int64_t wire;
     bool closed;  /* no byte comes any more */
     bool arrived; /* low … high are all there */
@@ -197,6 +198,16 @@ static bool set_location(RegistryUpload *upload, const RegistryAnswer *answer)
     return true;
 }
 
+/* It has less than the window goes back to. */
+static bool fail_behind(RegistryUpload *upload, int64_t offset, GError **error)
+{
+    upload->there = offset;
+    g_set_error(error, REGISTRY_ERROR, REGISTRY_ERROR_UPLOAD_BEHIND,
+                "%s has only %" G_GINT64_FORMAT " bytes of the torn upload", upload->registry->name,
+                offset);
+    return false;
+}
+
 /* Asks how far the registry came, and goes back to there. */
 static bool rewind_upload(RegistryUpload *upload, GError **error)
 {
@@ -205,12 +216,14 @@ static bool rewind_upload(RegistryUpload *upload, GError **error)
     if (!registry_request(upload->registry, &request, &answer, error))
         return false;
     int64_t offset = answer.status == 204 || answer.status == 200 ? offset_of(&answer) : -1;
-    if (offset < upload->low || offset > upload->high)
+    if (offset < 0 || offset > upload->high)
         return fail_lost(upload, error);
     set_location(upload, &answer); /* where it says one */
     if (offset > upload->reached)
         upload->patience.tries = 1;
     upload->reached = MAX(upload->reached, offset);
+    if (offset < upload->low)
+        return fail_behind(upload, offset, error);
     upload->sent = offset;
     upload->arrived = offset == upload->high && (upload->closed || offset == upload->size);
     return true;
@@ -311,10 +324,27 @@ RegistryUpload *registry_upload_new(Registry *registry, int64_t size, GError **e
     return upload;
 }
 
+void registry_upload_begin_again(RegistryUpload *upload)
+{
+    upload->low = upload->sent = upload->high = 0;
+    upload->closed = upload->arrived = false;
+}
+
+/* Of so many bytes, those that the registry has: they are not sent again. */
+static size_t skip(RegistryUpload *upload, size_t size)
+{
+    int64_t part = CLAMP(upload->there - upload->high, 0, (int64_t)size);
+    if (part > 0)
+        upload->low = upload->sent = upload->high += part;
+    return (size_t)part;
+}
+
 bool registry_upload_write(RegistryUpload *upload, const void *data, size_t size, GError **error)
 {
-    const char *at = data;
     g_assert(upload->size < 0 || (int64_t)size <= upload->size - upload->high);
+    const size_t known = skip(upload, size);
+    const char *at = (const char *)data + known;
+    size -= known;
     while (size > 0) {
         int64_t part = MIN((int64_t)size, window_room(upload));
         window_add(upload, at, part);

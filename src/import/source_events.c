@@ -260,6 +260,7 @@ Event *registry_event(const Registry *registry, const char *repository, const ch
     case REGISTRY_ERROR_UNREACHABLE:
     case REGISTRY_ERROR_MALFORMED:
     case REGISTRY_ERROR_UPLOAD_LOST:
+    case REGISTRY_ERROR_UPLOAD_BEHIND:
         if (part == REGISTRY_BLOB)
             break;
         return event_unreachable(registry, repository, image, failure);
