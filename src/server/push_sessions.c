@@ -7,6 +7,8 @@
 #include "base/digest.h"
 #include "base/io.h"
 
+#define SETTLE_MS       1000
+#define LOOK_MS         50
 #define MOST_REMEMBERED 1024 /* sessions that nobody writes; more of them are hashed again */
 
 typedef struct {
@@ -253,8 +255,25 @@ bool push_writer_commit(PushWriter *writer, const char *digest, char **found, GE
     return done;
 }
 
+static bool is_written(PushSessions *sessions, const char *id)
+{
+    pthread_mutex_lock(&sessions->lock);
+    const Session *session = g_hash_table_lookup(sessions->by_id, id);
+    bool written = session && session->writers > 0;
+    pthread_mutex_unlock(&sessions->lock);
+    return written;
+}
+
 int64_t push_session_size(PushSessions *sessions, const char *id)
 {
+    int64_t size = layout_partial_size(sessions->images, id);
+    for (int waited = 0; waited < SETTLE_MS && is_written(sessions, id); waited += LOOK_MS) {
+        g_usleep(LOOK_MS * 1000);
+        int64_t now = layout_partial_size(sessions->images, id);
+        if (now == size)
+            break;
+        size = now;
+    }
     return layout_partial_size(sessions->images, id);
 }
 

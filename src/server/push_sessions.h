@@ -35,7 +35,8 @@ bool push_writer_write(PushWriter *writer, const void *data, size_t size, GError
  * is no more, when not everything that arrived is dropped. False: *error; what arrived stays. */
 bool push_writer_commit(PushWriter *writer, const char *digest, char **found, GError **error);
 
-/* Bytes that have arrived of a session. */
+/* Bytes that have arrived of a session. A writer whose client has gone may have some to read still:
+ * it is waited for while they come, for a second at most. */
 int64_t push_session_size(PushSessions *sessions, const char *id);
 /* Ends the session and removes what has arrived. */
 bool push_session_drop(PushSessions *sessions, const char *id, GError **error);

@@ -225,21 +225,20 @@ const HttpSink REGISTRY_PUT_SINK = {put_begin, push_data};
 
 /* -- looking at it, and ending it -- */
 
-HttpReply registry_upload_get(HttpRequest *request)
+static HttpReply session_look(RegistryWork *work, Service *service)
 {
-    HttpReply reply;
-    const char *id = request->arguments[1];
-    Service *service = api_service(request, &reply);
-    g_autoptr(Repository) repository =
-        service ? registry_find_repository(request, service, &reply) : NULL;
-    if (!repository)
-        return reply;
-    reply = find_session(service, repository, id);
+    const char *id = work->reference;
+    HttpReply reply = find_session(service, work->repository, id);
     if (reply.response)
         return reply;
     reply = registry_empty(MHD_HTTP_NO_CONTENT);
-    push_set_place(&reply, repository, id, push_session_size(request->server->pushes, id));
+    push_set_place(&reply, work->repository, id, push_session_size(work->server->pushes, id));
     return reply;
+}
+
+HttpReply registry_upload_get(HttpRequest *request)
+{
+    return registry_aside(request, session_look);
 }
 
 static HttpReply session_delete(RegistryWork *work, Service *service)

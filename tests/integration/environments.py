@@ -58,6 +58,13 @@ def fresh_builder(tmp_path, python_layout):
     remove(waybill.data)
 
 
+def remove(data):
+    """What is unpacked in it belongs in part to subordinate ids, where we are not root: pytest could
+    not remove it."""
+    if os.geteuid() != 0:
+        subprocess.run(["unshare", "--map-root-user", "--map-auto", "rm", "-rf", data], check=True)
+
+
 def left_behind(waybill):
     """What no build may leave: mounts, loop devices, processes, scratch directories, cgroups."""
     data = str(waybill.data)

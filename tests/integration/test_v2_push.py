@@ -3,11 +3,13 @@ import json
 import os
 import random
 import signal
+import socket
 import sqlite3
 import threading
 
 import pytest
 
+from oci_layout import USERS, entry, write_layout
 from registry import Registry, answer_of, code, digest_of, wait_for
 from serving import Server
 from wholeness import assert_store
@@ -283,3 +285,77 @@ def test_a_store_stays_whole(registry, ready, server, package):
     registry.push_image("1")
     server.settled(server.create(package()).json["model_id"])
     assert_store(ready)
+
+
+# -- Waybill's own client --
+
+class SwallowingProxy:
+    """Forwards to a server; behind each of `cuts` bytes of clients it takes `swallowed` more for
+    itself and then cuts the connection, as what lies between two machines may."""
+
+    def __init__(self, netloc, cuts, swallowed):
+        host, port = netloc.split(":")
+        self.to, self.cuts, self.swallowed = (host, int(port)), list(cuts), swallowed
+        self.forwarded, self.lock = 0, threading.Lock()
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.netloc = "127.0.0.1:%d" % self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                client = self.listener.accept()[0]
+            except OSError:
+                return
+            server = socket.create_connection(self.to)
+            for pump, ends in ((self.up, (client, server)), (self.down, (server, client))):
+                threading.Thread(target=pump, args=ends, daemon=True).start()
+
+    def up(self, client, server):
+        try:
+            while data := client.recv(1 << 18):
+                server.sendall(data)
+                with self.lock:
+                    self.forwarded += len(data)
+                    cut = self.cuts and self.forwarded >= self.cuts[0] and self.cuts.pop(0)
+                if cut:
+                    left = self.swallowed
+                    while left > 0 and (data := client.recv(min(left, 1 << 18))):
+                        left -= len(data)
+                    break
+        except OSError:
+            pass
+        self.end(client, server)
+
+    def down(self, server, client):
+        try:
+            while data := server.recv(1 << 18):
+                client.sendall(data)
+        except OSError:
+            pass
+        self.end(client, server)
+
+    @staticmethod
+    def end(*sockets):
+        for one in sockets:
+            try:
+                one.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+
+@pytest.mark.parametrize("swallowed", [0, 10 * MIB], ids=["at-once", "beyond-the-window"])
+def test_waybill_copy_goes_on_after_cuts(server, ready, tmp_path, swallowed):
+    entries = [entry("etc/passwd", USERS, mode=0o644),
+               entry("big", random.Random(3).randbytes(LARGE))]
+    write_layout(tmp_path / "big", entries, {"Cmd": ["sh"]})
+    ready.run("import", f"oci:{tmp_path / 'big'}:latest", "--type", "Image", "--name", "big",
+              check=True)
+    proxy = SwallowingProxy(server.netloc, [LARGE // 4, LARGE // 2, LARGE * 3 // 4], swallowed)
+    copied = ready.run("copy", "big:0.0.1", f"registry+http://{proxy.netloc}/default/copied:1")
+    assert copied.returncode == 0, str(copied)
+    assert proxy.cuts == []
+    assert proxy.forwarded <= 1.1 * LARGE
+    pulled = Registry(server, "default/copied").ask("GET", "/manifests/1")
+    original = Registry(server, "default/big").ask("GET", "/manifests/0.0.1")
+    assert pulled.body == original.body and pulled.status == 200
