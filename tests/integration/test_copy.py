@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from corpus_runner import assert_answered
 from upload_registry import UploadRegistry
 
 LARGE = 64 << 20  # from here on a file has a layer of its own
@@ -199,6 +200,7 @@ def test_a_target_that_refuses_is_32_and_the_import_stays(bare, package):
         assert evidence["target"] == f"{bad.reference}/x/default/app:0.0.1"
         assert evidence["http"]["method"] == "PUT" and evidence["status"] == 403
         assert evidence["code"] == "DENIED" and "403 DENIED" in event["summary"]
+        assert_answered(bare, event)
         assert good.manifests["y/default/app", "0.0.1"]
 
 
