@@ -1,4 +1,4 @@
-"""`scripts/bench events` runs from its first line to its last. What it measures is not looked at:
+"""The benchmarks run from their first line to their last. What they measure is not looked at:
 that is the machine's."""
 import os
 import subprocess
@@ -36,4 +36,14 @@ def test_bench_events_measures_everything_and_leaves_nothing_behind(built, tmp_p
 def test_bench_events_refuses_numbers_that_measure_nothing(built, tmp_path):
     done = bench(built, "--models", "0", "--dir", tmp_path)
     assert done.returncode == 2 and "must be more than 0" in done.stderr
+    assert os.listdir(tmp_path) == []
+
+
+def test_bench_push_measures_what_waybill_sends_and_leaves_nothing_behind(tmp_path):
+    done = subprocess.run([ROOT / "scripts/bench", "push", "--waybill", PROGRAM, "--mib", "256",
+                           "--rounds", "1", "--pulls", "0", "--only", "curl,waybill",
+                           "--dir", tmp_path], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    for row in ("curl, one blob (the limit)", "waybill copy", "waybill import + copy"):
+        assert row in done.stdout
     assert os.listdir(tmp_path) == []
