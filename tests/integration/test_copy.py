@@ -219,6 +219,19 @@ def test_with_share_required_it_fails_the_import_and_a_retry_packs_nothing(bare,
         assert registry.manifests["x/default/app", "0.0.1"]
 
 
+def test_doctor_proves_that_a_target_takes_what_we_push(bare):
+    with UploadRegistry() as good, UploadRegistry(refuse={("POST", "upload"): (403, "DENIED")}) as bad:
+        done = bare.run("doctor", "--json", "--set",
+                        f"image.share_to={good.reference}/a {bad.reference}/b Wrong/c")
+        found = [check for check in map(json.loads, done.stdout.splitlines())
+                 if check["id"] == "share-registry"]
+        assert done.returncode == 1
+        assert [check["status"] for check in found] == ["ok", "fail", "fail"], found
+        assert "403 DENIED" in found[1]["found"] and "podman login" in found[1]["mend"]
+        assert found[2]["mend"] == "image.share_to = HOST/NAMESPACE"
+        assert not good.uploads and not good.blobs
+
+
 def test_a_target_that_is_no_reference_is_32(bare, package):
     events = shared_import(bare, package, "--set", "image.share_to=NoRegistry")
     [event] = [one for one in events if one["reason"] == "RomaImageShareFailed"]
