@@ -2,7 +2,7 @@
 import pytest
 
 from access import make_token, serve, with_token  # noqa: F401
-from registry import NOWHERE, Registry, basic, code, describe, digest_of, manifest_of
+from v2_client import NOWHERE, Registry, basic, code, describe, digest_of, manifest_of
 
 ASKED = [("GET", "/tags/list"), ("GET", "/manifests/1"), ("HEAD", "/manifests/1"),
          ("PUT", "/manifests/1"), ("DELETE", "/manifests/1"), ("GET", "/blobs/" + NOWHERE),

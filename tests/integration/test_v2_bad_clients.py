@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from registry import (DOCKER_MANIFEST, NOWHERE, OCI_INDEX, OCI_MANIFEST, Registry, answer_of, code,
+from v2_client import (DOCKER_MANIFEST, NOWHERE, OCI_INDEX, OCI_MANIFEST, Registry, answer_of, code,
                       digest_of, manifest_of)
 
 

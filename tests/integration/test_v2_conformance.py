@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from registry import (DOCKER_LIST, DOCKER_MANIFEST, NOWHERE, OCI_INDEX, OCI_MANIFEST, Registry,
+from v2_client import (DOCKER_LIST, DOCKER_MANIFEST, NOWHERE, OCI_INDEX, OCI_MANIFEST, Registry,
                       code, describe, digest_of, manifest_of)
 
 LAYERS = (b"first layer", b"second layer" * 1000)

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from registry import Registry, code, digest_of
+from v2_client import Registry, code, digest_of
 from serving import Server
 from wholeness import blobs_of, index_of
 

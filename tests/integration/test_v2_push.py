@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from oci_layout import USERS, entry, write_layout
-from registry import Registry, answer_of, code, digest_of, wait_for
+from v2_client import Registry, answer_of, code, digest_of, wait_for
 from serving import Server
 from wholeness import assert_store
 
@@ -342,6 +342,7 @@ class SwallowingProxy:
                 one.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass
+            one.close()  # else what it holds unread leaves the client waiting
 
 
 @pytest.mark.parametrize("swallowed", [0, 10 * MIB], ids=["at-once", "beyond-the-window"])

@@ -8,7 +8,7 @@ import pytest
 
 from access import make_token, serve  # noqa: F401
 from oci_layout import make_base
-from registry import Registry
+from v2_client import Registry
 
 pytestmark = pytest.mark.skipif(not all(map(shutil.which, ("skopeo", "podman", "umoci"))),
                                 reason="skopeo, podman and umoci are not there")
