@@ -72,7 +72,17 @@ static char *image_of(Session *session, const Model *model)
         return service_image_address(session->service, model->project, model->name, model->version);
     g_autofree char *path = remote_path(session->remote, "/models/%s", model->id);
     json_auto_t *details = remote_call(session->remote, "GET", path, NULL, NULL);
-    return g_strdup(json_string_value(json_object_get(details, "image_address")));
+    const char *address = json_string_value(json_object_get(details, "image_address"));
+    const char *host = strstr(remote_url(session->remote), "://");
+    return host && address ? g_strdup_printf("%s/%s", host + strlen("://"), address)
+                           : g_strdup(address);
+}
+
+/* A server without TLS has its registry without it, too. */
+static const char *way_to(const Session *session)
+{
+    bool plain = session->remote && g_str_has_prefix(remote_url(session->remote), "http://");
+    return plain ? "--tls-verify=false " : "";
 }
 
 /* Where the image is, for a person. */
@@ -85,9 +95,9 @@ static void follow_closing(Follow *follow, const Model *model, int status)
         return; /* a failed import has ended with its answer */
     g_autofree char *image = image_of(session, model);
     fprintf(rows->out,
-            zh ? "\n%s:%s 已发布\n镜像  %s\n运行  podman run --rm -p 8080:8080 %s\n"
-               : "\n%s:%s is published\nimage  %s\nrun    podman run --rm -p 8080:8080 %s\n",
-            model->name, model->version, image, image);
+            zh ? "\n%s:%s 已发布\n镜像  %s\n运行  podman run --rm %s-p 8080:8080 %s\n"
+               : "\n%s:%s is published\nimage  %s\nrun    podman run --rm %s-p 8080:8080 %s\n",
+            model->name, model->version, image, way_to(session), image);
 }
 
 static int follow_status(Follow *follow, GError **error)

@@ -132,7 +132,8 @@ function Description({ live, model }: { live: LiveModel; model: ModelDetails }) 
 
 function Image({ model }: { model: ModelDetails }) {
     const address = model.image_address ?? "";
-    const layout = `oci:DATA/images:${address}`;
+    const image = `${location.host}/${address}`;
+    const plain = location.protocol === "http:" ? "--tls-verify=false " : "";
     return (
         <section class="card">
             <h2>{t("Image", "镜像")}</h2>
@@ -155,14 +156,14 @@ function Image({ model }: { model: ModelDetails }) {
             <h3>{t("Look at it, run it", "查看与运行")}</h3>
             <p class="quiet">
                 {t(
-                    "On the server's machine; DATA is its data directory, which ",
-                    "在服务器上执行;DATA 为其数据目录,可由 ",
+                    "From any machine that reaches this server; where it asks for a login, ",
+                    "在可访问本服务器的任意机器上执行;若需要登录,先执行 ",
                 )}
-                <code>waybill show {model.model_name}</code>
-                {t(" prints whole:", " 完整显示:")}
+                <code>podman login {location.host}</code>
+                {t(" with any name and a token as password:", "(任意用户名,以 token 作为密码):")}
             </p>
-            <Command text={`skopeo inspect ${layout}`} />
-            <Command text={`podman run --rm -p 8080:8080 ${layout}`} />
+            <Command text={`skopeo inspect ${plain}docker://${image}`} />
+            <Command text={`podman run --rm ${plain}-p 8080:8080 ${image}`} />
         </section>
     );
 }
