@@ -1,13 +1,14 @@
 #include "import/copy.h"
 
 #include <gio/gio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "command/command.h"
 #include "command/interrupt.h"
 #include "command/progress_bar.h"
 
-static int copy_failed(const GError *error)
+static int copy_failed(const CopyTarget *target, const GError *error)
 {
     if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CANCELLED)) {
         complain("interrupted");
@@ -17,7 +18,8 @@ static int copy_failed(const GError *error)
     if (error->domain == REGISTRY_ERROR && error->code == REGISTRY_ERROR_LOGIN)
         complain("log in: `waybill credential add --for registry --host HOST` or `podman login "
                  "HOST`");
-    if (error->domain == REGISTRY_ERROR && error->code == REGISTRY_ERROR_UNREACHABLE)
+    if (error->domain == REGISTRY_ERROR && error->code == REGISTRY_ERROR_UNREACHABLE &&
+        target->kind == COPY_REGISTRY && !target->reference->plain_http)
         complain("a registry without TLS is written registry+http://HOST, one with a CA of its own "
                  "needs registry.ca_file");
     return EXIT_FAILED;
@@ -43,6 +45,32 @@ static json_t *copied_json(const Copied *copied, const char *where)
                      copied->bytes.described);
 }
 
+/* Where the server's registry has the model's image: HOST/PROJECT/REPOSITORY:VERSION. */
+static Reference *place_of(const Session *session, const Model *model, GError **error)
+{
+    const char *url = remote_url(session->remote);
+    const char *host = strstr(url, "://") + strlen("://");
+    g_autofree char *name = reference_name(model->project, model->name, model->version);
+    g_autofree char *text =
+        g_strdup_printf("%s%.*s/%s", g_str_has_prefix(url, "http://") ? REFERENCE_PLAIN_HTTP : "",
+                        (int)strcspn(host, "/"), host, name);
+    return reference_parse(text, error);
+}
+
+/* The token is the password, as of any client of the server's registry. */
+static bool copy_from_server(Session *session, const Model *model, const CopyTarget *target,
+                             Copied *copied, GError **error)
+{
+    const char *token = g_getenv("WAYBILL_TOKEN");
+    g_autoptr(Reference) from = place_of(session, model, error);
+    RegistryLogin *login =
+        token && *token ? registry_login_new("waybill", token, "WAYBILL_TOKEN") : NULL;
+    if (from)
+        return copy_from_registry(session->service, from, login, target, copied, error);
+    registry_login_free(login);
+    return false;
+}
+
 static int copy_run(Session *session, const Model *model, const char *where, bool json)
 {
     g_autoptr(GError) error = NULL;
@@ -60,10 +88,11 @@ static int copy_run(Session *session, const Model *model, const char *where, boo
     Progress *progress = &session->service->progress;
     g_auto(Interrupt) interrupt G_GNUC_UNUSED = interrupt_catch(progress);
     ProgressBar *bar = progress_bar_new(&session->err, progress, !session->quiet && !json);
-    bool done = copy_model(session->service, model, &target, &copied, &error);
+    bool done = session->remote ? copy_from_server(session, model, &target, &copied, &error)
+                                : copy_model(session->service, model, &target, &copied, &error);
     progress_bar_free(bar);
     if (!done)
-        return copy_failed(error);
+        return copy_failed(&target, error);
     if (json && !piped)
         print_json_line(copied_json(&copied, where));
     else if (!session->quiet && !piped)

@@ -341,7 +341,7 @@ const Command COMMANDS[] = {
      "or FILE.tar; without TAG the model's version. What is there already is not sent again.\n"
      "  waybill copy digits registry.example.com/team/digits\n"
      "  waybill copy digits oci-archive:- | podman load",
-     command_copy},
+     command_copy, true},
     {"diff", "A [B]", "What changed from A to B, or in A since it last worked",
      "A and B are a name (its newest version), name:version, or an id, with @N behind it for\n"
      "attempt N: digits:0.0.2@1. Without B: A against the newest imported attempt before it.\n"

@@ -12,6 +12,7 @@
 #include "image/referrers.h"
 #include "import/import.h"
 #include "import/logins.h"
+#include "import/provenance.h"
 #include "store/artifacts.h"
 
 #define ARCHIVE_SCHEME "oci-archive:"
@@ -73,43 +74,56 @@ bool copy_target_read(CopyTarget *target, const char *text, const Model *model, 
     return false;
 }
 
-/* -- the copying -- */
+/* -- what is copied -- */
+
+/* What is said of an image of ours; NULL: nothing, or it is gone. */
+static Artifact *artifact_of(Service *service, const char *model_id, const Image *image)
+{
+    int64_t size;
+    g_autofree char *digest =
+        artifact_find(service->db, model_id, image->manifest->digest, &size, NULL);
+    const Descriptor manifest = {(char *)IMAGE_MEDIA_MANIFEST, digest, size};
+    return digest ? artifact_read(layout_source(service->images), &manifest, NULL) : NULL;
+}
+
+void copy_source_of_model(CopySource *source, Service *service, const char *model_id,
+                          const Image *image)
+{
+    source->from = layout_source(service->images);
+    source->image = image;
+    source->artifact = artifact_of(service, model_id, image);
+}
+
+void copy_source_clear(CopySource *source)
+{
+    g_clear_pointer(&source->artifact, artifact_free);
+}
+
+/* -- to where -- */
 
 /* What is said of the image goes with it. A registry may refuse what it does not know: the image is
  * there all the same. False: it is not there; *error only when it was stopped. */
-static bool push_artifact(Service *service, const char *model_id, const Image *image,
-                          Registry *registry, GError **error)
+static bool push_artifact(const CopySource *source, Registry *registry, GError **error)
 {
-    int64_t size;
     g_autoptr(GError) failure = NULL;
-    ImageSource *from = layout_source(service->images);
-    g_autofree char *digest =
-        artifact_find(service->db, model_id, image->manifest->digest, &size, NULL);
-    if (!digest)
+    if (!source->artifact)
         return false;
-    const Descriptor manifest = {(char *)IMAGE_MEDIA_MANIFEST, digest, size};
-    g_autoptr(Artifact) artifact = artifact_read(from, &manifest, &failure);
-    if (artifact && referrers_push(registry, from, artifact, image->manifest, &failure))
+    if (referrers_push(registry, source->from, source->artifact, source->image->manifest, &failure))
         return true;
     if (g_error_matches(failure, G_IO_ERROR, G_IO_ERROR_CANCELLED))
         g_propagate_error(error, g_steal_pointer(&failure));
     return false;
 }
 
-bool copy_to_registry(Service *service, const CopySource *source, const Reference *to,
-                      const char *mount_from, Registry **registry, CopiedBytes *copied,
-                      GError **error)
+bool copy_to_registry(Service *service, const CopySource *source, RegistryLogin *login,
+                      const Reference *to, const char *mount_from, Registry **registry,
+                      CopiedBytes *copied, GError **error)
 {
-    g_autoptr(GError) failure = NULL;
-    RegistryLogin *login = login_for(service, source->login_project, true, to, &failure);
-    if (failure) {
-        g_propagate_error(error, g_steal_pointer(&failure));
-        return false;
-    }
+    g_autoptr(GError) stopped = NULL;
     *registry = registry_open(service->settings, to, login, &service->progress, error);
     if (!*registry)
         return false;
-    const ImagePush push = {.from = layout_source(service->images),
+    const ImagePush push = {.from = source->from,
                             .image = source->image,
                             .to = *registry,
                             .tag = to->tag,
@@ -122,53 +136,72 @@ bool copy_to_registry(Service *service, const CopySource *source, const Referenc
     progress_end(&service->progress);
     if (!done)
         return false;
-    copied->described =
-        push_artifact(service, source->model_id, source->image, *registry, &failure);
-    bool stopped = failure != NULL;
-    if (stopped)
-        g_propagate_error(error, g_steal_pointer(&failure));
-    return !stopped;
+    copied->described = push_artifact(source, *registry, &stopped);
+    if (!stopped)
+        return true;
+    g_propagate_error(error, g_steal_pointer(&stopped));
+    return false;
 }
 
-static bool copy_to_layout(Service *service, const Image *image, const Reference *to,
+static bool copy_to_layout(Service *service, const CopySource *source, const Reference *to,
                            ImagePushed *pushed, GError **error)
 {
     g_autoptr(Layout) layout = layout_create(to->directory, error);
     if (!layout)
         return false;
-    progress_begin(&service->progress, image->size);
-    bool done = image_copy(layout_source(service->images), image, layout, &service->progress,
-                           &pushed->sent, &pushed->present, NULL, error) &&
-                layout_add_tag(layout, image->manifest, to->tag, error);
+    progress_begin(&service->progress, source->image->size);
+    bool done = image_copy(source->from, source->image, layout, &service->progress, &pushed->sent,
+                           &pushed->present, NULL, error) &&
+                layout_add_tag(layout, source->image->manifest, to->tag, error);
     progress_end(&service->progress);
     return done;
 }
 
-static bool write_archive(Service *service, const Image *image, const CopyTarget *target, int fd,
+static bool write_archive(Service *service, const CopySource *source, const char *tag, int fd,
                           GError **error)
 {
-    progress_begin(&service->progress, image->size);
-    bool done = image_archive_write(layout_source(service->images), image, target->tag, fd,
-                                    &service->progress, NULL, error);
+    progress_begin(&service->progress, source->image->size);
+    bool done =
+        image_archive_write(source->from, source->image, tag, fd, &service->progress, NULL, error);
     progress_end(&service->progress);
     return done;
 }
 
 /* The file appears under its name when it is whole. */
-static bool copy_to_file(Service *service, const Image *image, const CopyTarget *target,
+static bool copy_to_file(Service *service, const CopySource *source, const CopyTarget *target,
                          GError **error)
 {
     g_autofree char *temporary = g_strdup_printf("%s.%08x.tmp", target->file, g_random_int());
     autofd fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd < 0)
         return io_fail(error, errno, "%s", target->file);
-    bool done = write_archive(service, image, target, fd, error) &&
+    bool done = write_archive(service, source, target->tag, fd, error) &&
                 (fsync(fd) == 0 || io_fail(error, errno, "%s", target->file)) &&
                 (rename(temporary, target->file) == 0 || io_fail(error, errno, "%s", target->file));
     if (!done)
         unlink(temporary);
     return done;
 }
+
+static bool copy_image(Service *service, const CopySource *source, RegistryLogin *login,
+                       const CopyTarget *target, Copied *copied, GError **error)
+{
+    g_autoptr(RegistryLogin) owned = login;
+    g_autoptr(Registry) registry = NULL;
+    copied->digest = g_strdup(source->image->manifest->digest);
+    copied->size = source->image->size;
+    if (target->kind == COPY_REGISTRY)
+        return copy_to_registry(service, source, g_steal_pointer(&owned), target->reference, NULL,
+                                &registry, &copied->bytes, error);
+    if (target->kind == COPY_LAYOUT)
+        return copy_to_layout(service, source, target->reference, &copied->bytes.pushed, error);
+    copied->bytes.pushed.sent = source->image->size;
+    return strcmp(target->file, "-") == 0
+               ? write_archive(service, source, target->tag, STDOUT_FILENO, error)
+               : copy_to_file(service, source, target, error);
+}
+
+/* -- of our own store -- */
 
 static Image *image_of(Service *service, const Model *model, GError **error)
 {
@@ -188,19 +221,50 @@ bool copy_model(Service *service, const Model *model, const CopyTarget *target, 
     /* gc must not take the blobs away meanwhile. */
     autofd lock = layout_lock(service->images, false, error);
     g_autoptr(Image) image = lock >= 0 ? image_of(service, model, error) : NULL;
-    g_autoptr(Registry) registry = NULL;
-    if (!image)
+    g_autoptr(GError) failure = NULL;
+    RegistryLogin *login =
+        image && target->kind == COPY_REGISTRY
+            ? login_for(service, model->project, true, target->reference, &failure)
+            : NULL;
+    if (failure)
+        g_propagate_error(error, g_steal_pointer(&failure));
+    else if (image) {
+        g_auto(CopySource) source = {0};
+        copy_source_of_model(&source, service, model->id, image);
+        return copy_image(service, &source, login, target, copied, error);
+    }
+    return false;
+}
+
+/* -- of a server's -- */
+
+/* What the server's registry lists; NULL: nothing. */
+static Artifact *artifact_listed(Registry *from, const char *digest)
+{
+    json_auto_t *list = referrers_list(from, digest, PROVENANCE_ARTIFACT, NULL);
+    g_autoptr(Descriptor) manifest =
+        json_array_size(list) ? image_json_descriptor(json_array_get(list, 0), "referrers", NULL)
+                              : NULL;
+    return manifest ? artifact_read(registry_source(from), manifest, NULL) : NULL;
+}
+
+bool copy_from_registry(Service *service, const Reference *from, RegistryLogin *login,
+                        const CopyTarget *target, Copied *copied, GError **error)
+{
+    g_autoptr(GError) failure = NULL;
+    g_auto(ImagePlace) place = {0};
+    if (!image_place_open(&place, from, NULL, service->settings, login, &service->progress, error))
         return false;
-    copied->digest = g_strdup(image->manifest->digest);
-    copied->size = image->size;
-    const CopySource source = {model->id, model->project, image};
-    if (target->kind == COPY_REGISTRY)
-        return copy_to_registry(service, &source, target->reference, NULL, &registry,
-                                &copied->bytes, error);
-    if (target->kind == COPY_LAYOUT)
-        return copy_to_layout(service, image, target->reference, &copied->bytes.pushed, error);
-    copied->bytes.pushed.sent = image->size;
-    return strcmp(target->file, "-") == 0
-               ? write_archive(service, image, target, STDOUT_FILENO, error)
-               : copy_to_file(service, image, target, error);
+    g_autoptr(Image) image = image_place_read(&place, from, NULL, NULL, error);
+    RegistryLogin *there = image && target->kind == COPY_REGISTRY
+                               ? login_for(service, NULL, true, target->reference, &failure)
+                               : NULL;
+    if (failure)
+        g_propagate_error(error, g_steal_pointer(&failure));
+    else if (image) {
+        g_auto(CopySource) source = {place.source, image,
+                                     artifact_listed(place.registry, image->manifest->digest)};
+        return copy_image(service, &source, there, target, copied, error);
+    }
+    return false;
 }

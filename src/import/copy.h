@@ -1,6 +1,7 @@
 /* A model's image, copied to somewhere else: `waybill copy`. Nothing is recorded. */
 #pragma once
 
+#include "image/artifact.h"
 #include "image/image_push.h"
 #include "image/place.h"
 #include "import/service.h"
@@ -38,16 +39,26 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Copied, copied_clear)
  * REGISTRY_ERROR, REGISTRY_LOGIN_ERROR; IO_ERROR; G_IO_ERROR_CANCELLED. */
 bool copy_model(Service *service, const Model *model, const CopyTarget *target, Copied *copied,
                 GError **error);
+/* The same of an image in a registry, such as a server's. login: there, taken over. */
+bool copy_from_registry(Service *service, const Reference *from, RegistryLogin *login,
+                        const CopyTarget *target, Copied *copied, GError **error);
+
+/* -- for who shares -- */
 
 typedef struct {
-    const char *model_id;
-    const char *login_project; /* whose logins count beside the service's own; NULL: nobody's */
-    const Image *image;        /* of our own store */
+    ImageSource *from; /* borrowed, as is the image */
+    const Image *image;
+    Artifact *artifact; /* what is said of it, in the same source; NULL: nothing */
 } CopySource;
+/* An image of our own store. */
+void copy_source_of_model(CopySource *source, Service *service, const char *model_id,
+                          const Image *image);
+void copy_source_clear(CopySource *source);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CopySource, copy_source_clear)
 
 /* One image to a repository; what is there, or can be mounted from the repository mount_from of the
- * same registry (NULL: none is known), is not sent. *registry is set, also on failure, for what it
- * has to tell. */
-bool copy_to_registry(Service *service, const CopySource *source, const Reference *to,
-                      const char *mount_from, Registry **registry, CopiedBytes *copied,
-                      GError **error);
+ * same registry (NULL: none is known), is not sent. login: taken over. *registry is set, also on
+ * failure, for what it has to tell. */
+bool copy_to_registry(Service *service, const CopySource *source, RegistryLogin *login,
+                      const Reference *to, const char *mount_from, Registry **registry,
+                      CopiedBytes *copied, GError **error);

@@ -5,6 +5,7 @@
 
 #include "base/io.h"
 #include "import/copy.h"
+#include "import/logins.h"
 #include "import/pipeline.h"
 #include "import/source_events.h"
 
@@ -36,7 +37,7 @@ static Event *event_not_shared(const Registry *registry, const char *target, con
 /* What the sharing has come to. */
 typedef struct {
     Import *import;
-    const Image *image;
+    CopySource source;
     json_t *shared;    /* [{target, digest, bytes_copied, bytes_mounted}] */
     Reference *former; /* the target that got it last, or NULL */
     GPtrArray *events;
@@ -48,7 +49,7 @@ static void note_shared(Sharing *sharing, Reference *to, const CopiedBytes *copi
     const ImagePushed *pushed = &copied->pushed;
     json_array_append_new(sharing->shared,
                           json_pack("{s:s, s:s, s:I, s:I}", "target", to->text, "digest",
-                                    sharing->image->manifest->digest, "bytes_copied",
+                                    sharing->source.image->manifest->digest, "bytes_copied",
                                     (json_int_t)pushed->sent, "bytes_mounted",
                                     (json_int_t)(pushed->mounted + pushed->present)));
     reference_free(sharing->former);
@@ -71,12 +72,14 @@ static void share_with(Sharing *sharing, const char *target)
     CopiedBytes copied = {0};
     g_autoptr(GError) failure = NULL;
     g_autoptr(Registry) registry = NULL;
+    Service *service = sharing->import->service;
     g_autoptr(Reference) to = reference_parse(target, &failure);
+    RegistryLogin *login = to ? login_for(service, NULL, true, to, &failure) : NULL;
     const Reference *former = sharing->former;
     bool near = to && former && g_strcmp0(former->host, to->host) == 0;
-    const CopySource source = {sharing->import->model->id, NULL, sharing->image};
-    if (to && copy_to_registry(sharing->import->service, &source, to,
-                               near ? former->repository : NULL, &registry, &copied, &failure))
+    if (to && !failure &&
+        copy_to_registry(service, &sharing->source, login, to, near ? former->repository : NULL,
+                         &registry, &copied, &failure))
         note_shared(sharing, g_steal_pointer(&to), &copied);
     else
         note_failure(sharing, registry, target, failure);
@@ -101,8 +104,10 @@ StageResult stage_share(Import *import, GError **error)
     g_autoptr(Image) image = lock >= 0 ? import_image(import, error) : NULL;
     if (!image)
         return STAGE_ERROR;
-    Sharing sharing = {import, image, json_array(), NULL, events_new(NULL, NULL), false};
+    Sharing sharing = {import, {0}, json_array(), NULL, events_new(NULL, NULL), false};
+    copy_source_of_model(&sharing.source, service, import->model->id, image);
     share_with_all(&sharing);
+    copy_source_clear(&sharing.source);
     reference_free(sharing.former);
     json_t *result = json_pack("{s:o}", "shared", sharing.shared);
     bool failed = sharing.events->len && settings_bool(service->settings, "image.share_required");

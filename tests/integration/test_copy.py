@@ -236,3 +236,24 @@ def test_a_target_that_is_no_reference_is_32(bare, package):
     events = shared_import(bare, package, "--set", "image.share_to=NoRegistry")
     [event] = [one for one in events if one["reason"] == "RomaImageShareFailed"]
     assert "NoRegistry" in event["evidence"]["target"]
+
+
+# -- of a server's models --
+
+@pytest.mark.parametrize("to", ["registry", "layout", "archive"])
+def test_a_server_s_model_is_copied_from_its_registry(server, package, waybill_at, tmp_path, to):
+    details = server.settled(server.create(package(), "digits").json["model_id"])
+    client = waybill_at("client")
+    client.environment["WAYBILL_SERVER"] = "http://" + server.netloc
+    with UploadRegistry(referrers=True) as registry:
+        target = {"registry": f"{registry.reference}/team/digits", "layout": f"oci:{tmp_path}/layout",
+                  "archive": tmp_path / "image.tar"}[to]
+        done = json.loads(client.run("copy", "digits", target, "--json", check=True).stdout)
+        assert done["digest"] == details["image_digest"]
+        assert done["described"] is (to == "registry")
+        if to == "registry":
+            assert ("team/digits", "0.0.1") in registry.manifests
+            return
+    name = {"layout": f"oci:{tmp_path}/layout:0.0.1", "archive": f"oci-archive:{tmp_path}/image.tar"}[to]
+    inspected = subprocess.run(["skopeo", "inspect", name], capture_output=True, check=True)
+    assert json.loads(inspected.stdout)["Digest"] == details["image_digest"]

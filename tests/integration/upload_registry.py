@@ -2,6 +2,7 @@
 that are cut in the middle of an upload, tokens that expire, refusals. It keeps what arrived of a torn
 upload, unless `forgets` says otherwise, and remembers every request."""
 import base64
+import contextlib
 import hashlib
 import json
 import re
@@ -82,9 +83,21 @@ class UploadHandler(BaseHTTPRequestHandler):
 
     def fail(self, status, code, **headers):
         body = json.dumps({"errors": [{"code": code, "message": "said the test"}]}).encode()
-        if status >= 400 and self.command in ("PATCH", "PUT"):
-            self.close_connection = True  # its body is not read
+        early = status >= 400 and self.command in ("PATCH", "PUT")
+        if early:  # its body is not read
+            self.close_connection = True
+            headers["Connection"] = "close"
         self.answer(status, body, **headers)
+        if early:
+            self.drain()
+
+    def drain(self):
+        """Until the client has seen the answer: a connection that is reset would take it away."""
+        self.wfile.flush()
+        self.connection.settimeout(2)
+        with contextlib.suppress(OSError):
+            while self.connection.recv(CHUNK):
+                pass
 
     def admitted(self):
         registry = self.registry
