@@ -28,6 +28,8 @@ void registry_set_version(HttpReply *reply);
 /* Without a body. */
 HttpReply registry_empty(unsigned status);
 HttpReply registry_json(unsigned status, const char *media_type, json_t *json);
+/* What stands there is none. */
+HttpReply registry_no_digest(const char *where, const char *text);
 HttpReply registry_no_blob(const Repository *repository, const char *digest);
 
 /* ?n=, at most `most`, which it is without it. False: *reply. */

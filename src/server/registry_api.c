@@ -108,6 +108,13 @@ HttpReply registry_failed(const GError *error)
                           "the server could not do this; its log says why");
 }
 
+HttpReply registry_no_digest(const char *where, const char *text)
+{
+    return registry_error(MHD_HTTP_BAD_REQUEST, "DIGEST_INVALID",
+                          "%s is \"%.100s\"; expected sha256: and 64 lower-case hex digits", where,
+                          text);
+}
+
 HttpReply registry_no_blob(const Repository *repository, const char *digest)
 {
     return registry_errors(

@@ -77,13 +77,6 @@ HttpReply registry_send_blob(const HttpRequest *request, const Service *service,
     return reply;
 }
 
-static HttpReply digest_invalid(const char *digest)
-{
-    return registry_error(MHD_HTTP_BAD_REQUEST, "DIGEST_INVALID",
-                          "the digest is \"%.100s\"; expected sha256: and 64 lower-case hex digits",
-                          digest);
-}
-
 HttpReply registry_blob_get(HttpRequest *request)
 {
     HttpReply reply;
@@ -91,7 +84,7 @@ HttpReply registry_blob_get(HttpRequest *request)
     g_autoptr(GError) error = NULL;
     const char *digest = request->arguments[1];
     if (!digest_is_valid(digest))
-        return digest_invalid(digest);
+        return registry_no_digest("the digest", digest);
     Service *service = api_service(request, &reply);
     g_autoptr(Repository) repository =
         service ? registry_find_repository(request, service, &reply) : NULL;
@@ -159,5 +152,6 @@ static HttpReply blob_delete(RegistryWork *work, Service *service)
 HttpReply registry_blob_delete(HttpRequest *request)
 {
     const char *digest = request->arguments[1];
-    return digest_is_valid(digest) ? registry_aside(request, blob_delete) : digest_invalid(digest);
+    return digest_is_valid(digest) ? registry_aside(request, blob_delete)
+                                   : registry_no_digest("the digest", digest);
 }

@@ -31,10 +31,7 @@ static HttpReply check_reference(const char *reference)
     if (digest_is_valid(reference) || reference_is_tag(reference))
         return HTTP_WAITS;
     return strchr(reference, ':')
-               ? registry_error(MHD_HTTP_BAD_REQUEST, "DIGEST_INVALID",
-                                "the digest is \"%.100s\"; expected sha256: and 64 lower-case hex "
-                                "digits",
-                                reference)
+               ? registry_no_digest("the digest", reference)
                : registry_error(MHD_HTTP_BAD_REQUEST, "MANIFEST_INVALID",
                                 "the tag is \"%.200s\"; expected 1 to 128 letters, digits, '_', "
                                 "'.' and '-', with no '.' or '-' in front",

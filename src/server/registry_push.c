@@ -124,10 +124,7 @@ HttpReply push_read_digest(const HttpRequest *request, Push *push)
 {
     const char *digest = http_query(request, "digest");
     if (!digest || !digest_is_valid(digest))
-        return registry_error(MHD_HTTP_BAD_REQUEST, "DIGEST_INVALID",
-                              "?digest= is \"%.100s\"; expected sha256: and 64 lower-case hex "
-                              "digits",
-                              digest ? digest : "");
+        return registry_no_digest("?digest=", digest ? digest : "");
     push->digest = g_strdup(digest);
     return HTTP_WAITS;
 }

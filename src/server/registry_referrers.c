@@ -45,10 +45,7 @@ HttpReply registry_referrers(HttpRequest *request)
     g_autoptr(GError) error = NULL;
     const char *digest = request->arguments[1];
     if (!digest_is_valid(digest))
-        return registry_error(MHD_HTTP_BAD_REQUEST, "DIGEST_INVALID",
-                              "the digest is \"%.100s\"; expected sha256: and 64 lower-case hex "
-                              "digits",
-                              digest);
+        return registry_no_digest("the digest", digest);
     if (!registry_page(request, MOST_REFERRERS, &count, &reply))
         return reply;
     Service *service = api_service(request, &reply);
