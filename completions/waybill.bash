@@ -1,8 +1,8 @@
 # bash completion for waybill: commands, options, model names, runtimes.
 # A test holds the options against `waybill COMMAND --help`.
 
-_waybill_commands="import init check events wait models show log try diff report explain retry update cancel delete runtime gc verify
-    backup restore token audit serve maintenance access-key credential doctor"
+_waybill_commands="import init check events wait models show log try copy diff report explain retry update cancel delete runtime gc verify
+    backup restore token audit serve maintenance access-key key credential doctor"
 _waybill_common="--data --project --server --config-file --set --lang --color --utc --quiet --help"
 _waybill_types="TensorFlow PyTorch MindSpore MXNet Caffe XGBoost Scikit_Learn Spark_MLlib ONNX LLM
     Custom Image"
@@ -30,9 +30,10 @@ _waybill_options() {
     gc) echo "--dry-run --json" ;;
     verify) echo "--drop-damaged --json" ;;
     try) echo "--input --path" ;;
+    show) echo "--key --json" ;;
     retry) echo "--config --dependencies --child --from --no-cache --retries --timeout --json" ;;
     update) echo "--description --dependencies --retries --timeout --detach --json" ;;
-    show | diff | explain | backup | restore | doctor) echo "--json" ;;
+    copy | key | diff | explain | backup | restore | doctor) echo "--json" ;;
     esac
 }
 
@@ -83,7 +84,7 @@ _waybill_look() {
         --name | --version | --runtime | --config | --dependencies | --child | --platform | --description | \
             --type | --status | --image | --engine | --after | --attempt | --timeout | \
             --from | --if-exists | --retries | --output | --message | --until | --listen | --workers | --log-format | --format | \
-            --user | --role | --expires | --for | --host | --url | --limit | --input | --path) ((i++)) ;;
+            --user | --role | --expires | --for | --host | --url | --limit | --input | --path | --key) ((i++)) ;;
         -* | : | =) ;;
         *)
             if [[ -z $command ]]; then
@@ -101,7 +102,7 @@ _waybill_look() {
 _waybill_value() {
     case $1 in
     --data | --child) _waybill_files -d "$2" ;;
-    --config | --dependencies | --config-file | --output) _waybill_files -f "$2" ;;
+    --config | --dependencies | --config-file | --output | --key) _waybill_files -f "$2" ;;
     --format) _waybill_words "github gitlab sarif junit markdown plain" "$2" ;;
     --from) _waybill_words "check copy environment build size source" "$2" ;;
     --log-format) _waybill_words "text json" "$2" ;;
@@ -132,7 +133,7 @@ _waybill_value() {
 
 _waybill_argument() {
     case $command in
-    events | wait | show | log | try | report | retry | update | cancel | delete | verify)
+    events | wait | show | log | try | copy | report | retry | update | cancel | delete | verify)
         if [[ $arguments == 0 ]]; then
             _waybill_words "$(_waybill_models)" "$1"
         elif [[ $arguments == 1 && $command == retry ]]; then
@@ -151,6 +152,7 @@ _waybill_argument() {
             _waybill_words "$(_waybill_tokens)" "$1"
         fi
         ;;
+    key) [[ $arguments != 0 ]] || _waybill_words "create show" "$1" ;;
     maintenance) [[ $arguments != 0 ]] || _waybill_words "status on off" "$1" ;;
     access-key) [[ $arguments != 0 ]] || _waybill_words "create list revoke" "$1" ;;
     credential) [[ $arguments != 0 ]] || _waybill_words "add list remove" "$1" ;;

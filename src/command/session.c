@@ -418,7 +418,7 @@ const Command COMMANDS[] = {
     {"key", "create | show", "The key that signs what images carry with them",
      "create makes DATA/signing.key and prints the public key: from then on the provenance of "
      "each\n"
-     "image that is built is signed (DSSE, ECDSA P-256). `waybill show IMAGE --key FILE` verifies.",
+     "image that is built is signed (DSSE, ECDSA P-256). waybill show IMAGE verifies it.",
      command_key},
     {"credential", "add | list | remove", "A project's logins at registries and object stores",
      "One for each kind and host; add replaces it. A secret is never shown again.\n"

@@ -3,8 +3,8 @@
 #include "image/registry_push.h"
 #include "upkeep/doctor_checks.h"
 
-#define PROBE "waybill-doctor:probe" /* a repository beneath the namespace; nothing comes into it \
-                                      */
+/* A repository beneath the namespace, which nothing comes into. */
+#define PROBE "waybill-doctor:probe"
 
 static char *mend_of(const Doctor *doctor, const GError *error)
 {
