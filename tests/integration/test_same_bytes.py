@@ -16,7 +16,7 @@ import pytest
 from conftest import ROOT, Waybill, write_package
 from oci_layout import blob_path
 from tracing import large_files_read
-from wholeness import assert_store, blobs_of, index_of, manifest_of
+from wholeness import assert_store, blobs_of, index_of, manifest_of, said_blobs
 
 MIB = 1 << 20
 TOP = "home/mind/model"
@@ -74,7 +74,8 @@ def model_layers(waybill, model="m:0.0.1"):
 
 
 def blob_names(waybill):
-    return {path.name for path in blobs_of(waybill.data).iterdir()}
+    """Those of images and their layers."""
+    return {path.name for path in blobs_of(waybill.data).iterdir()} - said_blobs(waybill.data)
 
 
 # -- the same bytes --

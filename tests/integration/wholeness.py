@@ -80,6 +80,15 @@ def said_of(data, images):
     return found
 
 
+def said_blobs(data):
+    """The file names of the blobs that are said of images: the time of an import stands in them."""
+    found = set()
+    for digest in said_of(data, set(index_of(data).values())):
+        manifest = manifest_of(data, digest)
+        found |= {digest, manifest["config"]["digest"], *(blob["digest"] for blob in manifest["layers"])}
+    return {digest.split(":")[1] for digest in found}
+
+
 def referenced(data):
     """The file names of the blobs that index.json leads to, and of what is said of its images."""
     found = set()
