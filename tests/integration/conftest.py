@@ -122,6 +122,14 @@ def base_layout(tmp_path_factory):
 
 
 @pytest.fixture
+def podman_layout(base_layout):
+    """A copy of it where podman can take it from: it makes a name of the path, which has to be lower
+    case."""
+    with tempfile.TemporaryDirectory(prefix="waybill-", dir="/tmp") as where:
+        yield shutil.copytree(base_layout, Path(where) / "layout")
+
+
+@pytest.fixture
 def ready(waybill, base_layout):
     """Waybill with the runtime `base`, which serves every engine."""
     waybill.run("runtime", "add", "base", "--image", f"oci:{base_layout}:latest", check=True)

@@ -74,7 +74,7 @@ def test_an_image_by_its_digest_asks_for_no_tag(lone, registry_at, base_layout):
     assert "team/by-digest/manifests/" in asked and "team/by-digest/tags/list" not in asked
 
 
-def test_an_image_of_docker_media_types_that_podman_pushed(lone, registry_at, base_layout, tmp_path):
+def test_an_image_of_docker_media_types_that_podman_pushed(lone, registry_at, podman_layout, tmp_path):
     registry = registry_at()
     environment = {key: value for key, value in os.environ.items() if key != "REGISTRY_AUTH_FILE"}
     environment["HOME"] = str(tmp_path)
@@ -85,7 +85,7 @@ def test_an_image_of_docker_media_types_that_podman_pushed(lone, registry_at, ba
                                   capture_output=True, text=True, timeout=60)
             assert done.returncode == 0, done
             return done.stdout.strip().splitlines()[-1:]
-        [image] = podman("pull", "--quiet", f"oci:{base_layout}:latest")
+        [image] = podman("pull", "--quiet", f"oci:{podman_layout}:latest")
         podman("push", "--quiet", "--tls-verify=false", "--format", "v2s2", "--digestfile",
                tmp_path / "digest", image, f"docker://{registry.host}/team/docker:1")
     assert_imported(lone, registry.reference("team/docker:1"), (tmp_path / "digest").read_text())

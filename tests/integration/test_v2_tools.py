@@ -104,8 +104,8 @@ def test_podman_pulls_a_model(podman, digits):
     assert shown["Labels"]["org.opencontainers.image.title"] == "digits"
 
 
-def test_podman_pushes_a_custom_image_which_is_imported(podman, server, ready, base_layout):
-    image = podman("pull", "--quiet", f"oci:{base_layout}:latest").stdout.strip()
+def test_podman_pushes_a_custom_image_which_is_imported(podman, server, ready, podman_layout):
+    image = podman("pull", "--quiet", f"oci:{podman_layout}:latest").stdout.strip()
     where = f"{server.netloc}/default/custom:1"
     podman("push", "--quiet", "--tls-verify=false", image, where)
     podman("rmi", "--force", image)
