@@ -196,6 +196,7 @@ test("an image reference that may not be read is refused at its field; one that 
     await image.fill("registry.example.com/team/resnet:v5");
     await image.blur();
     await expect(page.getByLabel("Name", { exact: true })).toHaveValue("resnet");
+    await image.fill("oci:/nowhere/resnet:v5");
     await check(page);
     await expect(page.getByRole("region", { name: "Source" }).locator(".field-note")).toContainText(
         "may not be imported from",
