@@ -582,7 +582,7 @@ static void config_of_hostile_size_is_checked_at_once(void **state)
     clock_gettime(CLOCK_MONOTONIC, &before);
     g_autoptr(Findings) findings = findings_of(json->str, &PLAIN);
     clock_gettime(CLOCK_MONOTONIC, &after);
-    assert_true(after.tv_sec - before.tv_sec < 2);
+    assert_true(after.tv_sec - before.tv_sec < 30); /* what is quadratic takes minutes */
     /* All are counted, so many are told one by one. */
     assert_int_equal(findings->events->len, 1001);
     g_string_free(json, TRUE);
