@@ -19,7 +19,8 @@ typedef struct {
     pthread_mutex_t lock; /* of what follows */
     guint next;
     ImagePushed pushed;
-    GError *error; /* the first one */
+    GError *error;    /* the first one */
+    Registry *failed; /* whose it is */
 } Pushing;
 
 /* One blob, by one thread. */
@@ -165,10 +166,10 @@ static void note_end(Pushing *pushing, const BlobPush *push, GError *error)
     sum->present += push->pushed.present;
     sum->wire += push->pushed.wire;
     bool first = error && !pushing->error;
-    if (first)
+    if (first) {
         pushing->error = error;
-    if (first && push->to != pushing->push->to)
-        registry_take_failure(pushing->push->to, push->to);
+        pushing->failed = push->to;
+    }
     pthread_mutex_unlock(&pushing->lock);
     if (error && !first)
         g_error_free(error);
@@ -208,6 +209,14 @@ static bool start_thread(PushThread *thread, Pushing *pushing)
     return false;
 }
 
+/* GLib makes a domain of errors at its first use, and not for several threads at once. */
+static void name_errors(void)
+{
+    const GQuark names[] = {REGISTRY_ERROR, IMAGE_ERROR, IO_ERROR, G_IO_ERROR};
+    for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
+        g_assert(names[i] != 0);
+}
+
 /* The caller's thread is one of them. */
 static void push_all_layers(Pushing *pushing)
 {
@@ -215,13 +224,16 @@ static void push_all_layers(Pushing *pushing)
     const ImagePush *push = pushing->push;
     int wanted = push->from->shared ? MIN(push->parallel, (int)push->image->layers->len) : 1;
     int count = 0;
+    name_errors();
     while (count < MIN(wanted, MAX_PARALLEL) - 1 && start_thread(&threads[count], pushing))
         count++;
     push_layers(pushing, push->to);
-    while (count > 0) {
-        pthread_join(threads[--count].thread, NULL);
-        registry_free(threads[count].to);
-    }
+    for (int i = 0; i < count; i++)
+        pthread_join(threads[i].thread, NULL);
+    if (pushing->failed && pushing->failed != push->to)
+        registry_take_failure(push->to, pushing->failed);
+    while (count > 0)
+        registry_free(threads[--count].to);
 }
 
 /* -- the rest -- */
