@@ -13,6 +13,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 
 sys.dont_write_bytecode = True
 from measure import (ROOT, TIME, Series, environment, machine, need, program, remove,  # noqa: E402
@@ -144,12 +145,13 @@ class Push:
 
     def pull(self, name, image):
         storage = self.scratch / "podman"
-        call = ["podman", "--root", storage / "root", "--runroot", storage / "run"]
-        try:
-            run([*call, "pull", "--quiet", "--tls-verify=false", image], self.pulls[name])
-        finally:
-            run(["sh", "-c", '"$@" rmi --all --force; true', "sh", *call])
-            remove(storage)
+        with tempfile.TemporaryDirectory(prefix="wb-", dir="/tmp") as short:  # podman wants it so
+            call = ["podman", "--root", storage, "--runroot", short]
+            try:
+                run([*call, "pull", "--quiet", "--tls-verify=false", image], self.pulls[name])
+            finally:
+                run(["sh", "-c", '"$@" rmi --all --force; true', "sh", *call])
+                remove(storage)
 
     def pull_rounds(self, count):
         serve = subprocess.Popen([self.waybill, "--data", self.data, "serve", "--listen",
