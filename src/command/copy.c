@@ -16,8 +16,9 @@ static int copy_failed(const CopyTarget *target, const GError *error)
     }
     complain("%s", error->message);
     if (error->domain == REGISTRY_ERROR && error->code == REGISTRY_ERROR_LOGIN)
-        complain("log in: `waybill credential add --for registry --host HOST` or `podman login "
-                 "HOST`");
+        complain(
+            "log in: `podman login HOST`, or `waybill credential add --for registry --host HOST "
+            "--user NAME --secret-stdin`");
     if (error->domain == REGISTRY_ERROR && error->code == REGISTRY_ERROR_UNREACHABLE &&
         target->kind == COPY_REGISTRY && !target->reference->plain_http)
         complain("a registry without TLS is written registry+http://HOST, one with a CA of its own "
@@ -33,16 +34,22 @@ static void print_copied(const Session *session, const Copied *copied, const cha
     g_autofree char *kept = format_bytes(pushed->present + pushed->mounted);
     printf(zh ? "%s  %s  已写入 %s,已有 %s\n" : "%s  %s  %s written, %s there already\n", where,
            copied->digest, sent, kept);
+    if (copied->bytes.why)
+        complain("the image is there, but not what it carries with it: %s", copied->bytes.why);
 }
 
 static json_t *copied_json(const Copied *copied, const char *where)
 {
     const ImagePushed *pushed = &copied->bytes.pushed;
-    return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:b}", "target", where, "digest",
-                     copied->digest, "size", (json_int_t)copied->size, "bytes_copied",
-                     (json_int_t)pushed->sent, "bytes_mounted", (json_int_t)pushed->mounted,
-                     "bytes_present", (json_int_t)pushed->present, "described",
-                     copied->bytes.described);
+    json_t *row =
+        json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:b}", "target", where, "digest", copied->digest,
+                  "size", (json_int_t)copied->size, "bytes_copied", (json_int_t)pushed->sent,
+                  "bytes_mounted", (json_int_t)pushed->mounted, "bytes_present",
+                  (json_int_t)pushed->present, "described", copied->bytes.described);
+    g_autofree char *why = copied->bytes.why ? event_text(copied->bytes.why) : NULL;
+    if (why)
+        json_object_set_new(row, "why", json_string(why));
+    return row;
 }
 
 /* Where the server's registry has the model's image: HOST/PROJECT/REPOSITORY:VERSION. */

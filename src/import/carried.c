@@ -8,6 +8,8 @@
 #include "image/referrers.h"
 #include "import/provenance.h"
 
+#define MOST_READ 64 /* of what is said of one image */
+
 void carried_free(Carried *carried)
 {
     if (!carried)
@@ -16,6 +18,7 @@ void carried_free(Carried *carried)
     g_free(carried->signer);
     json_decref(carried->timeline);
     json_decref(carried->statement);
+    artifact_free(carried->artifact);
     g_free(carried);
 }
 
@@ -135,11 +138,12 @@ static Carried *read_artifact(ImageSource *source, const char *digest, const jso
     g_autoptr(Carried) carried = g_new0(Carried, 1);
     carried->digest = g_strdup(digest);
     g_autoptr(Descriptor) manifest = image_json_descriptor(descriptor, "referrers", error);
-    g_autoptr(Artifact) artifact = manifest ? artifact_read(source, manifest, error) : NULL;
+    carried->artifact = manifest ? artifact_read(source, manifest, error) : NULL;
     g_autoptr(GBytes) timeline =
-        artifact ? artifact_document(source, artifact, PROVENANCE_TIMELINE, error) : NULL;
+        carried->artifact ? artifact_document(source, carried->artifact, PROVENANCE_TIMELINE, error)
+                          : NULL;
     g_autoptr(GBytes) statement =
-        timeline ? read_statement(source, artifact, carried, key, error) : NULL;
+        timeline ? read_statement(source, carried->artifact, carried, key, error) : NULL;
     carried->timeline = statement ? load_json(timeline, "the timeline", error) : NULL;
     keep_events(carried->timeline);
     carried->statement = carried->timeline ? load_json(statement, "the statement", error) : NULL;
@@ -149,16 +153,43 @@ static Carried *read_artifact(ImageSource *source, const char *digest, const jso
                : NULL;
 }
 
+/* ISO 8601 in UTC: later is larger. "": it does not say. */
+static const char *end_of(const Carried *carried)
+{
+    const json_t *run =
+        json_object_get(json_object_get(carried->statement, "predicate"), "runDetails");
+    const char *end =
+        json_string_value(json_object_get(json_object_get(run, "metadata"), "finishedOn"));
+    return end ? end : "";
+}
+
+Carried *carried_find(Registry *registry, const char *digest, const SigningKey *key, GError **error)
+{
+    g_autoptr(GError) first = NULL;
+    g_autoptr(Carried) newest = NULL;
+    json_auto_t *list = referrers_list(registry, digest, PROVENANCE_ARTIFACT, error);
+    for (size_t i = 0; i < MIN(json_array_size(list), MOST_READ); i++) {
+        g_autoptr(GError) failure = NULL;
+        g_autoptr(Carried) carried = read_artifact(registry_source(registry), digest,
+                                                   json_array_get(list, i), key, &failure);
+        if (!carried && !first)
+            first = g_steal_pointer(&failure);
+        if (!carried || (newest && strcmp(end_of(carried), end_of(newest)) < 0))
+            continue;
+        carried_free(newest);
+        newest = g_steal_pointer(&carried);
+    }
+    if (!newest && first)
+        g_propagate_error(error, g_steal_pointer(&first));
+    return g_steal_pointer(&newest);
+}
+
 Carried *carried_read(const ImagePlace *place, const Reference *reference, const SigningKey *key,
                       GError **error)
 {
     json_auto_t *image =
         place->source->resolve(place->source, reference->tag, reference->digest, error);
     const char *digest = json_string_value(json_object_get(image, "digest"));
-    if (!digest || !place->registry) /* a layout has nothing that lists them */
-        return NULL;
-    json_auto_t *list = referrers_list(place->registry, digest, PROVENANCE_ARTIFACT, error);
-    size_t count = json_array_size(list);
-    return count ? read_artifact(place->source, digest, json_array_get(list, count - 1), key, error)
-                 : NULL;
+    /* a layout has nothing that lists them */
+    return digest && place->registry ? carried_find(place->registry, digest, key, error) : NULL;
 }

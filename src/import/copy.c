@@ -10,9 +10,9 @@
 #include "image/image_archive.h"
 #include "image/image_json.h"
 #include "image/referrers.h"
+#include "import/carried.h"
 #include "import/import.h"
 #include "import/logins.h"
-#include "import/provenance.h"
 #include "store/artifacts.h"
 
 #define ARCHIVE_SCHEME "oci-archive:"
@@ -29,6 +29,7 @@ void copy_target_clear(CopyTarget *target)
 void copied_clear(Copied *copied)
 {
     g_clear_pointer(&copied->digest, g_free);
+    g_clear_pointer(&copied->bytes.why, g_free);
 }
 
 /* -- where to -- */
@@ -76,50 +77,59 @@ bool copy_target_read(CopyTarget *target, const char *text, const Model *model, 
 
 /* -- what is copied -- */
 
-/* What is said of an image of ours; NULL: nothing, or it is gone. */
-static Artifact *artifact_of(Service *service, const char *model_id, const Image *image)
+/* What is said of an image of ours. NULL with *error unset: nothing. */
+static Artifact *artifact_of(Service *service, const char *model_id, const Image *image,
+                             GError **error)
 {
     int64_t size;
     g_autofree char *digest =
-        artifact_find(service->db, model_id, image->manifest->digest, &size, NULL);
+        artifact_find(service->db, model_id, image->manifest->digest, &size, error);
     const Descriptor manifest = {(char *)IMAGE_MEDIA_MANIFEST, digest, size};
-    return digest ? artifact_read(layout_source(service->images), &manifest, NULL) : NULL;
+    return digest ? artifact_read(layout_source(service->images), &manifest, error) : NULL;
 }
 
 void copy_source_of_model(CopySource *source, Service *service, const char *model_id,
                           const Image *image)
 {
+    g_autoptr(GError) failure = NULL;
     source->from = layout_source(service->images);
     source->image = image;
-    source->artifact = artifact_of(service, model_id, image);
+    source->artifact = artifact_of(service, model_id, image, &failure);
+    source->why = failure ? g_strdup(failure->message) : NULL;
 }
 
 void copy_source_clear(CopySource *source)
 {
     g_clear_pointer(&source->artifact, artifact_free);
+    g_clear_pointer(&source->why, g_free);
 }
 
 /* -- to where -- */
 
 /* What is said of the image goes with it. A registry may refuse what it does not know: the image is
- * there all the same. False: it is not there; *error only when it was stopped. */
-static bool push_artifact(const CopySource *source, Registry *registry, GError **error)
+ * there all the same, and copied->why says it. False: it was stopped. */
+static bool push_artifact(const CopySource *source, Registry *registry, CopiedBytes *copied,
+                          GError **error)
 {
     g_autoptr(GError) failure = NULL;
+    copied->why = g_strdup(source->why);
     if (!source->artifact)
-        return false;
-    if (referrers_push(registry, source->from, source->artifact, source->image->manifest, &failure))
         return true;
-    if (g_error_matches(failure, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    copied->described =
+        referrers_push(registry, source->from, source->artifact, source->image->manifest, &failure);
+    if (g_error_matches(failure, G_IO_ERROR, G_IO_ERROR_CANCELLED)) {
         g_propagate_error(error, g_steal_pointer(&failure));
-    return false;
+        return false;
+    }
+    if (failure)
+        copied->why = g_strdup(failure->message);
+    return true;
 }
 
 bool copy_to_registry(Service *service, const CopySource *source, RegistryLogin *login,
                       const Reference *to, const char *mount_from, Registry **registry,
                       CopiedBytes *copied, GError **error)
 {
-    g_autoptr(GError) stopped = NULL;
     *registry = registry_open(service->settings, to, login, &service->progress, error);
     if (!*registry)
         return false;
@@ -134,13 +144,7 @@ bool copy_to_registry(Service *service, const CopySource *source, RegistryLogin 
     progress_begin(&service->progress, source->image->size);
     bool done = image_push(&push, &copied->pushed, error);
     progress_end(&service->progress);
-    if (!done)
-        return false;
-    copied->described = push_artifact(source, *registry, &stopped);
-    if (!stopped)
-        return true;
-    g_propagate_error(error, g_steal_pointer(&stopped));
-    return false;
+    return done && push_artifact(source, *registry, copied, error);
 }
 
 static bool copy_to_layout(Service *service, const CopySource *source, const Reference *to,
@@ -238,16 +242,6 @@ bool copy_model(Service *service, const Model *model, const CopyTarget *target, 
 
 /* -- of a server's -- */
 
-/* What the server's registry lists; NULL: nothing. */
-static Artifact *artifact_listed(Registry *from, const char *digest)
-{
-    json_auto_t *list = referrers_list(from, digest, PROVENANCE_ARTIFACT, NULL);
-    g_autoptr(Descriptor) manifest =
-        json_array_size(list) ? image_json_descriptor(json_array_get(list, 0), "referrers", NULL)
-                              : NULL;
-    return manifest ? artifact_read(registry_source(from), manifest, NULL) : NULL;
-}
-
 bool copy_from_registry(Service *service, const Reference *from, RegistryLogin *login,
                         const CopyTarget *target, Copied *copied, GError **error)
 {
@@ -262,8 +256,12 @@ bool copy_from_registry(Service *service, const Reference *from, RegistryLogin *
     if (failure)
         g_propagate_error(error, g_steal_pointer(&failure));
     else if (image) {
-        g_auto(CopySource) source = {place.source, image,
-                                     artifact_listed(place.registry, image->manifest->digest)};
+        g_auto(CopySource) source = {.from = place.source, .image = image};
+        g_autoptr(Carried) carried =
+            carried_find(place.registry, image->manifest->digest, NULL, &failure);
+        if (carried)
+            source.artifact = g_steal_pointer(&carried->artifact);
+        source.why = failure ? g_strdup(failure->message) : NULL;
         return copy_image(service, &source, there, target, copied, error);
     }
     return false;

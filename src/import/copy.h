@@ -25,6 +25,7 @@ bool copy_target_read(CopyTarget *target, const char *text, const Model *model, 
 typedef struct {
     ImagePushed pushed; /* to a registry, else what was written (sent) and was there (present) */
     bool described;     /* what is said of the image is there, too */
+    char *why;          /* not, although there is something; or NULL. The caller frees it */
 } CopiedBytes;
 
 typedef struct {
@@ -49,6 +50,7 @@ typedef struct {
     ImageSource *from; /* borrowed, as is the image */
     const Image *image;
     Artifact *artifact; /* what is said of it, in the same source; NULL: nothing */
+    char *why;          /* that cannot be read; or NULL */
 } CopySource;
 /* An image of our own store. */
 void copy_source_of_model(CopySource *source, Service *service, const char *model_id,

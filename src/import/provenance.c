@@ -46,27 +46,36 @@ static json_t *digest_set(const char *digest)
     return json_pack("{s:s}", "sha256", digest_hex(digest));
 }
 
-/* The content of a layer of one file, without what stands around it in the archive. */
+/* The content of a layer of one file, without what stands around it in the archive. The layer is
+ * verified on the way: nothing is said of bytes that it never had. */
 static char *hash_in_layer(Import *import, const LayerRow *row, int64_t size, GError **error)
 {
     ImageSource *source = layout_source(import->service->images);
     const Descriptor blob = {row->media_type, row->digest, row->size};
     int64_t head = row->size - size - (int64_t)tar_padding(size) - 2 * TAR_BLOCK, at = 0;
     g_autoptr(BlobReader) reader = source->open(source, &blob, error);
-    g_autoptr(Digest) digest = digest_new();
+    g_autoptr(Digest) digest = digest_new(), whole = digest_new();
     g_autofree char *chunk = g_malloc(CHUNK_BYTES);
     ssize_t got = reader ? 1 : -1;
     while (got > 0 && (got = reader->read(reader, chunk, CHUNK_BYTES, error)) > 0) {
         int64_t from = MAX(head - at, 0), to = MIN(head + size - at, got);
         if (to > from)
             digest_update(digest, chunk + from, (size_t)(to - from));
+        digest_update(whole, chunk, (size_t)got);
         at += got;
         if (progress_stopped(&import->service->progress)) {
             g_set_error(error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "stopped while hashing");
             return NULL;
         }
     }
-    return got < 0 ? NULL : digest_finish(digest);
+    if (got < 0)
+        return NULL;
+    g_autofree char *found = digest_finish(whole);
+    if (strcmp(found, row->digest) == 0)
+        return digest_finish(digest);
+    g_set_error(error, IMAGE_ERROR, IMAGE_ERROR_DAMAGED,
+                "blob %s in %s is damaged: its bytes hash to %s", row->digest, source->name, found);
+    return NULL;
 }
 
 static const LayerRow *layer_of_file(const GPtrArray *layers, const char *path)

@@ -38,7 +38,7 @@ static Event *event_not_shared(const Registry *registry, const char *target, con
 typedef struct {
     Import *import;
     CopySource source;
-    json_t *shared;    /* [{target, digest, bytes_copied, bytes_mounted}] */
+    json_t *shared;    /* [{target, digest, bytes_copied, bytes_mounted, described, why?}] */
     Reference *former; /* the target that got it last, or NULL */
     GPtrArray *events;
     bool stopped;
@@ -47,11 +47,15 @@ typedef struct {
 static void note_shared(Sharing *sharing, Reference *to, const CopiedBytes *copied)
 {
     const ImagePushed *pushed = &copied->pushed;
-    json_array_append_new(sharing->shared,
-                          json_pack("{s:s, s:s, s:I, s:I}", "target", to->text, "digest",
-                                    sharing->source.image->manifest->digest, "bytes_copied",
-                                    (json_int_t)pushed->sent, "bytes_mounted",
-                                    (json_int_t)(pushed->mounted + pushed->present)));
+    json_t *row =
+        json_pack("{s:s, s:s, s:I, s:I, s:b}", "target", to->text, "digest",
+                  sharing->source.image->manifest->digest, "bytes_copied", (json_int_t)pushed->sent,
+                  "bytes_mounted", (json_int_t)(pushed->mounted + pushed->present), "described",
+                  copied->described);
+    g_autofree char *why = copied->why ? event_text(copied->why) : NULL;
+    if (why)
+        json_object_set_new(row, "why", json_string(why));
+    json_array_append_new(sharing->shared, row);
     reference_free(sharing->former);
     sharing->former = to;
 }
@@ -83,6 +87,7 @@ static void share_with(Sharing *sharing, const char *target)
         note_shared(sharing, g_steal_pointer(&to), &copied);
     else
         note_failure(sharing, registry, target, failure);
+    g_free(copied.why);
 }
 
 /* With all of them, whatever becomes of one. */

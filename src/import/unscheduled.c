@@ -92,8 +92,10 @@ static bool end_for(Service *service, const Job *import, const Job *build, const
 
 /* Whether it may still be ended is asked in the transaction that does it, with its lease held: a
  * worker claims it in the same way (job_claim), so one of the two finds it gone. */
-static bool build_end(Service *service, int64_t id, int64_t waited_ms, bool *ended, GError **error)
+static bool build_end(Service *service, const Job *seen, int64_t waited_ms, bool *ended,
+                      GError **error)
 {
+    const int64_t id = seen->id;
     Db *db = service->db;
     GError *failure = NULL;
     *ended = false;
@@ -104,7 +106,7 @@ static bool build_end(Service *service, int64_t id, int64_t waited_ms, bool *end
     g_autoptr(Job) build = maintenance->on ? NULL : job_seize(db, service->data, id, &failure);
     if (failure)
         g_propagate_error(error, failure);
-    if (!build)
+    if (!build || build->leases != seen->leases) /* somebody has it, or had it since */
         return !failure;
     g_autoptr(GPtrArray) waiting = jobs_waiting(db, id, error);
     g_autoptr(GPtrArray) events = events_new(event_no_worker(service, build, waited_ms), NULL);
@@ -123,7 +125,7 @@ bool unscheduled_look(Unscheduled *unscheduled, Service *service, GError **error
         const Job *build = builds->pdata[i];
         bool ended = false;
         int64_t waited = clock_monotonic_ms() - waiting_see(unscheduled, build)->since;
-        if (waited >= most && !build_end(service, build->id, waited, &ended, error))
+        if (waited >= most && !build_end(service, build, waited, &ended, error))
             return false;
         if (ended)
             service_committed(service);

@@ -3,6 +3,7 @@ import base64
 import hashlib
 import json
 import subprocess
+import time
 
 import pytest
 
@@ -166,3 +167,60 @@ def test_shared_images_carry_it_too_and_it_outlives_gc(model, tmp_path):
     model.run("gc", check=True)
     left = len(list((model.data / "images/blobs/sha256").iterdir()))
     assert left < len(kept) - 3
+
+
+def test_of_several_the_import_that_ended_last_is_shown(model):
+    """The same image, imported twice: a stranger's description does not hide what the key signed."""
+    with UploadRegistry(referrers=True) as registry:
+        imported(model, registry)
+        first = carried(model, f"{registry.reference}/team/digits:1")
+        public = model.data / "public.pem"
+        public.write_text(json.loads(model.run("key", "create", "--json", check=True).stdout)["public_key"])
+        time.sleep(1.1)  # its time has a resolution of a second
+        model.run("delete", "digits", check=True)
+        reference = imported(model, registry)
+        assert len([1 for kind, body in registry.manifests.values() if b'"subject"' in body]) == 2
+        second = carried(model, reference)
+        assert second["digest"] == first["digest"] and second["signer"] and not first["signer"]
+        (model.data / "signing.key").unlink()
+        time.sleep(1.1)
+        model.run("delete", "digits", check=True)
+        imported(model, registry)
+        assert carried(model, reference)["signer"] is None
+        assert carried(model, reference, "--key", public)["timeline"] == second["timeline"]
+
+
+def test_a_registry_that_refuses_it_has_the_image_and_copy_says_so(model):
+    with UploadRegistry() as registry:
+        imported(model, registry)
+        registry.refuse = {("PUT", "manifest"): (400, "MANIFEST_INVALID")}
+        done = model.run("copy", "digits", f"{registry.reference}/team/digits:1")
+        assert done.returncode == 1, "the image's own manifest is refused, too"
+    with UploadRegistry(refuse_subjects=True) as registry:
+        done = model.run("copy", "digits", f"{registry.reference}/team/digits:1", check=True)
+        assert "not what it carries with it" in done.stderr and "MANIFEST_INVALID" in done.stderr
+        row = json.loads(model.run("copy", "digits", f"{registry.reference}/team/digits:1", "--json",
+                                   check=True).stdout)
+        assert row["described"] is False and "MANIFEST_INVALID" in row["why"]
+        model.run("import", model.folder, "--name", "other", "--set",
+                  f"image.share_to={registry.reference}/x", check=True)
+        last = model.run("events", "other", "--json", check=True).events[-1]
+        [shared] = last["evidence"]["shared"]
+        assert shared["described"] is False and "MANIFEST_INVALID" in shared["why"]
+
+
+def test_a_damaged_layer_is_not_signed_for(model):
+    model.run("key", "create", check=True)
+    large = model.folder / "model/large.bin"
+    with open(large, "wb") as file:
+        file.truncate(LARGE)
+    model.run("import", model.folder, "--name", "digits", check=True)
+    layers = json.loads(model.run("show", "digits", "--json", check=True).stdout)["layers"]
+    [layer] = [one["digest"] for one in layers if one.get("file") == "large.bin"]
+    with open(model.data / "images/blobs/sha256" / layer.removeprefix("sha256:"), "r+b") as file:
+        file.seek(LARGE // 2)
+        file.write(b"damage")
+    done = model.run("import", model.folder, "--name", "digits", "--json")
+    assert done.returncode == 1 and done.reasons[-1] == "ImportFailed"
+    cause = done.events[done.events[-1]["cause"] - done.events[0]["seq"]]
+    assert "is damaged" in json.dumps(cause["evidence"]) and layer in json.dumps(cause["evidence"])

@@ -19,7 +19,7 @@ class UploadRegistry:
     """with UploadRegistry(cuts=[0.25, 0.5]) as registry: registry.address is HOST:PORT."""
 
     def __init__(self, cuts=(), forgets=False, token_seconds=None, refuse=None, busy=0, mount=True,
-                 location="path", size=None, referrers=False):
+                 location="path", size=None, referrers=False, refuse_subjects=False):
         self.cuts = list(cuts)        # fractions of `size` at which a connection is cut, once each
         self.size = size              # of the blob that they are of
         self.forgets = forgets        # a torn upload is unknown afterwards, as in docker-registry 2.8
@@ -28,6 +28,7 @@ class UploadRegistry:
         self.busy = busy              # so many first requests are answered with 503
         self.mount = mount
         self.referrers = referrers    # it has the API of 1.1
+        self.refuse_subjects = refuse_subjects  # it knows no manifests with one
         self.location = location      # path, url
         self.blobs, self.manifests, self.uploads = {}, {}, {}
         self.requests, self.received, self.tokens = [], 0, {}
@@ -174,11 +175,13 @@ class UploadHandler(BaseHTTPRequestHandler):
     def put_manifest(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         digest = "sha256:" + hashlib.sha256(body).hexdigest()
+        if self.registry.refuse_subjects and "subject" in json.loads(body):
+            return self.fail(400, "MANIFEST_INVALID")
         for name in (self.name, digest):
             self.registry.manifests[self.repository, name] = (self.headers["Content-Type"], body)
         subject = json.loads(body).get("subject") if self.registry.referrers else None
         more = {"OCI_Subject": subject["digest"]} if subject else {}
-        self.answer(201, Docker_Content_Digest=digest, **more)
+        return self.answer(201, Docker_Content_Digest=digest, **more)
 
     def list_referrers(self, repository, digest):
         found = {}
