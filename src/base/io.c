@@ -9,7 +9,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-G_DEFINE_QUARK(waybill - io, io_error)
+#include "base/error_domain.h"
+
+DEFINE_ERROR_DOMAIN(io_error);
 
 bool io_fail(GError **error, int code, const char *format, ...)
 {

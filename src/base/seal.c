@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/error_domain.h"
 #include "base/io.h"
 
 #define FORMAT            "1:" /* before the base64 */
@@ -20,7 +21,7 @@
 #define HEAD_BYTES        (FINGERPRINT_BYTES + NONCE_BYTES)
 #define SETTING_BYTES     4096 /* of a file that the setting names */
 
-G_DEFINE_QUARK(waybill - seal, seal_error)
+DEFINE_ERROR_DOMAIN(seal_error);
 
 struct SealKey {
     unsigned char bytes[SEAL_KEY_BYTES];

@@ -5,9 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/error_domain.h"
 #include "base/mask.h"
 
-G_DEFINE_QUARK(waybill - settings, settings_error)
+DEFINE_ERROR_DOMAIN(settings_error);
 
 static const SettingRow TABLE[] = {
     {"limits.model_file_gib", SETTING_GIB, "5", "one model file may be this large"},

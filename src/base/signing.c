@@ -12,12 +12,13 @@
 #include <unistd.h>
 
 #include "base/digest.h"
+#include "base/error_domain.h"
 #include "base/io.h"
 
 #define KEY_BYTES ((size_t)16 << 10)
 #define CURVE     "P-256"
 
-G_DEFINE_QUARK(waybill - signing, signing_error)
+DEFINE_ERROR_DOMAIN(signing_error);
 
 struct SigningKey {
     EVP_PKEY *pkey;

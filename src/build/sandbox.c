@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/error_domain.h"
 #include "base/io.h"
 #include "build/cgroup.h"
 #include "build/lines.h"
@@ -25,7 +26,7 @@
 #define TICK_MS  100
 #define SWEEP_MS 2000
 
-G_DEFINE_QUARK(waybill - sandbox, sandbox_error)
+DEFINE_ERROR_DOMAIN(sandbox_error);
 
 struct Sandbox {
     SandboxSpec spec;

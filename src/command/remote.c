@@ -3,12 +3,14 @@
 #include <curl/curl.h>
 #include <string.h>
 
+#include "base/error_domain.h"
+
 #define CONNECT_SECONDS 10
 #define SILENT_SECONDS  75 /* longer than the longest ?wait= */
 #define ANSWER_BYTES    (256 << 20)
 #define TRIES           3
 
-G_DEFINE_QUARK(waybill - remote, remote_error)
+DEFINE_ERROR_DOMAIN(remote_error);
 
 struct Remote {
     char *url, *project, *token;

@@ -209,14 +209,6 @@ static bool start_thread(PushThread *thread, Pushing *pushing)
     return false;
 }
 
-/* GLib makes a domain of errors at its first use, and not for several threads at once. */
-static void name_errors(void)
-{
-    const GQuark names[] = {REGISTRY_ERROR, IMAGE_ERROR, IO_ERROR, G_IO_ERROR};
-    for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
-        g_assert(names[i] != 0);
-}
-
 /* The caller's thread is one of them. */
 static void push_all_layers(Pushing *pushing)
 {
@@ -224,7 +216,6 @@ static void push_all_layers(Pushing *pushing)
     const ImagePush *push = pushing->push;
     int wanted = push->from->shared ? MIN(push->parallel, (int)push->image->layers->len) : 1;
     int count = 0;
-    name_errors();
     while (count < MIN(wanted, MAX_PARALLEL) - 1 && start_thread(&threads[count], pushing))
         count++;
     push_layers(pushing, push->to);

@@ -12,13 +12,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/error_domain.h"
 #include "base/io.h"
 #include "image/blob_pipe.h"
 
 #define BUFFER_SIZE ((size_t)64 << 10)
 #define STOP_MS     200
 
-G_DEFINE_QUARK(waybill - archive, archive_error)
+DEFINE_ERROR_DOMAIN(archive_error);
 
 struct LayerArchive {
     BlobPipe *pipe;

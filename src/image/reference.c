@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/digest.h"
+#include "base/error_domain.h"
 
 /* distribution-spec, "Pulling manifests": <name> and <reference>. */
 #define PATTERN_HOST       "^([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\\[[0-9A-Fa-f:]+\\])(:[0-9]{1,5})?$"
@@ -20,7 +21,7 @@
 #define ENCODED_NAME_BYTES 10
 #define ENCODED_PREFIX     "x--"
 
-G_DEFINE_QUARK(waybill - reference, reference_error)
+DEFINE_ERROR_DOMAIN(reference_error);
 
 /* Bytes, not UTF-8: the text may be anything. */
 static bool matches(const char *pattern, const char *text)

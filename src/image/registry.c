@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/digest.h"
+#include "base/error_domain.h"
 #include "image/image_json.h"
 #include "image/registry_private.h"
 #include "image/registry_push.h"
@@ -16,7 +17,7 @@
 #define DOCKER_IO      "docker.io"
 #define DOCKER_IO_HOST "registry-1.docker.io"
 
-G_DEFINE_QUARK(waybill - registry, registry_error)
+DEFINE_ERROR_DOMAIN(registry_error);
 
 static const char *const MANIFEST_ACCEPT[] = {"Accept: " IMAGE_MEDIA_INDEX ", " IMAGE_MEDIA_MANIFEST
                                               ", " IMAGE_MEDIA_DOCKER_LIST

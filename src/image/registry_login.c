@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/error_domain.h"
 #include "base/io.h"
 
 #define FILE_BYTES     ((size_t)1 << 20)
@@ -15,7 +16,7 @@
 /* What docker calls the registry of docker.io in its files. */
 #define DOCKER_IO_KEY  "https://index.docker.io/v1/"
 
-G_DEFINE_QUARK(waybill - registry - login, registry_login_error)
+DEFINE_ERROR_DOMAIN(registry_login_error);
 
 RegistryLogin *registry_login_new(const char *user, const char *secret, const char *origin)
 {

@@ -1,6 +1,8 @@
 #include "image/source.h"
 
-G_DEFINE_QUARK(waybill - image, image_error)
+#include "base/error_domain.h"
+
+DEFINE_ERROR_DOMAIN(image_error);
 
 void descriptor_free(Descriptor *descriptor)
 {

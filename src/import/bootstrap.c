@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/file.h>
 
+#include "base/error_domain.h"
 #include "base/io.h"
 #include "build/apt_sources.h"
 #include "build/userns.h"
@@ -18,7 +19,7 @@
 
 #define ETC_APT "/etc/apt"
 
-G_DEFINE_QUARK(waybill - bootstrap, bootstrap_error)
+DEFINE_ERROR_DOMAIN(bootstrap_error);
 
 static const BootstrapRecipe RECIPES[] = {
     {"python3.11", "bookworm", "python3,python3-pip",

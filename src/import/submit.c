@@ -1,6 +1,7 @@
 /* Submissions: new versions, next attempts, resumes; cancel and delete. Each is one transaction. */
 #include <string.h>
 
+#include "base/error_domain.h"
 #include "base/io.h"
 #include "event/timeline.h"
 #include "import/upload.h"
@@ -9,7 +10,7 @@
 #include "store/projects.h"
 #include "store/runtimes.h"
 
-G_DEFINE_QUARK(waybill - import, import_error)
+DEFINE_ERROR_DOMAIN(import_error);
 
 void submission_clear(Submission *submission)
 {

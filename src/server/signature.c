@@ -5,6 +5,8 @@
 #include <openssl/hmac.h>
 #include <string.h>
 
+#include "base/error_domain.h"
+
 #define HEADER_AUTHORIZATION "authorization"
 #define HEADER_DATE          "x-sdk-date"
 #define HEADER_PAYLOAD       "x-sdk-content-sha256"
@@ -15,7 +17,7 @@
 #define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define DIGIT "0123456789"
 
-G_DEFINE_QUARK(waybill - signature, signature_error)
+DEFINE_ERROR_DOMAIN(signature_error);
 
 void signature_free(Signature *signature)
 {

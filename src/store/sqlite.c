@@ -10,6 +10,8 @@
 #include <sqlite3.h>
 #include <string.h>
 
+#include "base/error_domain.h"
+
 #define MAX_ARGUMENTS 16
 
 /* SQLite numbers "$2, $1" by first appearance: where each argument is bound is asked once. */
@@ -33,7 +35,7 @@ struct DbRows {
     bool ended;
 };
 
-G_DEFINE_QUARK(waybill - db, db_error)
+DEFINE_ERROR_DOMAIN(db_error);
 
 static DbError db_error_code(sqlite3 *sqlite, int result)
 {

@@ -2,13 +2,14 @@
 #include <gio/gio.h>
 
 #include "base/digest.h"
+#include "base/error_domain.h"
 #include "base/io.h"
 #include "upkeep/backup.h"
 
 #define FILE_MAX   ((size_t)64 << 10) /* bytes */
 #define HASH_CHUNK ((size_t)256 << 10)
 
-G_DEFINE_QUARK(waybill - backup, backup_error)
+DEFINE_ERROR_DOMAIN(backup_error);
 
 void backup_free(Backup *backup)
 {
