@@ -1,7 +1,14 @@
 #include "base/digest.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <openssl/evp.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "base/io.h"
+
+#define FILE_CHUNK ((int64_t)256 << 10) /* bytes */
 
 struct Digest {
     EVP_MD_CTX *context;
@@ -50,6 +57,27 @@ char *digest_of(const void *data, size_t size)
 {
     g_autoptr(Digest) digest = digest_new();
     digest_update(digest, data, size);
+    return digest_finish(digest);
+}
+
+char *digest_of_file(int fd, int64_t limit, GError **error)
+{
+    g_autoptr(Digest) digest = digest_new();
+    g_autofree char *chunk = g_malloc(FILE_CHUNK);
+    posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+    for (int64_t at = 0; at < limit;) {
+        ssize_t got = pread(fd, chunk, (size_t)MIN(FILE_CHUNK, limit - at), at);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0) {
+            io_fail(error, errno, "read");
+            return NULL;
+        }
+        if (got == 0)
+            break;
+        digest_update(digest, chunk, (size_t)got);
+        at += got;
+    }
     return digest_finish(digest);
 }
 

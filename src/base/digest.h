@@ -4,6 +4,7 @@
 #include <glib.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define DIGEST_LENGTH 71 /* of the text, without its NUL */
 
@@ -19,6 +20,10 @@ char *digest_finish(Digest *digest);
 
 /* Of bytes in memory. The caller frees the text. */
 char *digest_of(const void *data, size_t size);
+
+/* Of an open file from its beginning, wherever its offset stands, and of at most `limit` bytes: a
+ * file that others write may grow under our hands. The caller frees the text. NULL: IO_ERROR. */
+char *digest_of_file(int fd, int64_t limit, GError **error);
 
 /* Whether this is ^sha256:[0-9a-f]{64}$: to be asked before a digest becomes a part of a path. */
 bool digest_is_valid(const char *text);

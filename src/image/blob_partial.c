@@ -11,8 +11,6 @@
 #include "base/io.h"
 #include "image/layout_private.h"
 
-#define READ_BYTES ((size_t)1 << 20)
-
 /* Whether the file that was opened still has its name: whoever held it before may have published
  * or removed it between the two steps. */
 static bool still_named(int fd, int directory, const char *name, struct stat *opened)
@@ -56,21 +54,10 @@ int64_t blob_writer_size(const BlobWriter *writer)
 
 char *blob_writer_digest(const BlobWriter *writer, GError **error)
 {
-    g_autoptr(Digest) digest = digest_new();
-    g_autofree char *buffer = g_malloc(READ_BYTES);
-    for (int64_t at = 0;;) {
-        ssize_t got = pread(writer->fd, buffer, READ_BYTES, at);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0) {
-            io_fail(error, errno, "a blob in %s", writer->layout->directory);
-            return NULL;
-        }
-        if (got == 0)
-            return digest_finish(digest);
-        digest_update(digest, buffer, (size_t)got);
-        at += got;
-    }
+    char *digest = digest_of_file(writer->fd, INT64_MAX, error);
+    if (!digest)
+        g_prefix_error(error, "a blob in %s: ", writer->layout->directory);
+    return digest;
 }
 
 int64_t layout_partial_size(const Layout *layout, const char *name)

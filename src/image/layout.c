@@ -20,11 +20,10 @@
 #include "image/image_json.h"
 #include "image/layout_private.h"
 
-#define MARKER       "oci-layout"
-#define MARKER_MAX   4096 /* bytes */
-#define VERSION      LAYOUT_VERSION
-#define EMPTY_INDEX  "{\"manifests\":[],\"mediaType\":\"" IMAGE_MEDIA_INDEX "\",\"schemaVersion\":2}"
-#define VERIFY_CHUNK ((size_t)256 << 10) /* bytes */
+#define MARKER      "oci-layout"
+#define MARKER_MAX  4096 /* bytes */
+#define VERSION     LAYOUT_VERSION
+#define EMPTY_INDEX "{\"manifests\":[],\"mediaType\":\"" IMAGE_MEDIA_INDEX "\",\"schemaVersion\":2}"
 
 int layout_open_file(const Layout *layout, const char *path, ImageError missing, GError **error)
 {
@@ -245,24 +244,6 @@ GBytes *layout_read_blob(const Layout *layout, const char *digest, GError **erro
     return g_steal_pointer(&content);
 }
 
-/* Hashes at most `limit` bytes: the file of a foreign layout may grow under our hands. */
-static char *hash_file(int fd, int64_t limit, GError **error)
-{
-    g_autoptr(Digest) digest = digest_new();
-    g_autofree char *chunk = g_malloc(VERIFY_CHUNK);
-    posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-    while (limit > 0) {
-        ssize_t got = io_read_full(fd, chunk, MIN(VERIFY_CHUNK, (uint64_t)limit), error);
-        if (got < 0)
-            return NULL;
-        if (got == 0)
-            break;
-        digest_update(digest, chunk, (size_t)got);
-        limit -= got;
-    }
-    return digest_finish(digest);
-}
-
 bool layout_verify_blob(const Layout *layout, const char *digest, int64_t expected_size,
                         char **found, GError **error)
 {
@@ -272,7 +253,7 @@ bool layout_verify_blob(const Layout *layout, const char *digest, int64_t expect
     int64_t size = file_size(fd);
     g_autofree char *actual = NULL;
     if (expected_size < 0 || size <= expected_size) {
-        actual = hash_file(fd, size, error);
+        actual = digest_of_file(fd, size, error);
         if (!actual) {
             g_prefix_error(error, "blob %s in %s: ", digest, layout->directory);
             return false;

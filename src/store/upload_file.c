@@ -11,7 +11,6 @@
 #include "base/io.h"
 
 #define FLUSH_BYTES (8 << 20)
-#define READ_BYTES  (1 << 20)
 
 /* "partial/HASH": a path may be longer than a name. */
 static char *partial_name(const char *path)
@@ -176,21 +175,10 @@ bool upload_writer_sync(UploadWriter *writer, GError **error)
 
 char *upload_writer_digest(UploadWriter *writer, GError **error)
 {
-    g_autoptr(Digest) digest = digest_new();
-    g_autofree char *buffer = g_malloc(READ_BYTES);
-    for (int64_t at = 0;;) {
-        ssize_t got = pread(writer->fd, buffer, READ_BYTES, at);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0) {
-            io_fail(error, errno, "%s", writer->path);
-            return NULL;
-        }
-        if (got == 0)
-            return digest_finish(digest);
-        digest_update(digest, buffer, (size_t)got);
-        at += got;
-    }
+    char *digest = digest_of_file(writer->fd, INT64_MAX, error);
+    if (!digest)
+        g_prefix_error(error, "%s: ", writer->path);
+    return digest;
 }
 
 bool upload_writer_finish(UploadWriter *writer, GError **error)
