@@ -108,14 +108,8 @@ static HttpReply wrong_place(const Push *push, int64_t size)
 
 HttpReply push_check_room(const Push *push, const Service *service, int64_t needed)
 {
-    int64_t least = settings_bytes(push->server->settings, "upload.min_free_gib");
-    int64_t free_bytes = data_free_bytes(service->data);
-    if (free_bytes - needed >= least)
-        return HTTP_WAITS;
-    return registry_error(MHD_HTTP_INSUFFICIENT_STORAGE, "UNKNOWN",
-                          "the server's disk has no room: %" PRId64 " bytes are free, %" PRId64
-                          " more are to come, and %" PRId64 " stay free (upload.min_free_gib)",
-                          free_bytes, needed, least);
+    g_autofree char *why = server_lacks_room(push->server, service, needed);
+    return why ? registry_error(MHD_HTTP_INSUFFICIENT_STORAGE, "UNKNOWN", "%s", why) : HTTP_WAITS;
 }
 
 /* -- the beginning -- */

@@ -52,6 +52,17 @@ Service *server_service(Server *server, GError **error)
     return service;
 }
 
+char *server_lacks_room(const Server *server, const Service *service, int64_t needed)
+{
+    int64_t least = settings_bytes(server->settings, "upload.min_free_gib");
+    int64_t free_bytes = data_free_bytes(service->data);
+    if (free_bytes - needed >= least)
+        return NULL;
+    return g_strdup_printf("the server's disk has no room: %" PRId64 " bytes are free, %" PRId64
+                           " more are to come, and %" PRId64 " stay free (upload.min_free_gib)",
+                           free_bytes, needed, least);
+}
+
 static void request_ended(const HttpRequest *request)
 {
     request_log(&request->server->requests, request);

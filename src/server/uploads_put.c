@@ -135,16 +135,11 @@ static HttpReply read_digest(HttpRequest *request, Put *put)
 
 /* -- whether there is room for it -- */
 
-static HttpReply check_room(Put *put, const Service *service, int64_t needed)
+static HttpReply check_room(const Put *put, const Service *service, int64_t needed)
 {
-    int64_t least = settings_bytes(put->server->settings, "upload.min_free_gib");
-    int64_t free_bytes = data_free_bytes(service->data);
-    if (free_bytes - needed >= least)
-        return HTTP_WAITS;
-    return http_error(MHD_HTTP_INSUFFICIENT_STORAGE, "ModelArts.0010",
-                      "the server's disk has no room: %" PRId64 " bytes are free, %" PRId64
-                      " more are to come, and %" PRId64 " stay free (upload.min_free_gib)",
-                      free_bytes, needed, least);
+    g_autofree char *why = server_lacks_room(put->server, service, needed);
+    return why ? http_error(MHD_HTTP_INSUFFICIENT_STORAGE, "ModelArts.0010", "%s", why)
+               : HTTP_WAITS;
 }
 
 static HttpReply too_large(const Put *put)
