@@ -460,58 +460,6 @@ static void config_dependencies_apart_leave_those_of_the_text_out(void **state)
     assert_told(JSON, &context, "");
 }
 
-#define PIP(packages)    "[{\"installer\":\"pip\",\"packages\":[" packages "]}]"
-#define PLAIN_NAME(name) "{\"package_name\":\"" name "\"}"
-#define EXACT(name, version) \
-    "{\"package_name\":\"" name "\",\"package_version\":\"" version "\",\"restraint\":\"EXACT\"}"
-
-static char *normal_form(const char *text)
-{
-    const ConfigContext context = {0};
-    g_autoptr(Findings) findings = findings_new();
-    g_autoptr(Config) config =
-        config_read_dependencies(text, strlen(text), "dependencies", &context, findings);
-    assert_int_equal(findings->events->len, 0);
-    json_auto_t *normal = config_dependencies_json(config->dependencies);
-    return json_dumps(normal, JSON_COMPACT);
-}
-
-static void dependencies_are_equal_whatever_their_form(void **state)
-{
-    static const struct {
-        const char *one, *other;
-        bool equal;
-    } CASES[] = {
-        {PIP(PLAIN_NAME("numpy")), PIP(PLAIN_NAME("NumPy")), true},
-        {PIP(PLAIN_NAME("a_b")), PIP(PLAIN_NAME("A.-b")), true},
-        {PIP(PLAIN_NAME("x[b,a]")), PIP(PLAIN_NAME("X[A,b,a]")), true},
-        {PIP(PLAIN_NAME("x[a]")), PIP(PLAIN_NAME("x")), false},
-        {PIP(EXACT("a", "1.0")),
-         "[{\"packages\":[{\"restraint\":\"EXACT\",\"package_version\":\"1.0\","
-         "\"package_name\":\"A\"}],\"installer\":\"Pip\"}]",
-         true},
-        {PIP(EXACT("a", "1.0")), PIP(EXACT("a", "1.0.0")), false},
-        {PIP(EXACT("a", "1.0")), PIP(PLAIN_NAME("a")), false},
-        {PIP(PLAIN_NAME("a") "," PLAIN_NAME("b")), PIP(PLAIN_NAME("b") "," PLAIN_NAME("a")), false},
-        {"[]", PIP(""), true},
-        {"[{\"installer\":\"pip\",\"packages\":[" PLAIN_NAME(
-             "a") "]},"
-                  "{\"installer\":\"pip\",\"packages\":[" PLAIN_NAME("b") "]}]",
-         PIP(PLAIN_NAME("a") "," PLAIN_NAME("b")), true},
-        {"[{\"installer\":\"apt\",\"packages\":[" PLAIN_NAME("gcc") "]}]", PIP(PLAIN_NAME("gcc")),
-         false},
-        {PIP(PLAIN_NAME("Helper-1.0-py3-none-any.whl")),
-         PIP(PLAIN_NAME("helper-1.0-py3-none-any.whl")), false},
-    };
-    for (size_t i = 0; i < G_N_ELEMENTS(CASES); i++) {
-        char *one = normal_form(CASES[i].one), *other = normal_form(CASES[i].other);
-        if ((strcmp(one, other) == 0) != CASES[i].equal)
-            fail_msg("case %zu: %s and %s", i, one, other);
-        free(one);
-        free(other);
-    }
-}
-
 static void config_tells_what_to_do_about_image_dependencies(void **state)
 {
     g_autoptr(Findings) findings = findings_of(
@@ -578,11 +526,9 @@ static void config_of_hostile_size_is_checked_at_once(void **state)
     for (int i = 0; i < 10; i++)
         g_string_append_printf(json, ",\"%d\":0", i);
     g_string_append(json, "}}");
-    struct timespec before, after;
-    clock_gettime(CLOCK_MONOTONIC, &before);
+    clock_t before = clock(); /* of the processor: the machine may have other work */
     g_autoptr(Findings) findings = findings_of(json->str, &PLAIN);
-    clock_gettime(CLOCK_MONOTONIC, &after);
-    assert_true(after.tv_sec - before.tv_sec < 30); /* what is quadratic takes minutes */
+    assert_true(clock() - before < 2 * CLOCKS_PER_SEC);
     /* All are counted, so many are told one by one. */
     assert_int_equal(findings->events->len, 1001);
     g_string_free(json, TRUE);
@@ -602,7 +548,6 @@ int main(void)
         cmocka_unit_test(config_keeps_what_it_understood),
         cmocka_unit_test(config_dependencies_apart_are_checked_alike),
         cmocka_unit_test(config_dependencies_apart_leave_those_of_the_text_out),
-        cmocka_unit_test(dependencies_are_equal_whatever_their_form),
         cmocka_unit_test(config_tells_what_to_do_about_image_dependencies),
         cmocka_unit_test(config_runtime_agrees_and_is_served),
         cmocka_unit_test(config_health_url_is_the_settings),
