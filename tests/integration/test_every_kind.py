@@ -24,12 +24,12 @@ ELSEWHERE = {
     ("ImageTagListFailed", "bad_answer"): "test_registry_faults.py::test_what_is_no_answer_of_a_registry",
     ("ImageTagListFailed", "dns"): "test_registry_faults.py::test_a_name_that_nobody_knows",
     ("ImageTagListFailed", "tls"): "test_registry_source.py::test_a_certificate_of_a_ca_that_is_set",
-    ("ImageTagListFailed", "timeout"): "test_registry_faults.py::test_a_registry_that_is_silent",
+    ("ImageTagListFailed", "timeout"): "test_registry_patience.py::test_a_registry_that_is_silent",
     ("ImageTagListFailed", "broken"): "test_registry_faults.py::test_an_answer_of_too_many_headers",
     ("ImageTagListFailed", "server_error"): "test_registry_faults.py::test_an_answer_that_stays",
     ("ImageTagListFailed", "denied"):
         "test_registry_faults.py::test_a_tag_list_that_is_forbidden_leaves_it_to_the_manifest",
-    ("RegistryThrottled", ""): "test_registry_faults.py::test_a_wait_that_is_too_long_is_said",
+    ("RegistryThrottled", ""): "test_registry_patience.py::test_a_wait_that_is_too_long_is_said",
     ("SourceImageTokenExpired", "denied"): "test_registry_faults.py::test_a_login_that_is_wrong",
     ("SourceImageTokenExpired", "anonymous"): "test_registry_source.py::test_the_login_of_the_project",
     ("SourceImageTokenExpired", "login_unread"):

@@ -1,99 +1,25 @@
 """What a registry does wrong, by a registry that does it (faulty_registry.py): which answer gives which
-event, with which evidence; what is outlasted; what never leaves this machine; that nothing wrong is
-stored. Times are short: one retry, and a second of patience."""
+event, with which evidence; what never leaves this machine; that nothing wrong is stored."""
 import email.utils
 import json
-import os
-import re
-import signal
 import socket
-import subprocess
 import time
 
 import pytest
 
-from conftest import finish
 from corpus_runner import assert_answered
-from faulty_registry import (REPOSITORY, SECRET, TAG, TOKEN, USER, Answer, FaultyRegistry, Image, basic, body,
-                             changed, digest_of, json_answer, redirect, refusal, silence, status)
+from faulty_registry import (REPOSITORY, SECRET, TAG, TOKEN, USER, Answer, FaultyRegistry, Image, body, changed,
+                             json_answer, redirect, silence, status)
 from oci_layout import host_platform
 from registries import make_certificate
-from wholeness import assert_store, index_of
+from registry_import import (BUSY, LOGIN, LOST, SHARE, TAGS, arguments, assert_evidence, failed, imported,
+                             log_in, lone, path_of, registry)  # noqa: F401
+from wholeness import assert_store
 
 FOREIGN = "linux/s390x"
-NOTHING = {"WAYBILL_REGISTRY_RETRIES": "1", "WAYBILL_REGISTRY_TIMEOUT_SECONDS": "1"}
-
-
-@pytest.fixture
-def lone(ready, tmp_path):
-    """Waybill without any login; with a runtime, so that there is an index of images."""
-    for name in ("REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "DOCKER_CONFIG"):
-        ready.environment.pop(name, None)
-    ready.environment |= {"HOME": str(tmp_path)} | NOTHING
-    return ready
-
-
-@pytest.fixture
-def registry():
-    with FaultyRegistry() as running:
-        yield running
-
-
-def log_in(waybill, registry, secret=SECRET):
-    path = waybill.data.parent / "auth.json"
-    path.write_text(json.dumps({"auths": {registry.host: {
-        "auth": basic(secret=secret).removeprefix("Basic ")}}}))
-    waybill.environment["REGISTRY_AUTH_FILE"] = str(path)
-
-
-def arguments(reference, *options):
-    return ["import", reference, "--type", "Image", "--name", "m", "--json", *options]
-
-
-def imported(waybill, registry, *options, reference=None):
-    result = waybill.run(*arguments(reference or registry.reference, *options))
-    assert result.reasons[-1] == "ModelImported", str(result)
-    assert "default/m:0.0.1" in index_of(waybill.data)
-    assert_store(waybill)
-    return result
-
-
-def failed(waybill, registry, reason, kind, *options, reference=None):
-    """The event that ended the import: answered whole, without a secret; nothing of it is stored."""
-    result = waybill.run(*arguments(reference or registry.reference, *options))
-    assert result.returncode == 1, str(result)
-    [cause] = [event for event in result.events if event["seq"] == result.events[-1]["cause"]]
-    assert (cause["reason"], cause.get("kind") or "") == (reason, kind), str(result)
-    assert_answered(waybill, cause)
-    shown = str(result) + str(waybill.run("show", "m")) + str(waybill.run("events", "m", "--lang", "zh"))
-    for secret in (SECRET, TOKEN, basic()):
-        assert secret not in shown
-    assert "\x1b" not in shown and "\\u001b" not in shown
-    assert "default/m:0.0.1" not in index_of(waybill.data)
-    assert_store(waybill)
-    return cause
-
-
-def assert_evidence(event, registry, path, number, attempts, code=None, who="anonymous", method="GET"):
-    evidence, http = event["evidence"], event["evidence"]["http"]
-    assert (http["method"], http["url"], http.get("status")) == (method, registry.url + path, number), http
-    assert http.get("code") == code and evidence.get("code") == code, http
-    assert (evidence["attempts"], evidence["who"]) == (attempts, who), evidence
-    assert evidence["registry"] == registry.host and evidence["peer"]["ip"] == "127.0.0.1"
-    assert event["retryable"] == (event["fix_by"] == "wait")
-
-
-def path_of(registry, part):
-    return {"tags": f"/v2/{REPOSITORY}/tags/list", "manifest": f"/v2/{REPOSITORY}/manifests/{TAG}",
-            "config": f"/v2/{REPOSITORY}/blobs/{next(iter(registry.image.configs))}",
-            "layer": f"/v2/{REPOSITORY}/blobs/{digest_of(registry.image.layer)}"}[part]
 
 
 # -- which answer gives which event --
-
-LOGIN, TAGS, LOST = "SourceImageTokenExpired", "ImageTagListFailed", "SourceImageNotFound"
-SHARE, BUSY = "SourceImageShareFailed", "RegistryThrottled"
-
 
 @pytest.mark.parametrize("part, number, reason, kind, attempts", [
     ("manifest", 401, LOGIN, "anonymous", 1), ("layer", 401, LOGIN, "anonymous", 1),
@@ -482,78 +408,6 @@ def test_a_tag_list_that_goes_on_elsewhere(lone, registry, link):
     assert len(registry.asked("tags")) == 1
 
 
-# -- patience --
-
-def after(seconds, number=429):
-    return lambda asked: refusal(number, "TOOMANYREQUESTS", {"Retry-After": seconds() if callable(seconds)
-                                                             else str(seconds)})
-
-
-def in_a_second():
-    return email.utils.formatdate(time.time() + 1, usegmt=True)
-
-
-@pytest.mark.parametrize("answer", [status(503), status(500), status(429), after(1), after(in_a_second),
-                                    after(1, 503)])
-@pytest.mark.parametrize("part", ["tags", "layer"])
-def test_a_burst_is_outlasted(lone, registry, part, answer):
-    registry.fault(part, answer, times=1)
-    result = imported(lone, registry)
-    assert result.reasons[0] == "ImportStarted" and "RegistryThrottled" not in result.reasons
-
-
-@pytest.mark.parametrize("seconds", [3600, lambda: email.utils.formatdate(time.time() + 3600, usegmt=True)])
-@pytest.mark.parametrize("part", ["tags", "manifest", "layer"])
-def test_a_wait_that_is_too_long_is_said(lone, registry, part, seconds):
-    registry.fault(part, after(seconds))
-    event = failed(lone, registry, BUSY, "")
-    assert_answered(lone, event)
-    assert_evidence(event, registry, path_of(registry, part), 429, 1, "TOOMANYREQUESTS")
-    assert 3590 < event["retry_at"] / 1000 - time.time() < 3610
-    assert event["fix_by"] == "wait" and any("credential add" in step for step in event["advice"])
-
-
-def test_retries_wait_as_long_as_the_registry_wants(lone, registry):
-    registry.fault("tags", after(2), times=1)
-    result = lone.run(*arguments(registry.reference, "--retries", "1"))
-    assert result.returncode == 0 and result.reasons[-1] == "ModelImported", str(result)
-    throttled, again = [event["occur_time"] for event in result.events
-                        if event["reason"] == "RegistryThrottled" or event["attempt"] == 2][:2]
-    assert again - throttled >= 1900
-
-
-def test_who_has_logged_in_is_not_told_to(lone, registry):
-    registry.login = 300
-    log_in(lone, registry)
-    registry.fault("layer", status(429))
-    event = failed(lone, registry, BUSY, "")
-    assert USER in event["summary"] and not any("credential add" in step for step in event["advice"])
-
-
-@pytest.mark.parametrize("part, reason, kind", [("tags", TAGS, "timeout"), ("manifest", TAGS, "timeout"),
-                                                ("layer", SHARE, "broken")])
-def test_a_registry_that_is_silent(lone, registry, part, reason, kind):
-    registry.fault(part, silence)
-    began = time.monotonic()
-    event = failed(lone, registry, reason, kind)
-    assert time.monotonic() - began < 6
-    assert_evidence(event, registry, path_of(registry, part), None, 2)
-    assert_answered(lone, event)
-
-
-def test_a_retry_goes_on_where_the_copy_stopped(lone, registry):
-    """The config is read to look at the image, twice, before it is copied."""
-    asked = registry.asked
-    registry.fault("config", lambda _: refusal(500, "X") if len(asked("config")) > 2 else None)
-    failed_event = lone.run(*arguments(registry.reference)).events[-2]
-    assert (failed_event["reason"], failed_event["kind"]) == (SHARE, "broken")
-    assert any("goes on from there" in step for step in failed_event["advice"])
-    registry.faults.clear()
-    assert lone.run("retry", "m", "--json").reasons[-1] == "ModelImported"
-    assert len(asked("layer")) == 1
-    assert_store(lone)
-
-
 # -- what is shown --
 
 ESCAPES = "\x1b]0;owned\x07\x1b[2J \u202e end"
@@ -580,56 +434,3 @@ def test_a_base_image_that_cannot_be_added(lone, registry, part, answer):
     assert added.returncode == 1 and added.stderr and "\x1b" not in added.stderr, added
     assert "other" not in lone.run("runtime", "list").stdout
     assert_store(lone)
-
-
-# -- who no longer wants it --
-
-def waits(registry):
-    registry.fault("tags", after(50))
-
-
-def waits_for_a_token(registry):
-    registry.login = 300
-    registry.fault("token", after(50))
-
-
-def is_silent(registry):
-    registry.fault("tags", silence)
-
-
-def stops_within_a_blob(registry):
-    registry.fault("layer", changed(registry, sent=200_000, silent=True))
-
-
-def start_and_reach(waybill, registry, stop_at):
-    waybill.environment["WAYBILL_REGISTRY_TIMEOUT_SECONDS"] = "60"
-    process = waybill.start(*arguments(registry.reference))
-    end = time.monotonic() + 10
-    while not registry.asked(stop_at):
-        assert time.monotonic() < end and process.poll() is None
-        time.sleep(0.02)
-    time.sleep(0.1)
-    return process
-
-
-@pytest.mark.parametrize("how", ["interrupt", "cancel"])
-@pytest.mark.parametrize("fault, part", [(waits, "tags"), (waits_for_a_token, "token"), (is_silent, "tags"),
-                                         (stops_within_a_blob, "layer")])
-def test_a_wait_and_a_download_are_stopped_at_once(lone, registry, fault, part, how):
-    fault(registry)
-    process = start_and_reach(lone, registry, part)
-    began = time.monotonic()
-    if how == "interrupt":
-        process.send_signal(signal.SIGINT)
-    else:
-        lone.run("cancel", "m", check=True)
-    code, shown, errors = finish(process, 20)
-    assert time.monotonic() - began < 2.5, errors
-    last = json.loads(shown.splitlines()[-1])
-    if how == "cancel":
-        assert code == 1 and last["reason"] == "ImportFailed", shown
-        assert "ImportCancelled" in shown
-    else:
-        assert code == 130, (code, errors)
-    if how == "cancel":
-        assert_store(lone)
