@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import sys
-import time
 
 sys.dont_write_bytecode = True
 from measure import (ROOT, TIME, Series, machine, need, program, remove, run,  # noqa: E402

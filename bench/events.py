@@ -23,8 +23,8 @@ import urllib.request
 from pathlib import Path
 
 sys.dont_write_bytecode = True
-from measure import (ROOT, environment, machine, need, program, remove, say,  # noqa: E402
-                     scratch_directory)
+from measure import (ROOT, environment, machine, need, print_goal, program, remove,  # noqa: E402
+                     say, scratch_directory)
 
 TIMELINE = 50  # events; SAMPLE_EVENTS of events/sample.h
 APPEND_SHARE, READ_SHARE, READ_SPREAD = 0.8, 0.25, 1.3
@@ -223,10 +223,6 @@ def print_table(bench, sizes, lasts, halves):
         print("%-44s %9.1f %9.1f %9.1f %8.1f" % (label, min(values), quantile(values, 0.5),
                                                  quantile(values, 0.99), max(values)))
     print()
-
-
-def print_goal(met, goal, measured):
-    print("%-7s %-56s %s" % ("met" if met else "MISSED", goal, measured))
 
 
 def print_goals(bench, lasts, per_stream, idle):

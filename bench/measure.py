@@ -132,3 +132,19 @@ def machine(directory):
 
 def say(text):
     print(text, file=sys.stderr, flush=True)
+
+
+def print_table(series, limit):
+    """limit: the seconds of what bounds them all."""
+    print("%-30s %8s %8s %8s %8s %10s" % ("operation", "min s", "median s", "max s", "x limit",
+                                          "peak MiB"))
+    for one in series:
+        if one.seconds:
+            print("%-30s %8.2f %8.2f %8.2f %8.2f %10.1f" % (
+                one.name, min(one.seconds), one.median, max(one.seconds), one.median / limit,
+                one.peak_kib / 1024))
+    print()
+
+
+def print_goal(met, goal, measured):
+    print("%-7s %-56s %s" % ("met" if met else "MISSED", goal, measured))

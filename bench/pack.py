@@ -14,8 +14,8 @@ import sys
 import time
 
 sys.dont_write_bytecode = True
-from measure import (ROOT, TIME, Series, machine, need, program, remove, run, say,  # noqa: E402
-                     scratch_directory)
+from measure import (ROOT, TIME, Series, machine, need, print_goal, print_table,  # noqa: E402
+                     program, remove, run, say, scratch_directory)
 
 MIB = 1 << 20
 SMALL_FILES = 200
@@ -133,20 +133,6 @@ class Bench:
         return series.peak_kib
 
 
-def print_table(series, limit):
-    print("%-26s %8s %8s %8s %8s %10s" % ("operation", "min s", "median s", "max s", "x limit",
-                                          "peak MiB"))
-    for one in series:
-        if one.seconds:
-            print("%-26s %8.2f %8.2f %8.2f %8.2f %10.1f" % (
-                one.name, min(one.seconds), one.median, max(one.seconds), one.median / limit,
-                one.peak_kib / 1024))
-
-
-def print_goal(met, goal, measured):
-    print("%-7s %-54s %s" % ("met" if met else "MISSED", goal, measured))
-
-
 def print_goals(bench, limit, peaks):
     pack, again = bench.series["waybill import"], bench.series["waybill import, unchanged"]
     ratio = pack.median / limit
@@ -223,7 +209,6 @@ def main():
         size_text(options.size), SMALL_FILES, options.rounds))
     print("\n".join(facts) + "\n")
     print_table(bench.series.values(), limit)
-    print()
     print_goals(bench, limit, peaks)
 
 

@@ -16,8 +16,8 @@ import sys
 import tempfile
 
 sys.dont_write_bytecode = True
-from measure import (ROOT, TIME, Series, environment, machine, need, program, remove,  # noqa: E402
-                     run, say, scratch_directory)
+from measure import (ROOT, TIME, Series, environment, machine, need, print_goal,  # noqa: E402
+                     print_table, program, remove, run, say, scratch_directory)
 
 sys.path.insert(0, str(ROOT / "tests/integration"))
 import oci_layout  # noqa: E402
@@ -177,40 +177,23 @@ class Push:
             serve.wait()
 
 
-def print_table(push):
-    limit = push.series["curl, one blob (the limit)"].median
-    print("%-30s %8s %8s %8s %8s %10s" % ("operation", "min s", "median s", "max s", "x limit",
-                                          "peak MiB"))
-    for one in [*push.series.values(), *push.pulls.values()]:
-        if one.seconds:
-            print("%-30s %8.2f %8.2f %8.2f %8.2f %10.1f" % (
-                one.name, min(one.seconds), one.median, max(one.seconds), one.median / limit,
-                one.peak_kib / 1024))
-    print()
-
-
-def goal(met, what, measured):
-    print("%-7s %-56s %s" % ("met" if met else "MISSED", what, measured))
-
-
 def print_goals(push):
     limit = push.series["curl, one blob (the limit)"].median
     copy, whole = push.series["waybill copy"], push.series["waybill import + copy"]
     buildah = push.series["buildah copy + push"]
-    goal(copy.median / limit <= NEAR_LIMIT, "copy: at most %g x the limit" % NEAR_LIMIT,
-         "%.2f x" % (copy.median / limit))
-    goal(whole.median / limit <= NEAR_LIMIT, "folder to registry: at most %g x the limit" % NEAR_LIMIT,
-         "%.2f x" % (whole.median / limit))
+    for one, what in ((copy, "copy"), (whole, "folder to registry")):
+        print_goal(one.median / limit <= NEAR_LIMIT, "%s: at most %g x the limit" % (what, NEAR_LIMIT),
+                   "%.2f x" % (one.median / limit))
     if buildah.seconds:
-        goal(buildah.median / whole.median >= BEYOND_BUILDAH,
-             "folder to registry: at least %g x faster than buildah" % BEYOND_BUILDAH,
-             "%.1f x" % (buildah.median / whole.median))
+        print_goal(buildah.median / whole.median >= BEYOND_BUILDAH,
+                   "folder to registry: at least %g x faster than buildah" % BEYOND_BUILDAH,
+                   "%.1f x" % (buildah.median / whole.median))
     peak = max(copy.peak_kib, whole.peak_kib) / 1024
-    goal(peak <= PEAK_MIB, "peak memory at most %d MiB" % PEAK_MIB, "%.1f MiB" % peak)
+    print_goal(peak <= PEAK_MIB, "peak memory at most %d MiB" % PEAK_MIB, "%.1f MiB" % peak)
     ours, theirs = push.pulls.values()
     if ours.seconds:
-        goal(ours.median <= theirs.median, "pull: at least as fast as from docker-registry",
-             "%.2f x its time" % (ours.median / theirs.median))
+        print_goal(ours.median <= theirs.median, "pull: at least as fast as from docker-registry",
+                   "%.2f x its time" % (ours.median / theirs.median))
 
 
 def arguments():
@@ -244,7 +227,8 @@ def main():
         push.push_rounds(options.rounds, options.only)
         if options.pulls:
             push.pull_rounds(options.pulls)
-        print_table(push)
+        print_table([*push.series.values(), *push.pulls.values()],
+                    push.series["curl, one blob (the limit)"].median)
         print_goals(push)
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,6 +91,17 @@ def finish(process, timeout=120):
     finally:
         timer.cancel()
         process.kill()
+
+
+def wait_for(condition, seconds=30):
+    """What it comes to be; that it does not in time fails the test."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.02)
+    raise AssertionError("it did not come to that in %d s" % seconds)
 
 
 def make_scratch(tmp_path_factory, name, room):

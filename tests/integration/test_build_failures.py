@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from conftest import wait_for
 from corpus_runner import assert_answered
 from environments import (Index, builder, bring, dependencies, failed, fresh_builder, helpers, index,
                           left_behind, python_layout, reasons, sdist, wheel)  # noqa: F401
@@ -187,16 +188,6 @@ def test_a_root_file_system_that_cannot_be_mounted(waybill_at, package, tmp_path
     assert told["evidence"]["check"] == "sandbox-rootfs"
     assert not left_behind(waybill)
     assert_answered(waybill, told)
-
-
-def wait_for(condition, seconds=30):
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        found = condition()
-        if found:
-            return found
-        time.sleep(0.02)
-    raise AssertionError("it did not come to that")
 
 
 SLEEPING = "import time; time.sleep(60)"

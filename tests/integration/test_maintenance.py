@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 import pytest
 
 from attempts import SOUND
-from conftest import finish
+from conftest import finish, wait_for
 from wholeness import assert_store, assert_timeline, event_names
 
 MIB = 1 << 20
@@ -28,15 +28,6 @@ def events_of(server, model_id):
 
 def names_of(server, model_id):
     return event_names(events_of(server, model_id))
-
-
-def wait_for(what, timeout=30):
-    end = time.monotonic() + timeout
-    while time.monotonic() < end:
-        if what():
-            return
-        time.sleep(0.02)
-    raise AssertionError("it did not come to pass")
 
 
 def timeline(waybill, name="m"):

@@ -5,11 +5,11 @@ import os
 import signal
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 
 import pytest
 
+from conftest import wait_for
 from corpus_runner import assert_answered
 from environments import (builder, bring, failed, helpers, index, left_behind, make_builder,
                           python_layout, sdist, wheel)  # noqa: F401
@@ -31,16 +31,6 @@ def built(waybill, source, name, env=None):
     done = waybill.run("import", source, "--name", name, "--json", env=env, timeout=300)
     assert done.returncode == 0, str(done) + waybill.run("log", name).stdout
     return environment_layer(waybill, name)
-
-
-def wait_for(condition, seconds=30):
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        found = condition()
-        if found:
-            return found
-        time.sleep(0.02)
-    raise AssertionError("it did not come to that")
 
 
 # Changes what the base has in every way that a layer tells: replaces a directory, removes a file, gives

@@ -3,6 +3,7 @@ import time
 
 import pytest
 
+from conftest import wait_for
 from corpus_runner import assert_answered
 from environments import (bring, failed, fresh_builder, helpers, index, python_layout, reasons, sdist,
                           wheel)  # noqa: F401
@@ -27,13 +28,6 @@ def serve(fresh_builder, index, tmp_path):
         assert server.stop() == 0
 
 
-def wait_for(condition, seconds=180):
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "it did not come to that"
-        time.sleep(0.02)
-
-
 def events_of(server, model_id):
     return server.get(f"/models/{model_id}/events").json["events"]
 
@@ -50,7 +44,7 @@ def left_in_the_queue(serve, waybill, package, index, names):
     ids = [server.create(bring(package, [name], name=name), name=name).json["model_id"]
            for name in names]
     for name in names:
-        wait_for(lambda name=name: f"/simple/{name}/" in index.asked)
+        wait_for(lambda name=name: f"/simple/{name}/" in index.asked, 180)
     assert server.stop() == 0
     return ids
 
@@ -114,7 +108,7 @@ def test_a_project_with_too_many_builds(serve, fresh_builder, package, index):
     """Of two builds that a stopped server left one is worked on, and the other waits."""
     left = left_in_the_queue(serve, fresh_builder, package, index, ["busy", "waits"])
     server = serve(workers=1)
-    wait_for(lambda: index.asked.count("/simple/busy/") == 2)
+    wait_for(lambda: index.asked.count("/simple/busy/") == 2, 180)
     file, content = wheel("third")
     source = bring(package, [file], [(file, content)], name="third")
     told = failed(fresh_builder, source, "ImageBuildThrottled", "project_limit", "third", "--set",
@@ -134,10 +128,10 @@ def kill_own_import(waybill, package, index, name):
     index.add(sdist(name, before="import time; time.sleep(2)"))
     source = bring(package, [f"{name}==1.0"], name=name)
     process = waybill.start("import", source, "--name", name)
-    wait_for(collecting(waybill, name))
+    wait_for(collecting(waybill, name), 180)
     process.kill()
     process.communicate()
-    wait_for(lambda: not helpers(waybill))
+    wait_for(lambda: not helpers(waybill), 180)
     return source
 
 

@@ -5,12 +5,12 @@ import os
 import signal
 import sqlite3
 import threading
-import time
 import uuid
 from urllib.parse import quote
 
 import pytest
 
+from conftest import wait_for
 from corpus_runner import assert_answered
 from serving import Server
 from wholeness import assert_store
@@ -78,16 +78,6 @@ def begin_put(upload, name, total, sent, **headers):
     connection.endheaders()
     connection.send(sent)
     return connection
-
-
-def wait_for(what, timeout=20):
-    end = time.monotonic() + timeout
-    while time.monotonic() < end:
-        found = what()
-        if found:
-            return found
-        time.sleep(0.02)
-    raise AssertionError("it did not happen in time")
 
 
 def events_text(server, model_id):

@@ -9,8 +9,9 @@ import threading
 
 import pytest
 
+from conftest import wait_for
 from oci_layout import USERS, entry, write_layout
-from v2_client import Registry, answer_of, code, digest_of, wait_for
+from v2_client import Registry, answer_of, code, digest_of
 from serving import Server
 from wholeness import assert_store
 

@@ -2,9 +2,9 @@
 import base64
 import hashlib
 import json
-import time
 from urllib.parse import urlsplit
 
+from conftest import wait_for
 from serving import Answer
 
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -123,13 +123,3 @@ def answer_of(connection):
         return Answer(connection.getresponse())
     finally:
         connection.close()
-
-
-def wait_for(what, timeout=30):
-    end = time.monotonic() + timeout
-    while time.monotonic() < end:
-        found = what()
-        if found:
-            return found
-        time.sleep(0.02)
-    raise AssertionError("it did not happen in time")
