@@ -326,12 +326,15 @@ def test_umoci_unpacks_every_file_as_it_was(imported, many, tmp_path):
 
 def test_podman_finds_every_file_as_it_was(imported, many):
     need("podman")
-    _, reference = imported
-    where = Path(tempfile.mkdtemp(prefix="wb-", dir="/tmp"))  # podman takes no long path
+    waybill, reference = imported
+    # podman takes no long path, and makes a name of that of a layout, which has to be lower case.
+    where = Path(tempfile.mkdtemp(prefix="wb-", dir="/tmp"))
+    where = where.rename(where.with_name(where.name.lower()))
+    images = shutil.copytree(waybill.data / "images", where / "images")
     store = ["--root", where / "root", "--runroot", where / "run"]
     run = ["podman", *store, "run", "--rm", "--runtime", "runc", "--cgroup-manager", "cgroupfs",
            "--network", "none", "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1000:1000",
-           "oci:" + reference, "sh", "-c", f"cd /{TOP} && find . -type f -exec sha256sum {{}} +"]
+           f"oci:{images}:" + reference.split(":", 1)[1], "sh", "-c", f"cd /{TOP} && find . -type f -exec sha256sum {{}} +"]
     environment = {key: value for key, value in os.environ.items() if key != "WAYBILL"}
     try:
         done = subprocess.run(run, capture_output=True, text=True, env=environment, timeout=300)
