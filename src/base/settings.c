@@ -101,6 +101,9 @@ static const SettingRow TABLE[] = {
      "them"},
     {"image.share_required", SETTING_BOOL, "false",
      "an image that cannot be shared fails its import"},
+    {"images.url", SETTING_TEXT, "",
+     "where images are kept: oci:/DIR, registry://HOST[:PORT]/NAMESPACE or, without TLS, "
+     "registry+http://HOST[:PORT]/NAMESPACE; a layout in the data directory when empty"},
     {"images.auth_file", SETTING_TEXT, "",
      "file of registry logins (containers-auth.json); podman's and docker's usual ones when empty"},
     {"registry.retries", SETTING_NUMBER, "5",

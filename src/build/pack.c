@@ -320,7 +320,8 @@ bool pack_upper(int upper, Layout *layout, Progress *progress, PackedLayer *laye
     *layer = (PackedLayer){0};
     if (userns_needed())
         return deputy_pack(upper, layout, progress, layer, error);
-    g_autoptr(BlobPipe) pipe = blob_pipe_new(layout, error);
+    g_autoptr(BlobSink) sink = layout_sink(layout, error);
+    g_autoptr(BlobPipe) pipe = sink ? blob_pipe_new(sink, error) : NULL;
     if (!pipe)
         return false;
     g_autofree char *buffer = g_malloc(READ_BYTES);

@@ -32,6 +32,11 @@ static void result_print(const Terminal *terminal, const GcResult *result, bool 
     else if (result->models)
         fprintf(terminal->out, "%s timelines of versions deleted long ago: %d\n",
                 dry_run ? "would remove" : "removed", result->models);
+    if (result->busy)
+        fprintf(terminal->out, terminal->language == LANGUAGE_ZH
+                                   ? "正在构建或试运行镜像,其文件保留到下次清理\n"
+                                   : "an image is being built or tried: its files are left to the "
+                                     "next gc\n");
     if (result->uploads == 0)
         return;
     g_autofree char *uploads = format_bytes(result->upload_bytes);

@@ -163,7 +163,8 @@ static bool session_prepare(Session *session)
     session->out.utc = session->err.utc = session->utc;
     session->settings =
         settings_load(session->config_file, (const char *const *)session->sets, &error);
-    bool ready = session->settings && advice_set(session->settings, &error);
+    bool ready = session->settings && advice_set(session->settings, &error) &&
+                 image_store_url_is_valid(settings_text(session->settings, "images.url"), &error);
     if (!ready)
         complain("%s", error->message);
     return ready;

@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/io.h"
 #include "build/trial.h"
 #include "command/command.h"
 #include "command/interrupt.h"
@@ -20,18 +21,22 @@ static char *read_input(const char *text)
     return NULL;
 }
 
+/* All of it lies where it can be unpacked, then. */
 static Image *model_image(Session *session, const Model *model, GError **error)
 {
+    Service *service = session->service;
     if (!model->image_digest) {
         g_set_error(error, IMPORT_ERROR, IMPORT_ERROR_USAGE, "%s:%s has no image: it is %s",
                     model->name, model->version, model_status(model));
         return NULL;
     }
+    g_autoptr(ImageRepository) images =
+        service_repository(service, model->project, model->name, error);
+    ImageSource *source = images ? image_repository_source(images) : NULL;
     json_auto_t *descriptor =
-        layout_resolve_digest(session->service->images, model->image_digest, error);
-    return descriptor
-               ? image_read(layout_source(session->service->images), descriptor, NULL, NULL, error)
-               : NULL;
+        source ? source->resolve(source, NULL, model->image_digest, error) : NULL;
+    g_autoptr(Image) image = descriptor ? image_read(source, descriptor, NULL, NULL, error) : NULL;
+    return image && images_bring(service, images, image, error) ? g_steal_pointer(&image) : NULL;
 }
 
 static void print_log(Trial *trial)
@@ -114,13 +119,15 @@ int command_try(Session *session, int argc, char **argv)
     g_autofree char *body = input ? read_input(input) : NULL;
     if (input && !body)
         return EXIT_USAGE;
-    g_autoptr(Image) image = model_image(session, model, &error);
+    /* gc leaves alone what is unpacked. */
+    g_auto(Interrupt) interrupt G_GNUC_UNUSED = interrupt_catch(&session->service->progress);
+    autofd lock = layout_lock(session->service->images, false, &error);
+    g_autoptr(Image) image = lock >= 0 ? model_image(session, model, &error) : NULL;
     if (!image) {
         complain("%s", error->message);
-        return EXIT_FAILED;
+        return progress_stopped(&session->service->progress) ? EXIT_INTERRUPTED : EXIT_FAILED;
     }
     g_autofree char *where = g_strdup(path ? path : body ? "/" : "/health");
     const TrialRequest request = {.method = body ? POST : GET, .path = where, .body = body};
-    g_auto(Interrupt) interrupt G_GNUC_UNUSED = interrupt_catch(&session->service->progress);
     return try_image(session, image, &request);
 }

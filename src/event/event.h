@@ -19,6 +19,7 @@ typedef struct Event {
     char *kind;               /* one of the closed list of the reason's kinds, or NULL */
     char *actor;              /* who asked for it, or NULL */
     int64_t cause;            /* seq of the event that explains this one; 0: none */
+    bool follows;             /* its cause is the event that is appended before it */
     json_t *causes;           /* array of seq, or NULL */
     const struct Event *root; /* ImportFailed: the event of `cause`, whose answer is also its own;
                                  not owned, NULL elsewhere */

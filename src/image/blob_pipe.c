@@ -32,7 +32,7 @@ typedef struct {
 } Chunk;
 
 struct BlobPipe {
-    BlobWriter *writer; /* NULL once it is committed */
+    BlobSink *sink;
     int64_t size;
     char *digest; /* once finished */
     bool in_file;
@@ -110,13 +110,10 @@ static void end_thread(BlobPipe *pipe, bool drop)
     pipe->running = false;
 }
 
-BlobPipe *blob_pipe_new(Layout *layout, GError **error)
+BlobPipe *blob_pipe_new(BlobSink *sink, GError **error)
 {
-    BlobWriter *writer = layout_begin_blob(layout, error);
-    if (!writer)
-        return NULL;
     g_autoptr(BlobPipe) pipe = g_new0(BlobPipe, 1);
-    pipe->writer = writer;
+    pipe->sink = sink;
     pthread_mutex_init(&pipe->lock, NULL);
     pthread_cond_init(&pipe->changed, NULL);
     pipe->blob_digest = digest_new();
@@ -139,8 +136,6 @@ void blob_pipe_free(BlobPipe *pipe)
     if (!pipe)
         return;
     end_thread(pipe, true);
-    if (pipe->writer)
-        blob_writer_abort(pipe->writer);
     for (int i = 0; i < CHUNK_COUNT; i++) {
         g_free(pipe->chunks[i].data);
         g_array_unref(pipe->chunks[i].spans);
@@ -172,7 +167,7 @@ static bool flush_chunk(BlobPipe *pipe, GError **error)
     pthread_cond_signal(&pipe->changed);
     pthread_mutex_unlock(&pipe->lock);
 
-    bool written = blob_writer_write(pipe->writer, full->data, full->used, error);
+    bool written = pipe->sink->write(pipe->sink, full->data, full->used, error);
 
     pthread_mutex_lock(&pipe->lock);
     while (pipe->filled - pipe->hashed == CHUNK_COUNT)
@@ -249,5 +244,5 @@ GPtrArray *blob_pipe_take_file_digests(BlobPipe *pipe)
 
 bool blob_pipe_commit(BlobPipe *pipe, bool *existed, GError **error)
 {
-    return blob_writer_commit(g_steal_pointer(&pipe->writer), pipe->digest, existed, error);
+    return pipe->sink->commit(pipe->sink, pipe->digest, existed, error);
 }

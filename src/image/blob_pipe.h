@@ -5,12 +5,13 @@
  * written, so that the two together take hardly longer than the slower of them. */
 #pragma once
 
-#include "image/layout.h"
+#include "image/blob_sink.h"
 
 typedef struct BlobPipe BlobPipe;
 
-BlobPipe *blob_pipe_new(Layout *layout, GError **error);
-/* Drops the blob unless it was committed. */
+/* The sink is borrowed. */
+BlobPipe *blob_pipe_new(BlobSink *sink, GError **error);
+/* What was not committed is the sink's to drop. */
 void blob_pipe_free(BlobPipe *pipe);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BlobPipe, blob_pipe_free)
 
@@ -31,5 +32,5 @@ void blob_pipe_end_file(BlobPipe *pipe);
 char *blob_pipe_finish(BlobPipe *pipe, GError **error);
 /* After blob_pipe_finish: the digests of the files, in their order (of char *). The caller's. */
 GPtrArray *blob_pipe_take_file_digests(BlobPipe *pipe);
-/* After blob_pipe_finish: makes the blob durable under its digest (blob_writer_commit). */
+/* After blob_pipe_finish: the blob is there under its digest (BlobSink.commit). */
 bool blob_pipe_commit(BlobPipe *pipe, bool *existed, GError **error);

@@ -65,7 +65,8 @@ static bool source_check(const BlobSource *source, const char *found, GError **e
 
 static bool copy_blob(BlobSource *source, GError **error)
 {
-    g_autoptr(BlobPipe) pipe = blob_pipe_new(source->copy->to, error);
+    g_autoptr(BlobSink) sink = layout_sink(source->copy->to, error);
+    g_autoptr(BlobPipe) pipe = sink ? blob_pipe_new(sink, error) : NULL;
     if (!pipe)
         return false;
     for (;;) {

@@ -39,21 +39,27 @@ static bool has_failed(Pushing *pushing)
     return failed;
 }
 
-static bool fail_damaged(const BlobPush *push, const char *found, GError **error)
+static void note_source(BlobPush *push, const char *found)
+{
+    push->pushed.source_failed = true;
+    pthread_mutex_lock(&push->pushing->lock);
+    image_fault_set(push->pushing->push->fault, push->blob->digest, g_strdup(found));
+    pthread_mutex_unlock(&push->pushing->lock);
+}
+
+static bool fail_damaged(BlobPush *push, const char *found, GError **error)
 {
     const ImagePush *whole = push->pushing->push;
     g_set_error(error, IMAGE_ERROR, IMAGE_ERROR_DAMAGED,
                 "blob %s in %s is damaged: its bytes hash to %s", push->blob->digest,
                 whole->from->name, found);
-    pthread_mutex_lock(&push->pushing->lock);
-    image_fault_set(whole->fault, push->blob->digest, g_strdup(found));
-    pthread_mutex_unlock(&push->pushing->lock);
+    note_source(push, found);
     return false;
 }
 
 /* Reads the blob, all of it for its digest, into the upload from where that goes on; *done: how
  * many bytes. */
-static bool stream(const BlobPush *push, RegistryUpload *upload, int64_t *done, GError **error)
+static bool stream(BlobPush *push, RegistryUpload *upload, int64_t *done, GError **error)
 {
     const ImagePush *whole = push->pushing->push;
     const Descriptor *blob = push->blob;
@@ -77,8 +83,10 @@ static bool stream(const BlobPush *push, RegistryUpload *upload, int64_t *done, 
         if (got > skip && !registry_upload_write(upload, chunk + skip, (size_t)(got - skip), error))
             return false;
     }
-    if (got < 0)
+    if (got < 0) {
+        note_source(push, NULL);
         return false;
+    }
     g_autofree char *found = digest_finish(digest);
     return strcmp(found, blob->digest) == 0 || fail_damaged(push, found, error);
 }
@@ -169,6 +177,7 @@ static void note_end(Pushing *pushing, const BlobPush *push, GError *error)
     if (first) {
         pushing->error = error;
         pushing->failed = push->to;
+        sum->source_failed = push->pushed.source_failed;
     }
     pthread_mutex_unlock(&pushing->lock);
     if (error && !first)
@@ -236,13 +245,16 @@ static bool push_config(Pushing *pushing, GError **error)
                      .blob = pushing->push->image->config};
     bool done = push_blob(&push, error);
     note_end(pushing, &push, NULL);
+    pushing->pushed.source_failed = push.pushed.source_failed;
     return done;
 }
 
-static bool push_manifest(const ImagePush *push, GError **error)
+static bool push_manifest(Pushing *pushing, GError **error)
 {
+    const ImagePush *push = pushing->push;
     const Descriptor *manifest = push->image->manifest;
     g_autoptr(GBytes) content = push->from->read(push->from, manifest, false, error);
+    pushing->pushed.source_failed = !content;
     if (!content || !registry_put_manifest(push->to, content, manifest->media_type,
                                            manifest->digest, push->tag, NULL, error))
         return false;
@@ -262,7 +274,7 @@ bool image_push(const ImagePush *push, ImagePushed *pushed, GError **error)
         return false;
     pthread_mutex_init(&pushing.lock, NULL);
     push_all_layers(&pushing);
-    bool done = !pushing.error && push_config(&pushing, error) && push_manifest(push, error);
+    bool done = !pushing.error && push_config(&pushing, error) && push_manifest(&pushing, error);
     if (pushing.error)
         g_propagate_error(error, pushing.error);
     pthread_mutex_destroy(&pushing.lock);

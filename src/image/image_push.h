@@ -20,9 +20,10 @@ typedef struct {
 /* Bytes. */
 typedef struct {
     int64_t sent, mounted, present;
-    int64_t wire; /* what went over the wire, torn connections included */
+    int64_t wire;       /* what went over the wire, torn connections included */
+    bool source_failed; /* of an error: it is the source's */
 } ImagePushed;
 
-/* G_IO_ERROR_CANCELLED: progress->stop; REGISTRY_ERROR: the target (registry_failure of `to`), else
- * the source. */
+/* G_IO_ERROR_CANCELLED: progress->stop. *pushed says whose an error is; the target's is
+ * registry_failure of `to`. */
 bool image_push(const ImagePush *push, ImagePushed *pushed, GError **error);

@@ -94,8 +94,7 @@ int64_t layer_plan_size(const LayerPlan *plan)
     return size;
 }
 
-char *layer_write_text(Layout *layout, const char *path, const char *text, int64_t *size,
-                       GError **error)
+GBytes *layer_of_text(const char *path, const char *text)
 {
     const size_t length = strlen(text);
     g_autoptr(GByteArray) blob = g_byte_array_new();
@@ -104,8 +103,7 @@ char *layer_write_text(Layout *layout, const char *path, const char *text, int64
     const guint end = blob->len;
     g_byte_array_set_size(blob, end + (guint)tar_padding((int64_t)length) + END_BLOCKS);
     memset(blob->data + end, 0, blob->len - end);
-    *size = blob->len;
-    return layout_put(layout, blob->data, blob->len, error);
+    return g_byte_array_free_to_bytes(g_steal_pointer(&blob));
 }
 
 void layer_free(Layer *layer)

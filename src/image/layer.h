@@ -11,7 +11,7 @@
 #pragma once
 
 #include "base/progress.h"
-#include "image/layout.h"
+#include "image/blob_sink.h"
 #include "model/package.h"
 
 #define LAYER_MEDIA_TYPE "application/vnd.oci.image.layer.v1.tar"
@@ -44,7 +44,7 @@ int64_t layer_plan_size(const LayerPlan *plan);
 typedef struct {
     char *digest; /* of the blob and, the layer being uncompressed, its diff id */
     int64_t size;
-    bool existed;       /* the layout had it already: nothing was added */
+    bool existed;       /* it was there already: nothing was added */
     GPtrArray *digests; /* of char *: SHA-256 of each file's content, in the plan's order; an
                            element is NULL for the single file of a large-file layer
                            (layer_plan_is_single) */
@@ -53,13 +53,12 @@ void layer_free(Layer *layer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Layer, layer_free)
 
 /* A layer of one small file that does not come from the package, at `path` from the root, without
- * entries for what holds it. Returns the blob's digest (the caller's), which is its diff id too. */
-char *layer_write_text(Layout *layout, const char *path, const char *text, int64_t *size,
-                       GError **error);
+ * entries for what holds it. The caller's. */
+GBytes *layer_of_text(const char *path, const char *text);
 
-/* Packs the plan into a blob of the layout, and counts the bytes of content in progress. NULL with
- * *finding set when a file could not be read as it was listed (29), else with *error set (IO_ERROR:
- * the layout could not be written; G_IO_ERROR_CANCELLED: progress->stop was seen). On failure no
- * temporary file is left. */
-Layer *layer_write(const LayerPlan *plan, Package *package, Layout *layout, Progress *progress,
+/* Packs the plan into a blob, and counts the bytes of content in progress. Where the sink takes a
+ * blob again that broke, the package is read again. NULL with *finding set when a file could not be
+ * read as it was listed (29), else with *error set (the sink's; G_IO_ERROR_CANCELLED:
+ * progress->stop was seen). */
+Layer *layer_write(const LayerPlan *plan, Package *package, BlobSink *sink, Progress *progress,
                    Event **finding, GError **error);

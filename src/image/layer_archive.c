@@ -22,6 +22,7 @@
 DEFINE_ERROR_DOMAIN(archive_error);
 
 struct LayerArchive {
+    BlobSink *sink;
     BlobPipe *pipe;
     struct archive *writer;
     bool dropped;    /* what still comes is the end of a layer that nobody wants */
@@ -76,7 +77,8 @@ LayerArchive *layer_archive_new(Layout *layout, GError **error)
 {
     g_autoptr(LayerArchive) archive = g_new0(LayerArchive, 1);
     archive->locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
-    archive->pipe = blob_pipe_new(layout, error);
+    archive->sink = layout_sink(layout, error);
+    archive->pipe = archive->sink ? blob_pipe_new(archive->sink, error) : NULL;
     if (!archive->pipe)
         return NULL;
     if (!archive->locale) {
@@ -102,6 +104,7 @@ void layer_archive_free(LayerArchive *archive)
     archive->dropped = true;
     archive_write_free(archive->writer); /* it closes first, so that it frees all it has */
     blob_pipe_free(archive->pipe);
+    blob_sink_free(archive->sink);
     g_clear_error(&archive->failure);
     if (archive->locale)
         freelocale(archive->locale);

@@ -13,6 +13,7 @@ typedef struct {
     Progress *progress;
     BlobPipe *pipe;
     bool own_digests;
+    int64_t copied; /* bytes of content */
     Event **finding;
     GError **error;
 } LayerWrite;
@@ -52,6 +53,7 @@ static bool copy_content(LayerWrite *write, const PackageFile *file, PackageRead
         if (!blob_pipe_advance(write->pipe, (size_t)got, write->error))
             return false;
         progress_add(write->progress, got);
+        write->copied += got;
         left -= got;
     }
     char surplus;
@@ -92,23 +94,43 @@ static bool write_entries(LayerWrite *write)
     return append_zeros(write, 2 * TAR_BLOCK);
 }
 
-Layer *layer_write(const LayerPlan *plan, Package *package, Layout *layout, Progress *progress,
-                   Event **finding, GError **error)
+/* One pass over the package. */
+static Layer *write_layer(LayerWrite *write, BlobSink *sink)
 {
-    g_autoptr(BlobPipe) pipe = blob_pipe_new(layout, error);
-    if (!pipe)
+    g_autoptr(BlobPipe) pipe = blob_pipe_new(sink, write->error);
+    write->pipe = pipe;
+    if (!pipe || !write_entries(write))
         return NULL;
-    LayerWrite write = {plan, package, progress, pipe, !layer_plan_is_single(plan), finding, error};
-    if (!write_entries(&write))
-        return NULL;
-
     g_autoptr(Layer) layer = g_new0(Layer, 1);
-    layer->digest = blob_pipe_finish(pipe, error);
+    layer->digest = blob_pipe_finish(pipe, write->error);
     if (!layer->digest)
         return NULL;
     layer->size = blob_pipe_size(pipe);
     layer->digests = blob_pipe_take_file_digests(pipe);
-    if (!write.own_digests)
+    if (!write->own_digests)
         g_ptr_array_add(layer->digests, NULL);
-    return blob_pipe_commit(pipe, &layer->existed, error) ? g_steal_pointer(&layer) : NULL;
+    return blob_pipe_commit(pipe, &layer->existed, write->error) ? g_steal_pointer(&layer) : NULL;
+}
+
+Layer *layer_write(const LayerPlan *plan, Package *package, BlobSink *sink, Progress *progress,
+                   Event **finding, GError **error)
+{
+    for (;;) {
+        GError *failure = NULL;
+        LayerWrite write = {.plan = plan,
+                            .package = package,
+                            .progress = progress,
+                            .own_digests = !layer_plan_is_single(plan),
+                            .finding = finding,
+                            .error = &failure};
+        Layer *layer = write_layer(&write, sink);
+        if (layer)
+            return layer;
+        progress_add(progress, -write.copied);
+        if (failure && blob_sink_again(sink, &failure))
+            continue;
+        if (failure)
+            g_propagate_error(error, failure);
+        return NULL;
+    }
 }

@@ -115,3 +115,5 @@ bool layout_sweep_temporary(Layout *layout, bool dry_run, int *count, int64_t *b
 /* Publishing a blob and recording the row that refers to it exclude gc's removal: shared for those,
  * exclusive for gc. Returns a file descriptor that holds the lock until it is closed. */
 int layout_lock(Layout *layout, bool exclusive, GError **error);
+/* Exclusive, or not at all: IO_ERROR and EWOULDBLOCK, somebody has it. */
+int layout_try_lock(Layout *layout, GError **error);

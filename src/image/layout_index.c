@@ -36,6 +36,11 @@ int layout_lock(Layout *layout, bool exclusive, GError **error)
     return take_lock(layout, LOCK_GC, exclusive ? LOCK_EX : LOCK_SH, error);
 }
 
+int layout_try_lock(Layout *layout, GError **error)
+{
+    return take_lock(layout, LOCK_GC, LOCK_EX | LOCK_NB, error);
+}
+
 static GBytes *read_index(Layout *layout, GError **error)
 {
     bool ours = layout->temporary >= 0;

@@ -196,9 +196,15 @@ char *reference_encode_name(const char *name)
     return g_strconcat(ENCODED_PREFIX, encoded, NULL);
 }
 
-char *reference_name(const char *project, const char *name, const char *version)
+char *reference_repository(const char *project, const char *name)
 {
     g_autofree char *project_part = reference_encode_name(project);
-    g_autofree char *repository = reference_encode_name(name);
-    return g_strdup_printf("%s/%s:%s", project_part, repository, version);
+    g_autofree char *name_part = reference_encode_name(name);
+    return g_strdup_printf("%s/%s", project_part, name_part);
+}
+
+char *reference_name(const char *project, const char *name, const char *version)
+{
+    g_autofree char *repository = reference_repository(project, name);
+    return g_strdup_printf("%s:%s", repository, version);
 }

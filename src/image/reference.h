@@ -41,5 +41,7 @@ bool reference_is_tag(const char *text);
 /* A model's or project's name as a repository: itself, or "x--" + base32 of the first 10 bytes of
  * its SHA-256. */
 char *reference_encode_name(const char *name);
+/* PROJECT/REPOSITORY, both as above. */
+char *reference_repository(const char *project, const char *name);
 /* PROJECT/REPOSITORY:VERSION: the ref.name in a layout. */
 char *reference_name(const char *project, const char *name, const char *version);

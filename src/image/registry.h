@@ -59,6 +59,7 @@ typedef struct {
     bool anonymous;
     char *user;
     const char *login_origin; /* RegistryLogin's */
+    int64_t noted_at;         /* µs, monotonic; 0: none failed */
     int64_t clock_skew_s;     /* how far the registry's clock is ahead of ours */
 } RegistryFailure;
 

@@ -312,6 +312,7 @@ void registry_note(Registry *registry, const RegistryRequest *request,
     RegistryFailure *failure = &registry->failure;
     char *ip = NULL;
     registry_failure_clear(failure);
+    failure->noted_at = g_get_monotonic_time();
     failure->part = request->part;
     failure->method = g_strdup(request->method);
     failure->url = *request->url == '/' ? g_strconcat(registry->root, request->url, NULL)

@@ -68,17 +68,27 @@ static Runtime *base_row(const char *name, const char *engine, const char *refer
     return runtime;
 }
 
+bool base_store(Service *service, const char *name, ImageSource *from, const Registry *near,
+                const Image *image, GError **error)
+{
+    ImageTaken taken;
+    ImageFault fault = {0};
+    g_autofree char *tag = reference_encode_name(name);
+    g_autoptr(ImageRepository) images =
+        image_repository_open(service->store, STORE_RUNTIMES, error);
+    const ImageTaking taking = {.from = from, .image = image, .mount_from = near, .fault = &fault};
+    bool stored = images && image_repository_take(images, &taking, &taken, error) &&
+                  image_repository_tag(images, image, tag, error);
+    image_fault_clear(&fault);
+    return stored;
+}
+
 /* Blobs and row while gc waits: it must not find the blobs before the row that keeps them. */
-static bool base_keep(Service *service, ImageSource *from, const Image *image,
+static bool base_keep(Service *service, const ImagePlace *from, const Image *image,
                       const Runtime *runtime, GError **error)
 {
-    int64_t copied, reused;
-    ImageFault fault = {0};
     autofd lock = layout_lock(service->images, false, error);
-    bool kept = lock >= 0 && image_copy(from, image, service->images, &service->progress, &copied,
-                                        &reused, &fault, error);
-    image_fault_clear(&fault);
-    if (!kept)
+    if (lock < 0 || !base_store(service, runtime->name, from->source, from->registry, image, error))
         return false;
     g_autoptr(DbTransaction) transaction = db_transaction(service->db, error);
     return transaction && runtime_put(service->db, runtime, error) && db_commit(service->db, error);
@@ -88,7 +98,7 @@ Runtime *base_add(Service *service, const char *name, const char *engine, const 
                   GError **error)
 {
     g_autoptr(Runtime) runtime = base_row(name, engine, source->reference->text, source->image);
-    if (!base_keep(service, source->place.source, source->image, runtime, error) ||
+    if (!base_keep(service, &source->place, source->image, runtime, error) ||
         !service_write_index(service, error))
         return NULL;
     return g_steal_pointer(&runtime);

@@ -23,4 +23,8 @@ bool base_verify(const BaseSource *source, GError **error);
  */
 Runtime *base_add(Service *service, const char *name, const char *engine, const BaseSource *source,
                   GError **error);
+/* An image of `from` becomes the base image of that name, in the store of images. near: the
+ * registry that it is of, or NULL. */
+bool base_store(Service *service, const char *name, ImageSource *from, const Registry *near,
+                const Image *image, GError **error);
 bool base_remove(Service *service, const char *name, bool *found, GError **error);

@@ -13,6 +13,7 @@
 #include "image/image_base.h"
 #include "image/layer.h"
 #include "image/layer_archive.h"
+#include "import/base.h"
 #include "import/bootstrap_child.h"
 #include "import/bootstrap_image.h"
 #include "import/import.h"
@@ -194,7 +195,10 @@ static Runtime *keep(Service *service, const BootstrapRecipe *recipe, LayerArchi
         return NULL;
     g_autoptr(Image) image =
         bootstrap_image_make(service->images, recipe->name, recipe->release, layers, error);
-    return image ? record(service, recipe, image, former, error) : NULL;
+    bool sent = image && (!image_store_is_registry(service->store) ||
+                          base_store(service, recipe->name, layout_source(service->images), NULL,
+                                     image, error));
+    return sent ? record(service, recipe, image, former, error) : NULL;
 }
 
 Runtime *bootstrap_run(Service *service, const char *name, char **former, GError **error)

@@ -32,6 +32,7 @@ static bool row_record(Import *import, const char *digest, int64_t size, bool *t
                        GError **error)
 {
     Service *service = import->service;
+    ImageRepository *images = import_images(import, error);
     const LayerRow row = {.origin = (char *)CONFIG_ORIGIN,
                           .digest = (char *)digest,
                           .diff_id = (char *)digest,
@@ -39,9 +40,8 @@ static bool row_record(Import *import, const char *digest, int64_t size, bool *t
                           .size = size,
                           .files = 1};
     autofd lock = layout_lock(service->images, false, error);
-    if (lock < 0)
+    if (!images || lock < 0 || !image_repository_has_blob(images, digest, size, there, error))
         return false;
-    *there = layout_has_blob(service->images, digest, size);
     if (!*there)
         return true;
     g_autoptr(DbTransaction) transaction = service_transaction(service, error);
@@ -54,13 +54,12 @@ bool config_layer_record(Import *import, GError **error)
 {
     if (!config_layer_is_needed(import))
         return true;
-    const char *text = import->config->document->text;
+    g_autoptr(GBytes) layer = layer_of_text(PLACE, import->config->document->text);
     for (bool there = false; !there;) {
-        int64_t size;
-        g_autofree char *digest =
-            service_has_room(import->service, error)
-                ? layer_write_text(import->service->images, PLACE, text, &size, error)
-                : NULL;
+        ImageRepository *images =
+            service_has_room(import->service, error) ? import_images(import, error) : NULL;
+        g_autofree char *digest = images ? image_repository_put(images, layer, error) : NULL;
+        int64_t size = (int64_t)g_bytes_get_size(layer);
         if (!digest || !row_record(import, digest, size, &there, error))
             return false;
     }

@@ -78,23 +78,24 @@ bool copy_target_read(CopyTarget *target, const char *text, const Model *model, 
 /* -- what is copied -- */
 
 /* What is said of an image of ours. NULL with *error unset: nothing. */
-static Artifact *artifact_of(Service *service, const char *model_id, const Image *image,
-                             GError **error)
+static Artifact *artifact_of(Service *service, ImageSource *from, const char *model_id,
+                             const Image *image, GError **error)
 {
     int64_t size;
     g_autofree char *digest =
         artifact_find(service->db, model_id, image->manifest->digest, &size, error);
     const Descriptor manifest = {(char *)IMAGE_MEDIA_MANIFEST, digest, size};
-    return digest ? artifact_read(layout_source(service->images), &manifest, error) : NULL;
+    return digest ? artifact_read(from, &manifest, error) : NULL;
 }
 
-void copy_source_of_model(CopySource *source, Service *service, const char *model_id,
-                          const Image *image)
+void copy_source_of_model(CopySource *source, Service *service, ImageRepository *images,
+                          const char *model_id, const Image *image)
 {
     g_autoptr(GError) failure = NULL;
-    source->from = layout_source(service->images);
+    source->from = image_repository_source(images);
+    source->registry = image_repository_registry(images);
     source->image = image;
-    source->artifact = artifact_of(service, model_id, image, &failure);
+    source->artifact = artifact_of(service, source->from, model_id, image, &failure);
     source->why = failure ? g_strdup(failure->message) : NULL;
 }
 
@@ -133,6 +134,8 @@ bool copy_to_registry(Service *service, const CopySource *source, RegistryLogin 
     *registry = registry_open(service->settings, to, login, &service->progress, error);
     if (!*registry)
         return false;
+    if (!mount_from && source->registry && strcmp(registry_host(source->registry), to->host) == 0)
+        mount_from = registry_repository(source->registry);
     const ImagePush push = {.from = source->from,
                             .image = source->image,
                             .to = *registry,
@@ -207,14 +210,14 @@ static bool copy_image(Service *service, const CopySource *source, RegistryLogin
 
 /* -- of our own store -- */
 
-static Image *image_of(Service *service, const Model *model, GError **error)
+static Image *image_of(ImageRepository *images, const Model *model, GError **error)
 {
     if (!model->image_digest) {
         g_set_error(error, IMPORT_ERROR, IMPORT_ERROR_USAGE, "%s:%s has no image: it is %s",
                     model->name, model->version, model_status(model));
         return NULL;
     }
-    ImageSource *source = layout_source(service->images);
+    ImageSource *source = image_repository_source(images);
     json_auto_t *descriptor = source->resolve(source, NULL, model->image_digest, error);
     return descriptor ? image_read(source, descriptor, NULL, NULL, error) : NULL;
 }
@@ -224,7 +227,9 @@ bool copy_model(Service *service, const Model *model, const CopyTarget *target, 
 {
     /* gc must not take the blobs away meanwhile. */
     autofd lock = layout_lock(service->images, false, error);
-    g_autoptr(Image) image = lock >= 0 ? image_of(service, model, error) : NULL;
+    g_autoptr(ImageRepository) images =
+        lock >= 0 ? service_repository(service, model->project, model->name, error) : NULL;
+    g_autoptr(Image) image = images ? image_of(images, model, error) : NULL;
     g_autoptr(GError) failure = NULL;
     RegistryLogin *login =
         image && target->kind == COPY_REGISTRY
@@ -234,7 +239,7 @@ bool copy_model(Service *service, const Model *model, const CopyTarget *target, 
         g_propagate_error(error, g_steal_pointer(&failure));
     else if (image) {
         g_auto(CopySource) source = {0};
-        copy_source_of_model(&source, service, model->id, image);
+        copy_source_of_model(&source, service, images, model->id, image);
         return copy_image(service, &source, login, target, copied, error);
     }
     return false;
@@ -256,7 +261,8 @@ bool copy_from_registry(Service *service, const Reference *from, RegistryLogin *
     if (failure)
         g_propagate_error(error, g_steal_pointer(&failure));
     else if (image) {
-        g_auto(CopySource) source = {.from = place.source, .image = image};
+        g_auto(CopySource)
+            source = {.from = place.source, .image = image, .registry = place.registry};
         g_autoptr(Carried) carried =
             carried_find(place.registry, image->manifest->digest, NULL, &failure);
         if (carried)

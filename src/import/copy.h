@@ -49,18 +49,19 @@ bool copy_from_registry(Service *service, const Reference *from, RegistryLogin *
 typedef struct {
     ImageSource *from; /* borrowed, as is the image */
     const Image *image;
-    Artifact *artifact; /* what is said of it, in the same source; NULL: nothing */
-    char *why;          /* that cannot be read; or NULL */
+    const Registry *registry; /* that `from` is of; NULL: of a layout */
+    Artifact *artifact;       /* what is said of it, in the same source; NULL: nothing */
+    char *why;                /* that cannot be read; or NULL */
 } CopySource;
 /* An image of our own store. */
-void copy_source_of_model(CopySource *source, Service *service, const char *model_id,
-                          const Image *image);
+void copy_source_of_model(CopySource *source, Service *service, ImageRepository *images,
+                          const char *model_id, const Image *image);
 void copy_source_clear(CopySource *source);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CopySource, copy_source_clear)
 
 /* One image to a repository; what is there, or can be mounted from the repository mount_from of the
- * same registry (NULL: none is known), is not sent. login: taken over. *registry is set, also on
- * failure, for what it has to tell. */
+ * same registry (NULL: the source's own, where it is of that registry), is not sent. login: taken
+ * over. *registry is set, also on failure, for what it has to tell. */
 bool copy_to_registry(Service *service, const CopySource *source, RegistryLogin *login,
                       const Reference *to, const char *mount_from, Registry **registry,
                       CopiedBytes *copied, GError **error);

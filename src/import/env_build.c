@@ -11,6 +11,7 @@
 #include "import/dependencies.h"
 #include "import/env_log.h"
 #include "import/environment.h"
+#include "import/environment_store.h"
 
 typedef struct {
     Service *service;
@@ -23,6 +24,7 @@ typedef struct {
     PackageSources *sources;
     EnvironmentKey key;
     GPtrArray *model_layers; /* of char * */
+    int lock; /* of what a registry's images are built from: gc leaves it alone; -1: none */
     EnvLog log;
     int64_t began;
 } EnvBuild;
@@ -39,6 +41,7 @@ static void env_build_clear(EnvBuild *build)
     if (build->model_layers)
         g_ptr_array_unref(build->model_layers);
     env_log_clear(&build->log);
+    io_close(&build->lock);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(EnvBuild, env_build_clear)
 
@@ -66,13 +69,13 @@ static bool load_layers(EnvBuild *build, GError **error)
     build->model_layers = g_ptr_array_new_with_free_func(g_free);
     for (guint i = 0; rows && i < rows->len; i++) {
         const LayerRow *row = rows->pdata[i];
-        if (strcmp(row->origin, "model") == 0)
+        if (layer_may_hold_wheels(row))
             g_ptr_array_add(build->model_layers, g_strdup(row->digest));
     }
     return rows != NULL;
 }
 
-static bool env_build_load(EnvBuild *build, Event **unusable, GError **error)
+static bool env_build_load(EnvBuild *build, GPtrArray **unusable, GError **error)
 {
     Service *service = build->service;
     const Job *job = build->job;
@@ -82,7 +85,8 @@ static bool env_build_load(EnvBuild *build, Event **unusable, GError **error)
         build->model ? attempt_load(service->db, job->model_id, job->attempt, error) : NULL;
     if (!build->attempt || !load_config(build, error) || !load_layers(build, error))
         return false;
-    build->base = base_image(service, build->attempt->runtime, &build->reference, unusable, error);
+    build->base =
+        base_image(service, build->attempt->runtime, true, &build->reference, unusable, error);
     build->sources =
         build->base ? package_sources(service->settings, !service->serves, error) : NULL;
     return build->sources &&
@@ -92,11 +96,11 @@ static bool env_build_load(EnvBuild *build, Event **unusable, GError **error)
 
 /* -- its end -- */
 
-/* The same event for everybody who waits. Takes it over. */
-static bool fail_in_transaction(EnvBuild *build, Event *event, const char *status, GError **error)
+/* The same events for everybody who waits. */
+static bool fail_in_transaction(EnvBuild *build, const GPtrArray *events, const char *status,
+                                GError **error)
 {
     Service *service = build->service;
-    g_autoptr(GPtrArray) events = events_new(event, NULL);
     g_autoptr(DbTransaction) transaction = service_transaction(service, error);
     g_autoptr(GPtrArray) waiting =
         transaction ? jobs_waiting(service->db, build->job->id, error) : NULL;
@@ -111,14 +115,23 @@ static bool fail_in_transaction(EnvBuild *build, Event *event, const char *statu
     return job_end(service->db, build->job->id, error) && db_commit(service->db, error);
 }
 
-static StageResult env_build_fail(EnvBuild *build, Event *event, const char *status, GError **error)
+/* Takes the events over. */
+static StageResult env_build_fail_all(EnvBuild *build, GPtrArray *events, const char *status,
+                                      GError **error)
 {
-    if (g_strcmp0(event->kind, "disk_full") == 0)
+    g_autoptr(GPtrArray) owned = events;
+    const Event *first = events->pdata[0];
+    if (g_strcmp0(first->kind, "disk_full") == 0)
         data_release_reserve(build->service->data);
-    if (!fail_in_transaction(build, event, status, error))
+    if (!fail_in_transaction(build, owned, status, error))
         return STAGE_ERROR;
     service_committed(build->service);
     return STAGE_FAILED;
+}
+
+static StageResult env_build_fail(EnvBuild *build, Event *event, const char *status, GError **error)
+{
+    return env_build_fail_all(build, events_new(event, NULL), status, error);
 }
 
 /* Ends those who were cancelled; *left: how many still wait. A build that nobody waits for ends. */
@@ -320,12 +333,15 @@ static StageResult env_build_make(EnvBuild *build, GError **error)
                                   .flush = env_log_flush,
                                   .line_number = env_log_number,
                                   .log = &build->log};
-    if (!environment_build(&spec, &result, &failure))
+    if (!environment_fetch_wheels(service, build->model, build->job->attempt,
+                                  build->config->dependencies, &failure) ||
+        !environment_build(&spec, &result, &failure))
         return env_build_error(build, g_steal_pointer(&failure), error);
     if (result.event)
         return env_build_fail(build, g_steal_pointer(&result.event),
                               result.timed_out ? "timeout" : "failed", error);
-    if (!env_build_finish(build, &result, &failure))
+    if (!environment_send(service, build->base, build->key.key, &result.layer, &failure) ||
+        !env_build_finish(build, &result, &failure))
         return env_build_error(build, g_steal_pointer(&failure), error);
     service_committed(service);
     return STAGE_CLOSED;
@@ -334,7 +350,7 @@ static StageResult env_build_make(EnvBuild *build, GError **error)
 StageResult env_build_run(Service *service, Job *job, GError **error)
 {
     guint left;
-    Event *unusable = NULL;
+    GPtrArray *unusable = NULL;
     g_autoptr(GError) failure = NULL;
     g_autofree char *scratch = environment_scratch(service->data->path);
     sandbox_sweep(scratch);
@@ -342,11 +358,16 @@ StageResult env_build_run(Service *service, Job *job, GError **error)
         return STAGE_ERROR;
     if (left == 0)
         return STAGE_FAILED;
-    g_auto(EnvBuild) build = {.service = service, .job = job, .began = clock_monotonic_ms()};
-    bool loaded = env_build_load(&build, &unusable, &failure);
+    g_auto(EnvBuild)
+        build = {.service = service, .job = job, .began = clock_monotonic_ms(), .lock = -1};
+    if (image_store_is_registry(service->store))
+        build.lock = layout_lock(service->images, false, &failure);
+    bool loaded = !failure && env_build_load(&build, &unusable, &failure);
     Event *lost = loaded ? event_lease_lost(service, job, "environment") : NULL;
-    if (unusable || lost)
-        return env_build_fail(&build, unusable ? unusable : lost, "failed", error);
+    if (unusable)
+        return env_build_fail_all(&build, unusable, "failed", error);
+    if (lost)
+        return env_build_fail(&build, lost, "failed", error);
     g_autofree char *runtime =
         loaded
             ? sandbox_runtime(settings_text(service->settings, "build.runtime"), scratch, &failure)

@@ -74,6 +74,41 @@ static bool former_compare(Import *import, const char *listing, Former *former, 
     return same_dependencies(import, row, &former->same_dependencies, error);
 }
 
+/* images: where they lie; NULL: the layout. */
+static bool layers_kept(Service *service, ImageRepository *images, const char *model_id,
+                        int attempt, const char *origin, bool *kept, GError **error)
+{
+    g_autoptr(GPtrArray) rows = layers_of(service->db, model_id, attempt, error);
+    *kept = rows != NULL;
+    for (guint i = 0; *kept && i < rows->len; i++) {
+        const LayerRow *row = rows->pdata[i];
+        if (strcmp(row->origin, origin) == 0 &&
+            !image_repository_has_blob(images, row->digest, row->size, kept, error))
+            return false;
+    }
+    return rows != NULL;
+}
+
+/* A registry is asked before the transaction, whatever it answers: nobody waits for it with the
+ * store's lock. Of a layout it is looked at within, under the layout's lock. */
+static bool ask_registry(Import *import, Former *former, GError **error)
+{
+    bool config = false;
+    Service *service = import->service;
+    const char *id = import->model->id;
+    ImageRepository *images = import_images(import, error);
+    g_autoptr(ImageRepository) environments =
+        images ? image_repository_open(service->store, STORE_ENVIRONMENTS, error) : NULL;
+    if (!environments ||
+        !layers_kept(service, images, id, former->attempt, "model", &former->copied, error) ||
+        !layers_kept(service, images, id, former->attempt, CONFIG_ORIGIN, &config, error) ||
+        !layers_kept(service, environments, id, former->attempt, "environment", &former->built,
+                     error))
+        return false;
+    former->copied = former->copied && config;
+    return true;
+}
+
 bool former_find(Import *import, const char *listing, Former *former, GError **error)
 {
     int64_t attempt;
@@ -86,27 +121,43 @@ bool former_find(Import *import, const char *listing, Former *former, GError **e
                       "si", import->model->id, (int64_t)import->job->attempt))
         return false;
     former->attempt = (int)attempt;
-    return !attempt || former_compare(import, listing, former, error);
-}
-
-static bool layers_kept(Service *service, const char *model_id, int attempt, const char *origin,
-                        bool *kept, GError **error)
-{
-    g_autoptr(GPtrArray) rows = layers_of(service->db, model_id, attempt, error);
-    *kept = rows != NULL;
-    for (guint i = 0; *kept && i < rows->len; i++) {
-        const LayerRow *row = rows->pdata[i];
-        *kept = strcmp(row->origin, origin) != 0 ||
-                layout_has_blob(service->images, row->digest, row->size);
-    }
-    return rows != NULL;
+    if (!attempt)
+        return true;
+    return former_compare(import, listing, former, error) &&
+           (!image_store_is_registry(import->service->store) || !former->same ||
+            ask_registry(import, former, error));
 }
 
 bool former_layers_kept(Service *service, const char *model_id, int attempt, bool *kept,
                         GError **error)
 {
-    return layers_kept(service, model_id, attempt, "model", kept, error) &&
-           (!*kept || layers_kept(service, model_id, attempt, CONFIG_ORIGIN, kept, error));
+    *kept = image_store_is_registry(service->store); /* which keeps what nobody deletes there */
+    if (*kept)
+        return true;
+    g_autoptr(ImageRepository) images = image_repository_open(service->store, "", error);
+    return images && layers_kept(service, images, model_id, attempt, "model", kept, error) &&
+           (!*kept || layers_kept(service, images, model_id, attempt, CONFIG_ORIGIN, kept, error));
+}
+
+static bool copy_holds(Import *import, const Former *former, GError **error)
+{
+    bool kept;
+    if (image_store_is_registry(import->service->store))
+        return former->copied;
+    return former_layers_kept(import->service, import->model->id, former->attempt, &kept, error) &&
+           kept;
+}
+
+static bool environment_holds(Import *import, const Former *former, GError **error)
+{
+    bool kept;
+    if (image_store_is_registry(import->service->store))
+        return former->built;
+    ImageRepository *images = import_images(import, error);
+    return images &&
+           layers_kept(import->service, images, import->model->id, former->attempt, "environment",
+                       &kept, error) &&
+           kept;
 }
 
 /* *inherited: the former attempt closed the stage, and what it did still holds. */
@@ -120,10 +171,10 @@ static bool inherit_stage(Import *import, const Former *former, const char *stag
     g_autofree char *base = result ? base_digest(import, &failure) : NULL;
     bool holds = result != NULL;
     if (holds && !failure && strcmp(stage, "copy") == 0)
-        former_layers_kept(import->service, id, former->attempt, &holds, &failure);
-    else if (holds && former->same_dependencies && is_of_base(result, base) &&
+        holds = copy_holds(import, former, &failure);
+    else if (holds && !failure && former->same_dependencies && is_of_base(result, base) &&
              !import->request->no_cache)
-        layers_kept(import->service, id, former->attempt, "environment", &holds, &failure);
+        holds = environment_holds(import, former, &failure);
     else
         holds = false;
     *inherited = holds;

@@ -7,7 +7,6 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "event/timeline.h"
-#include "image/reference.h"
 #include "import/pipeline.h"
 
 typedef struct {
@@ -18,6 +17,7 @@ typedef struct {
     Image *base;
     char *reference;   /* of the base */
     GPtrArray *layers; /* of LayerRow: the environment's and the model's */
+    ImageRepository *images;
     int64_t began;
 } Build;
 
@@ -27,6 +27,7 @@ static void build_clear(Build *build)
     attempt_free(build->attempt);
     image_free(build->base);
     g_free(build->reference);
+    image_repository_free(build->images);
     if (build->layers)
         g_ptr_array_unref(build->layers);
 }
@@ -51,16 +52,17 @@ static bool build_append(Build *build, Event *event, GError **error)
                            owned, NULL, error);
 }
 
-/* Ends the attempt with the build. Takes the event over. */
-static StageResult build_fail(Build *build, Event *event, GError **error)
+/* Ends the attempt with the build. Takes the events over. */
+static StageResult build_fail(Build *build, GPtrArray *events, GError **error)
 {
     Service *service = build->service;
-    g_autoptr(GPtrArray) events = events_new(event, NULL);
-    if (g_strcmp0(event->kind, "disk_full") == 0)
+    g_autoptr(GPtrArray) owned = events;
+    const Event *first = events->pdata[0];
+    if (g_strcmp0(first->kind, "disk_full") == 0)
         data_release_reserve(service->data);
     g_autoptr(DbTransaction) transaction = service_transaction(service, error);
     if (!transaction ||
-        !attempt_fail(service, build->job->model_id, build->job->attempt, "build", events, "failed",
+        !attempt_fail(service, build->job->model_id, build->job->attempt, "build", owned, "failed",
                       error) ||
         !db_commit(service->db, error))
         return STAGE_ERROR;
@@ -82,14 +84,17 @@ static StageResult build_cancel(Build *build, const char *actor, GError **error)
     return STAGE_FAILED;
 }
 
-static bool build_load(Build *build, Event **unusable, GError **error)
+static bool build_load(Build *build, GPtrArray **unusable, GError **error)
 {
     Service *service = build->service;
     build->model = model_load(service->db, build->job->model_id, error);
     build->attempt =
         build->model ? attempt_load(service->db, build->job->model_id, build->job->attempt, error)
                      : NULL;
-    build->layers = build->attempt
+    build->images = build->attempt ? service_repository(service, build->model->project,
+                                                        build->model->name, error)
+                                   : NULL;
+    build->layers = build->images
                         ? layers_of(service->db, build->job->model_id, build->job->attempt, error)
                         : NULL;
     if (!build->layers)
@@ -98,7 +103,8 @@ static bool build_load(Build *build, Event **unusable, GError **error)
         if (strcmp(((LayerRow *)build->layers->pdata[i - 1])->origin, "base") == 0)
             g_ptr_array_remove_index(build->layers,
                                      i - 1); /* of a build that was interrupted after its rows */
-    build->base = base_image(service, build->attempt->runtime, &build->reference, unusable, error);
+    build->base =
+        base_image(service, build->attempt->runtime, false, &build->reference, unusable, error);
     return build->base != NULL;
 }
 
@@ -177,6 +183,47 @@ static Image *build_make(Build *build, GError **error)
     return image_make(build->service->images, &spec, error);
 }
 
+/* A layer that lies in another repository of the registry comes from there, or where that cannot be
+ * through the layout. */
+static bool bring_layer(Build *build, const char *from, const Descriptor *layer, GError **error)
+{
+    bool there;
+    Service *service = build->service;
+    if (!image_repository_mount(build->images, layer->digest, layer->size, from, &there, error))
+        return false;
+    if (there)
+        return true;
+    g_autoptr(ImageRepository) other = image_repository_open(service->store, from, error);
+    return other && image_copy_blob(image_repository_source(other), layer, service->images,
+                                    &service->progress, NULL, error);
+}
+
+/* What the image's repository lacks of base and environment. */
+static bool bring_layers(Build *build, GError **error)
+{
+    for (guint i = 0; i < build->base->layers->len; i++)
+        if (!bring_layer(build, STORE_RUNTIMES, build->base->layers->pdata[i], error))
+            return false;
+    for (guint i = 0; i < build->layers->len; i++) {
+        const LayerRow *row = build->layers->pdata[i];
+        const Descriptor layer = {row->media_type, row->digest, row->size};
+        if (strcmp(row->origin, "environment") == 0 &&
+            !bring_layer(build, STORE_ENVIRONMENTS, &layer, error))
+            return false;
+    }
+    return true;
+}
+
+/* Config and manifest to the registry that keeps the images, where the layers are. */
+static bool build_send(Build *build, const Image *image, GError **error)
+{
+    ImageTaken taken;
+    const ImageTaking taking = {.from = layout_source(build->service->images), .image = image};
+    return !image_store_is_registry(build->service->store) ||
+           (bring_layers(build, error) &&
+            image_repository_take(build->images, &taking, &taken, error));
+}
+
 static bool image_is_there(Service *service, const Image *image)
 {
     bool there = layout_has_blob(service->images, image->manifest->digest, image->manifest->size) &&
@@ -212,7 +259,7 @@ bool image_record(Service *service, const Job *job, const Image *image, guint ba
     autofd lock = layout_lock(service->images, false, error);
     if (lock < 0)
         return false;
-    if (!image_is_there(service, image)) {
+    if (!image_store_is_registry(service->store) && !image_is_there(service, image)) {
         g_set_error(error, IMAGE_ERROR, IMAGE_ERROR_NO_BLOB,
                     "a blob of image %s is gone from the store", image->manifest->digest);
         return false;
@@ -229,11 +276,20 @@ bool image_record(Service *service, const Job *job, const Image *image, guint ba
 static bool build_publish(Build *build, const Image *image, GError **error)
 {
     Service *service = build->service;
-    if (!image_record(service, build->job, image, build->base->layers->len, error) ||
-        !service_write_index(service, error))
+    if (!build_send(build, image, error) ||
+        !image_record(service, build->job, image, build->base->layers->len, error) ||
+        !service_write_index(service, error) ||
+        !image_repository_tag(build->images, image, build->model->version, error))
         return false;
-    g_autoptr(GBytes) manifest = layout_read_blob(service->images, image->manifest->digest, error);
+    ImageSource *source = image_repository_source(build->images);
+    g_autoptr(GBytes) manifest = source->read(source, image->manifest, false, error);
     return manifest != NULL;
+}
+
+static char *build_name(const Build *build)
+{
+    const Model *model = build->model;
+    return service_image_name(build->service, model->project, model->name, model->version);
 }
 
 static bool build_log_image(Build *build, const Image *image, GError **error)
@@ -247,8 +303,7 @@ static bool build_log_image(Build *build, const Image *image, GError **error)
                        row->size, what))
             return false;
     }
-    g_autofree char *name =
-        reference_name(build->model->project, build->model->name, build->model->version);
+    g_autofree char *name = build_name(build);
     return build_log(build, error, "config %s", image->config->digest) &&
            build_log(build, error, "manifest %s, read back and verified",
                      image->manifest->digest) &&
@@ -258,8 +313,7 @@ static bool build_log_image(Build *build, const Image *image, GError **error)
 static bool build_finish(Build *build, const Image *image, GError **error)
 {
     Service *service = build->service;
-    g_autofree char *name =
-        reference_name(build->model->project, build->model->name, build->model->version);
+    g_autofree char *name = build_name(build);
     Event *built =
         event_with(event_image_built(), "{s:s, s:I, s:i, s:i}", "digest", image->manifest->digest,
                    "size", (json_int_t)image->size, "layers", (int)image->layers->len,
@@ -284,14 +338,14 @@ StageResult image_build_run(Service *service, Job *job, GError **error)
 {
     g_auto(Build) build = {.service = service, .job = job, .began = clock_monotonic_ms()};
     g_autoptr(GError) failure = NULL;
-    Event *unusable = NULL;
+    GPtrArray *unusable = NULL;
     if (job->cancelled_by)
         return build_cancel(&build, job->cancelled_by, error);
     if (!build_load(&build, &unusable, &failure) && unusable)
         return build_fail(&build, unusable, error);
     Event *lost = failure ? NULL : event_lease_lost(service, job, "build");
     if (lost)
-        return build_fail(&build, lost, error);
+        return build_fail(&build, events_new(lost, NULL), error);
     g_autoptr(Image) image = NULL;
     autofd lock = -1; /* gc must not find what is made here before the row that keeps it */
     if (!failure && build_start(&build, &failure)) {
@@ -302,7 +356,7 @@ StageResult image_build_run(Service *service, Job *job, GError **error)
     if (!image || !build_publish(&build, image, &failure) ||
         !build_finish(&build, image, &failure)) {
         if (!g_error_matches(failure, DB_ERROR, DB_ERROR_BUSY))
-            return build_fail(&build, event_of_error(service, failure, 0), error);
+            return build_fail(&build, events_new(event_of_error(service, failure, 0), NULL), error);
         g_propagate_error(error, g_steal_pointer(&failure));
         return STAGE_ERROR; /* it stays open, as it would after a crash */
     }

@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "event/timeline.h"
-#include "store/runtimes.h"
+#include "import/store_events.h"
 
 bool import_is_image(const Import *import)
 {
@@ -108,9 +108,13 @@ bool attempt_fail(Service *service, const char *model_id, int attempt, const cha
 {
     Db *db = service->db;
     g_autofree int64_t *seqs = g_new0(int64_t, events->len);
-    for (guint i = 0; i < events->len; i++)
-        if (!timeline_append(db, model_id, attempt, stage, events->pdata[i], &seqs[i], error))
+    for (guint i = 0; i < events->len; i++) {
+        Event *event = events->pdata[i];
+        if (event->follows)
+            event->cause = seqs[i - 1];
+        if (!timeline_append(db, model_id, attempt, stage, event, &seqs[i], error))
             return false;
+    }
     g_autoptr(Event) failed = failed_event(events, seqs);
     g_autoptr(Attempt) row = attempt_load(db, model_id, attempt, error);
     if (!row ||
@@ -146,6 +150,14 @@ static bool fail_in_transaction(Import *import, const char *stage, const GPtrArr
            attempt_fail(import->service, import->model->id, import->job->attempt, stage, events,
                         NULL, error) &&
            db_commit(import->service->db, error);
+}
+
+ImageRepository *import_images(Import *import, GError **error)
+{
+    const Model *model = import->model;
+    if (!import->images)
+        import->images = service_repository(import->service, model->project, model->name, error);
+    return import->images;
 }
 
 /* The end of an attempt has to be written whatever the disk and the store are like at the moment: a
@@ -185,6 +197,9 @@ static const char *error_kind(const GError *error)
 
 Event *event_of_error(Service *service, const GError *error, int64_t needed)
 {
+    Event *refused = store_event(service, error);
+    if (refused)
+        return refused;
     g_autofree char *incident = g_strdup_printf("%08x", g_random_int());
     const char *kind = error_kind(error);
     Event *event = event_with_kind(event_image_build_system_error(), kind);
@@ -243,52 +258,4 @@ bool import_changed_files(Import *import, int attempt, int64_t *count, char **fi
     if (now > listed)
         *count += now - listed;
     return true;
-}
-
-static bool layers_are_there(Service *service, const Image *image, GError **error)
-{
-    for (guint i = 0; i < image->layers->len; i++) {
-        const Descriptor *layer = image->layers->pdata[i];
-        if (layout_has_blob(service->images, layer->digest, layer->size))
-            continue;
-        g_set_error(error, IMAGE_ERROR, IMAGE_ERROR_NO_BLOB, "layer %s is missing from the store",
-                    layer->digest);
-        return false;
-    }
-    return true;
-}
-
-Image *base_image(Service *service, const char *name, char **reference, Event **event,
-                  GError **error)
-{
-    g_autoptr(GError) failure = NULL;
-    g_autoptr(Runtime) runtime = runtime_find(service->db, name, &failure);
-    if (failure) {
-        g_propagate_error(error, g_steal_pointer(&failure));
-        return NULL;
-    }
-    ImageFault fault = {0};
-    Image *image = NULL;
-    if (runtime) {
-        json_t *descriptor =
-            json_pack("{s:s, s:s, s:I}", "mediaType", runtime->media_type, "digest",
-                      runtime->digest, "size", (json_int_t)runtime->manifest_size);
-        image = image_read(layout_source(service->images), descriptor, runtime->platform, &fault,
-                           &failure);
-        json_decref(descriptor);
-    }
-    if (image && !layers_are_there(service, image, &failure))
-        g_clear_pointer(&image, image_free);
-    if (image) {
-        *reference = g_strdup(runtime->image);
-    } else {
-        *event = event_with_kind(event_image_build_failed(), "base_unusable");
-        event_with_text(*event, "runtime", name);
-        event_with_text(*event, "base", runtime ? runtime->image : name);
-        event_with_text(*event, "what", failure ? failure->message : "the runtime was removed");
-        if (fault.bad_digest)
-            event_with_text(*event, "digest", fault.bad_digest);
-    }
-    image_fault_clear(&fault);
-    return image;
 }

@@ -22,11 +22,12 @@ typedef struct {
     Job *job;
     Model *model;
     ImportRequest *request;
-    Config *config;   /* after `check`, NULL where there is none */
-    Package *package; /* after `check`, NULL of an image reference */
-    char *runtime;    /* its name, after `check`; NULL of an image */
-    int64_t began;    /* of the stage, clock_monotonic_ms */
-    bool unwritten;   /* import_fail could not write the end: the attempt stays open */
+    Config *config;          /* after `check`, NULL where there is none */
+    Package *package;        /* after `check`, NULL of an image reference */
+    char *runtime;           /* its name, after `check`; NULL of an image */
+    ImageRepository *images; /* import_images', once it was asked for */
+    int64_t began;           /* of the stage, clock_monotonic_ms */
+    bool unwritten;          /* import_fail could not write the end: the attempt stays open */
 } Import;
 
 typedef StageResult (*StageFunc)(Import *import, GError **error);
@@ -41,6 +42,8 @@ StageResult stage_source(Import *import, GError **error);
 StageResult stage_verify(Import *import, GError **error);
 /* Whether the request or the setting build.verify asks for it. */
 bool verify_is_wanted(const Import *import);
+/* Where the model's images lie; the import's. */
+ImageRepository *import_images(Import *import, GError **error);
 StageResult stage_describe(Import *import, GError **error);
 StageResult stage_share(Import *import, GError **error);
 /* Whether image.share_to names anybody. */
@@ -105,8 +108,8 @@ bool attempt_fail(Service *service, const char *model_id, int attempt, const cha
 bool attempt_cancel(Service *service, const char *model_id, int attempt, const char *stage,
                     const char *actor, const char *build_status, GError **error);
 
-/* The event that a failure of the system deserves: 40 with its kind, its evidence and an incident,
- * which is logged. */
+/* The event that a failure of the system deserves: 2 or 22 of the registry that keeps the images
+ * (store_events.h), else 40 with its kind, its evidence and an incident, which is logged. */
 Event *event_of_error(Service *service, const GError *error, int64_t needed);
 bool error_is_full_disk(const GError *error);
 
@@ -121,6 +124,8 @@ typedef struct {
     bool same;              /* it saw the same package, config and runtime */
     bool same_dependencies; /* and was to install the same */
     bool same_base;         /* and the runtime's base image is the same still */
+    bool copied, built;     /* the registry that keeps the images has the layers still that `copy`
+                               and `environment` made; not said of a layout */
 } Former;
 bool former_find(Import *import, const char *listing, Former *former, GError **error);
 /* Takes over, within the caller's transaction and under the layout's lock, what it did in the
@@ -133,7 +138,7 @@ json_t *former_note(Import *import, GError **error);
 char *former_layer(Import *import, const PackageFile *file, int64_t size, GError **error);
 
 /* Whether every layer that the attempt's stage `copy` made is still there: gc keeps those of the
- * newest attempts only. */
+ * newest attempts only. No registry is asked. */
 bool former_layers_kept(Service *service, const char *model_id, int attempt, bool *kept,
                         GError **error);
 
@@ -154,10 +159,11 @@ bool rebuild_take_over(Service *service, const char *model_id, int origin, int a
  * now. */
 StageResult rebuild_look(Import *import, const char *stage, GError **error);
 
-/* The base image of a runtime, out of our own layout. NULL with *event set: event 2, base_unusable;
- * or *error. */
-Image *base_image(Service *service, const char *runtime, char **reference, Event **event,
-                  GError **error);
+/* The base image of a runtime. at_hand: its blobs lie in service->images, to where they are fetched
+ * from a registry that keeps the images. NULL with *events set: event 2, base_unusable, after what
+ * it follows from; or *error. */
+Image *base_image(Service *service, const char *runtime, bool at_hand, char **reference,
+                  GPtrArray **events, GError **error);
 
 /* The digest of the manifest that a custom image's source has at the moment. Takes of the import
  * its service, request and config. */

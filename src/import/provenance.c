@@ -50,7 +50,10 @@ static json_t *digest_set(const char *digest)
  * verified on the way: nothing is said of bytes that it never had. */
 static char *hash_in_layer(Import *import, const LayerRow *row, int64_t size, GError **error)
 {
-    ImageSource *source = layout_source(import->service->images);
+    ImageRepository *images = import_images(import, error);
+    if (!images)
+        return NULL;
+    ImageSource *source = image_repository_source(images);
     const Descriptor blob = {row->media_type, row->digest, row->size};
     int64_t head = row->size - size - (int64_t)tar_padding(size) - 2 * TAR_BLOCK, at = 0;
     g_autoptr(BlobReader) reader = source->open(source, &blob, error);

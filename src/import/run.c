@@ -45,6 +45,7 @@ static void import_clear(Import *import)
     config_free(import->config);
     package_free(import->package);
     g_free(import->runtime);
+    image_repository_free(import->images);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Import, import_clear)
 
@@ -122,8 +123,9 @@ bool import_can_begin(Service *service, const Model *model, const char *name, GE
 
 static Event *event_finished(Import *import, const Attempt *attempt)
 {
+    const Model *model = import->model;
     g_autofree char *name =
-        reference_name(import->model->project, import->model->name, import->model->version);
+        service_image_name(import->service, model->project, model->name, model->version);
     int64_t took =
         clock_now_ms() - (attempt->started_at ? attempt->started_at : attempt->created_at);
     Event *event =

@@ -12,6 +12,20 @@
 
 #define BUSY_TRIES 6
 
+static bool open_images(Service *service, GError **error)
+{
+    const char *url = settings_text(service->settings, "images.url");
+    const char *directory = image_store_url_directory(url);
+    g_autofree char *own = data_path(service->data, "images");
+    if (!image_store_url_is_valid(url, error))
+        return false;
+    service->images = layout_create(directory ? directory : own, error);
+    service->store = service->images ? image_store_new(service->images, service->settings,
+                                                       &service->progress, error)
+                                     : NULL;
+    return service->store != NULL;
+}
+
 Service *service_open(const char *directory, bool create, const Settings *settings, GError **error)
 {
     g_autoptr(Service) service = g_new0(Service, 1);
@@ -20,11 +34,7 @@ Service *service_open(const char *directory, bool create, const Settings *settin
     service->data =
         data_open(directory, create, (int)settings_int(settings, "store.busy_timeout_ms"), error);
     service->db = service->data ? data_open_store(service->data, error) : NULL;
-    if (!service->db)
-        return NULL;
-    g_autofree char *images = data_path(service->data, "images");
-    service->images = layout_create(images, error);
-    return service->images ? g_steal_pointer(&service) : NULL;
+    return service->db && open_images(service, error) ? g_steal_pointer(&service) : NULL;
 }
 
 Service *service_open_memory(const Settings *settings, GError **error)
@@ -45,6 +55,7 @@ void service_free(Service *service)
         return;
     pulse_end(service->pulse);
     seal_key_free(service->key);
+    image_store_free(service->store);
     layout_free(service->images);
     db_free(service->db);
     data_free(service->data);
@@ -192,6 +203,8 @@ static GPtrArray *index_entries(gpointer data, GError **error)
 
 bool service_write_index(Service *service, GError **error)
 {
+    if (image_store_is_registry(service->store))
+        return true;
     data_make_room(service->data);
     return images_write_index(service->images, service->db, error);
 }
@@ -206,11 +219,49 @@ bool images_index_is_current(Layout *images, Db *db, bool *current, GError **err
     return layout_index_is_current(images, index_entries, db, current, error);
 }
 
+ImageRepository *service_repository(Service *service, const char *project, const char *name,
+                                    GError **error)
+{
+    g_autofree char *path = reference_repository(project, name);
+    return image_repository_open(service->store, path, error);
+}
+
+bool images_bring(Service *service, ImageRepository *from, const Image *image, GError **error)
+{
+    int64_t copied, reused;
+    if (!image_store_is_registry(service->store))
+        return true;
+    ImageSource *source = image_repository_source(from);
+    source->spares = true; /* what is here came from there */
+    progress_begin(&service->progress, image->size);
+    bool done = service_has_room(service, error) &&
+                image_copy(source, image, service->images, &service->progress, &copied, &reused,
+                           NULL, error);
+    progress_end(&service->progress);
+    return done;
+}
+
+static const char *registry_place(const Service *service)
+{
+    return service->store ? image_store_place(service->store) : NULL;
+}
+
+char *service_image_name(const Service *service, const char *project, const char *name,
+                         const char *version)
+{
+    const char *place = registry_place(service);
+    char *reference = reference_name(project, name, version);
+    if (!place)
+        return reference;
+    g_autofree char *owned = reference;
+    return g_strdup_printf("%s/%s", place, owned);
+}
+
 char *service_image_address(const Service *service, const char *project, const char *name,
                             const char *version)
 {
-    g_autofree char *reference = reference_name(project, name, version);
-    if (service->serves)
+    g_autofree char *reference = service_image_name(service, project, name, version);
+    if (service->serves || registry_place(service))
         return g_steal_pointer(&reference);
     return g_strdup_printf("oci:%s:%s", layout_directory(service->images), reference);
 }

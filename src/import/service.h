@@ -1,17 +1,18 @@
 /* What everybody who works on a data directory holds: the directory, a connection to its store, its
- * image layout, the settings. */
+ * images, the settings. */
 #pragma once
 
 #include "base/progress.h"
 #include "base/seal.h"
 #include "base/settings.h"
-#include "image/layout.h"
+#include "image/store.h"
 #include "store/heartbeats.h"
 
 typedef struct {
     DataDirectory *data;
     Db *db;
-    Layout *images;
+    ImageStore *store;        /* images.url */
+    Layout *images;           /* it, or where a registry's images are made (image/store.h) */
     const Settings *settings; /* borrowed */
     char *worker;             /* who works: HOST/PID */
     Progress progress;
@@ -55,12 +56,24 @@ DbTransaction *service_transaction(Service *service, GError **error);
 bool service_has_room(Service *service, GError **error);
 
 /* index.json of the layout, from the store: every image that a model has now, the runtimes' base
- * images, and what was pushed under a tag. */
+ * images, and what was pushed under a tag. Nothing, where a registry is the store. */
 bool service_write_index(Service *service, GError **error);
 /* The same of a layout and a store that are nobody's data directory, such as a backup's. */
 bool images_write_index(Layout *images, Db *db, GError **error);
 bool images_index_is_current(Layout *images, Db *db, bool *current, GError **error);
-/* oci:DIR:PROJECT/REPOSITORY:VERSION; of a server, which shows nobody its disk, without oci:DIR.
- * The caller frees it. */
+/* Where the images of that model lie. */
+ImageRepository *service_repository(Service *service, const char *project, const char *name,
+                                    GError **error);
+
+/* Has all of an image lie in service->images, to be run: from the registry that keeps it, what is
+ * not there yet. Of a layout nothing. */
+bool images_bring(Service *service, ImageRepository *from, const Image *image, GError **error);
+
+/* HOST[:PORT]/NAMESPACE/PROJECT/REPOSITORY:VERSION; of a layout PROJECT/REPOSITORY:VERSION. The
+ * caller frees it. */
+char *service_image_name(const Service *service, const char *project, const char *name,
+                         const char *version);
+/* The same; of a layout with oci:DIR: in front of it, but of a server, which shows nobody its disk.
+ */
 char *service_image_address(const Service *service, const char *project, const char *name,
                             const char *version);

@@ -1,5 +1,7 @@
 /* Handing a build over: the import inserts the job (36, 37 in that transaction) and parks; it holds
  * no worker while it waits. */
+#include <gio/gio.h>
+
 #include "event/timeline.h"
 #include "import/pipeline.h"
 
@@ -103,11 +105,17 @@ StageResult import_base(Import *import, const char *stage, Image **base, char **
     StageResult result = import_look(import, stage, error);
     if (result != STAGE_CLOSED)
         return result;
-    Event *unusable = NULL;
-    *base = base_image(import->service, import->runtime, reference, &unusable, error);
+    GPtrArray *unusable = NULL;
+    g_autoptr(GError) failure = NULL;
+    *base = base_image(import->service, import->runtime, false, reference, &unusable, &failure);
     if (*base)
         return STAGE_CLOSED;
-    return unusable ? import_fail(import, stage, events_new(unusable, NULL), error) : STAGE_ERROR;
+    if (unusable)
+        return import_fail(import, stage, unusable, error);
+    if (g_error_matches(failure, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+        return STAGE_STOPPED;
+    g_propagate_error(error, g_steal_pointer(&failure));
+    return STAGE_ERROR;
 }
 
 StageResult stage_build(Import *import, GError **error)

@@ -1,4 +1,5 @@
-/* The model's files into layers of our own store: each byte read once, hashed and written once.
+/* The model's files into layers of our own store, or of the registry that keeps the images: each
+ * byte read once, hashed and written, or sent, once.
  * Closes with ModelFilesImported.
  *
  * A layer's row is written as soon as its blob is whole, and only while the blob is seen under the
@@ -16,6 +17,7 @@
 #include "base/io.h"
 #include "event/timeline.h"
 #include "image/layer.h"
+#include "image/reference.h"
 #include "import/config_layer.h"
 #include "import/file_digests.h"
 #include "import/pipeline.h"
@@ -148,6 +150,38 @@ static bool contents_record(Copy *copy, const LayerPlan *plan, const Layer *laye
     return true;
 }
 
+/* Repositories of other models that had the layer (char *, as the store names them). */
+static GPtrArray *former_repositories(Copy *copy, const LayerRow *row, GError **error)
+{
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(DbRows) rows =
+        db_query(copy->import->service->db, error,
+                 "SELECT DISTINCT m.project, m.name FROM layers l JOIN models m ON m.id = "
+                 "l.model_id WHERE l.digest = $1 AND m.id <> $2 ORDER BY 1, 2 LIMIT 4",
+                 "ss", row->digest, copy->import->model->id);
+    GError *failure = NULL;
+    while (rows && db_next(rows, &failure))
+        g_ptr_array_add(names, reference_repository(db_text(rows, 0), db_text(rows, 1)));
+    if (failure)
+        g_propagate_error(error, failure);
+    return rows && !failure ? g_steal_pointer(&names) : NULL;
+}
+
+/* A registry has a blob for each repository by itself; from one to another it need not be sent. */
+static bool layer_is_there(Copy *copy, const LayerRow *row, bool *there, GError **error)
+{
+    ImageRepository *images = import_images(copy->import, error);
+    if (!images || !image_repository_has_blob(images, row->digest, row->size, there, error))
+        return false;
+    if (*there || !image_repository_registry(images))
+        return true;
+    g_autoptr(GPtrArray) names = former_repositories(copy, row, error);
+    for (guint i = 0; names && !*there && i < names->len; i++)
+        if (!image_repository_mount(images, row->digest, row->size, names->pdata[i], there, error))
+            return false;
+    return names != NULL;
+}
+
 /* Records the layer while its blob is there. *there false: gc took the blob before its row was
  * written: pack it again. */
 static bool layer_record(Copy *copy, const LayerPlan *plan, const LayerRow *row, const Layer *layer,
@@ -155,9 +189,8 @@ static bool layer_record(Copy *copy, const LayerPlan *plan, const LayerRow *row,
 {
     Service *service = copy->import->service;
     autofd lock = layout_lock(service->images, false, error);
-    if (lock < 0)
+    if (lock < 0 || !layer_is_there(copy, row, there, error))
         return false;
-    *there = layout_has_blob(service->images, row->digest, row->size);
     if (!*there)
         return true;
     g_autoptr(DbTransaction) transaction = service_transaction(service, error);
@@ -188,6 +221,13 @@ static bool copy_known(Copy *copy, const LayerPlan *plan, int position, bool *pa
     return true;
 }
 
+static BlobSink *layer_sink(Copy *copy, const LayerPlan *plan, GError **error)
+{
+    ImageRepository *images =
+        service_has_room(copy->import->service, error) ? import_images(copy->import, error) : NULL;
+    return images ? image_repository_sink(images, layer_plan_size(plan), error) : NULL;
+}
+
 static StageResult copy_pack(Copy *copy, const LayerPlan *plan, int position, GError **error)
 {
     Import *import = copy->import;
@@ -195,10 +235,12 @@ static StageResult copy_pack(Copy *copy, const LayerPlan *plan, int position, GE
         int64_t read_at_ns = g_get_real_time() * 1000;
         Event *finding = NULL;
         g_autoptr(GError) failure = NULL;
-        g_autoptr(Layer) layer = service_has_room(import->service, &failure)
-                                     ? layer_write(plan, import->package, import->service->images,
-                                                   &import->service->progress, &finding, &failure)
-                                     : NULL;
+        g_autoptr(BlobSink) sink = layer_sink(copy, plan, &failure);
+        g_autoptr(Layer) layer = sink ? layer_write(plan, import->package, sink,
+                                                    &import->service->progress, &finding, &failure)
+                                      : NULL;
+        g_clear_pointer(&sink,
+                        blob_sink_free); /* what was written of it is no part of the answer */
         if (finding)
             return import_fail(import, "copy", events_new(finding, NULL), error);
         if (!layer && g_error_matches(failure, G_IO_ERROR, G_IO_ERROR_CANCELLED))
@@ -228,9 +270,12 @@ static bool copy_finished(Copy *copy, gboolean *finished, GError **error)
                                           copy->import->job->attempt, error);
     for (guint i = 0; rows && i < rows->len; i++) {
         const LayerRow *row = rows->pdata[i];
-        if (strcmp(row->origin, "model") == 0 && row->position < (int)copy->plans->len)
-            finished[row->position] =
-                layout_has_blob(copy->import->service->images, row->digest, row->size);
+        if (strcmp(row->origin, "model") == 0 && row->position < (int)copy->plans->len) {
+            bool there;
+            if (!layer_is_there(copy, row, &there, error))
+                return false;
+            finished[row->position] = there;
+        }
     }
     return rows != NULL;
 }
@@ -285,10 +330,9 @@ static StageResult copy_same_package(Import *import, GError **error)
 static int layers_left(Import *import, GError **error)
 {
     g_autofree char *reference = NULL;
-    Event *unusable = NULL;
+    g_autoptr(GPtrArray) unusable = NULL;
     g_autoptr(Image) base =
-        base_image(import->service, import->runtime, &reference, &unusable, error);
-    event_free(unusable);
+        base_image(import->service, import->runtime, false, &reference, &unusable, error);
     int environment = import->config && import->config->dependencies->len ? 1 : 0;
     int config = config_layer_is_needed(import) ? 1 : 0;
     return base ? MAX(LAYER_MAX_COUNT - (int)base->layers->len - environment - config, 1)

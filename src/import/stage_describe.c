@@ -7,7 +7,7 @@
 #include "base/io.h"
 #include "base/signing.h"
 #include "event/timeline.h"
-#include "image/artifact.h"
+#include "image/referrers.h"
 #include "import/provenance.h"
 #include "store/artifacts.h"
 
@@ -44,6 +44,30 @@ static Artifact *describe(Import *import, const Image *image, GError **error)
                          G_N_ELEMENTS(parts), error);
 }
 
+/* To the registry that keeps the image. It may not take what it does not know: the image is there
+ * all the same, and the log says it; that it cannot be asked is its failure here as elsewhere. */
+static bool send(Import *import, const Image *image, const Artifact *artifact, char **why,
+                 GError **error)
+{
+    g_autoptr(GError) failure = NULL;
+    Service *service = import->service;
+    ImageRepository *images = import_images(import, error);
+    Registry *registry = images ? image_repository_registry(images) : NULL;
+    if (!registry)
+        return images != NULL;
+    if (referrers_push(registry, layout_source(service->images), artifact, image->manifest,
+                       &failure))
+        return true;
+    if (!g_error_matches(failure, REGISTRY_ERROR, REGISTRY_ERROR_MALFORMED)) {
+        g_propagate_error(error, g_steal_pointer(&failure));
+        return false;
+    }
+    *why = event_text(failure->message);
+    g_autofree char *line = g_strdup_printf("the image is not described there: %s", *why);
+    return build_log_append(service->db, import->model->id, import->job->attempt, "waybill", line,
+                            error);
+}
+
 static bool record(Import *import, const Artifact *artifact, GError **error)
 {
     Db *db = import->service->db;
@@ -73,9 +97,12 @@ StageResult stage_describe(Import *import, GError **error)
     if (!image)
         return STAGE_ERROR;
     g_autoptr(Artifact) artifact = describe(import, image, &failure);
-    if (artifact && record(import, artifact, &failure))
+    g_autofree char *why = NULL;
+    if (artifact && send(import, image, artifact, &why, &failure) &&
+        record(import, artifact, &failure))
         return import_close(import, "describe",
-                            json_pack("{s:s}", "artifact", artifact->manifest->digest),
+                            json_pack("{s:s, s:s*}", "artifact", artifact->manifest->digest, "why",
+                                      why),
                             events_new(NULL, NULL), error);
     if (g_error_matches(failure, G_IO_ERROR, G_IO_ERROR_CANCELLED))
         return STAGE_STOPPED;

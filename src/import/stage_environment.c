@@ -6,6 +6,7 @@
 #include "base/io.h"
 #include "event/timeline.h"
 #include "import/environment.h"
+#include "import/environment_store.h"
 
 #define DAY_MS (INT64_C(24) * 3600 * 1000)
 
@@ -16,6 +17,7 @@ typedef struct {
     PackageSources *sources;
     EnvironmentKey key;
     Environment *found;
+    char *against; /* why what was found is not used, or NULL */
 } Stage;
 
 static void stage_clear(Stage *stage)
@@ -25,6 +27,7 @@ static void stage_clear(Stage *stage)
     package_sources_free(stage->sources);
     environment_key_clear(&stage->key);
     environment_free(stage->found);
+    g_free(stage->against);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Stage, stage_clear)
 
@@ -38,9 +41,10 @@ static bool stage_append(Stage *stage, Event *event, GError **error)
 
 /* -- a hit -- */
 
-/* Why what was found is not used; NULL: it is. The caller frees it. */
-static char *reason_against(const Stage *stage)
+/* Why what was found is not used; NULL with *error unset: it is. The caller frees it. */
+static char *reason_against(const Stage *stage, GError **error)
 {
+    bool there = true;
     const Import *import = stage->import;
     const Environment *found = stage->found;
     int64_t days = settings_int(import->service->settings, "build.max_env_age_days");
@@ -51,7 +55,9 @@ static char *reason_against(const Stage *stage)
     if (days && !found->pinned && clock_now_ms() - found->created_at > days * DAY_MS)
         return g_strdup_printf("the one of %s is older than %" G_GINT64_FORMAT " days",
                                found->first_model, days);
-    if (found->layer && !layout_has_blob(import->service->images, found->layer, found->layer_size))
+    if (!environment_is_kept(import->service, found, &there, error))
+        return NULL;
+    if (!there)
         return g_strdup_printf("the layer of %s is gone from the store", found->first_model);
     return NULL;
 }
@@ -129,12 +135,11 @@ static bool join_build(Stage *stage, int64_t build, GError **error)
 static bool explain_build(Import *import, int64_t build, bool joins, gpointer data, GError **error)
 {
     Stage *stage = data;
-    g_autofree char *against = reason_against(stage);
-    return joins
-               ? join_build(stage, build, error)
-               : stage_append(stage,
-                              event_environment_miss(import->service, &stage->key, against, error),
-                              error);
+    return joins ? join_build(stage, build, error)
+                 : stage_append(stage,
+                                event_environment_miss(import->service, &stage->key, stage->against,
+                                                       error),
+                                error);
 }
 
 static StageResult ask_for_build(Stage *stage, GError **error)
@@ -181,8 +186,13 @@ StageResult stage_environment(Import *import, GError **error)
                             events_new(NULL, NULL), error);
     /* gc must not remove the layer between the look at it and the row that keeps it. */
     autofd lock = layout_lock(import->service->images, false, error);
+    g_autoptr(GError) failure = NULL;
     if (lock < 0 || !stage_find(&stage, error))
         return STAGE_ERROR;
-    g_autofree char *against = reason_against(&stage);
-    return stage.found && !against ? use_found(&stage, error) : ask_for_build(&stage, error);
+    stage.against = reason_against(&stage, &failure);
+    if (!failure)
+        return stage.found && !stage.against ? use_found(&stage, error)
+                                             : ask_for_build(&stage, error);
+    g_propagate_error(error, g_steal_pointer(&failure));
+    return STAGE_ERROR;
 }

@@ -64,7 +64,8 @@ static void note_failure(Sharing *sharing, const Registry *registry, const char 
                          const GError *failure)
 {
     const Model *model = sharing->import->model;
-    g_autofree char *name = reference_name(model->project, model->name, model->version);
+    g_autofree char *name =
+        service_image_name(sharing->import->service, model->project, model->name, model->version);
     sharing->stopped = g_error_matches(failure, G_IO_ERROR, G_IO_ERROR_CANCELLED);
     if (!sharing->stopped)
         g_ptr_array_add(sharing->events,
@@ -107,10 +108,11 @@ StageResult stage_share(Import *import, GError **error)
     Service *service = import->service;
     autofd lock = layout_lock(service->images, false, error);
     g_autoptr(Image) image = lock >= 0 ? import_image(import, error) : NULL;
-    if (!image)
+    ImageRepository *images = image ? import_images(import, error) : NULL;
+    if (!images)
         return STAGE_ERROR;
     Sharing sharing = {import, {0}, json_array(), NULL, events_new(NULL, NULL), false};
-    copy_source_of_model(&sharing.source, service, import->model->id, image);
+    copy_source_of_model(&sharing.source, service, images, import->model->id, image);
     share_with_all(&sharing);
     copy_source_clear(&sharing.source);
     reference_free(sharing.former);

@@ -213,12 +213,36 @@ StageResult stage_source_size(Import *import, GError **error)
     return STAGE_ERROR;
 }
 
-static StageResult source_copy_failed(Source *source, const GError *failure, GError **error)
+/* 24: the registry that keeps the images does not take this one. */
+static Event *event_of_target(const Source *source, const ImageTaken *taken, const GError *failure)
+{
+    Import *import = source->import;
+    const Model *model = import->model;
+    Registry *registry = import->images ? image_repository_registry(import->images) : NULL;
+    if (!registry || failure->domain != REGISTRY_ERROR)
+        return NULL;
+    const RegistryFailure *last = registry_failure(registry);
+    bool denied = last->status == 401 || last->status == 403 || last->status == 404;
+    g_autofree char *target =
+        service_image_name(import->service, model->project, model->name, model->version);
+    Event *event = event_with_kind(event_source_image_share_failed(),
+                                   denied ? "target_denied" : "target_broken");
+    event_with(event, "{s:I, s:I, s:b}", "done", (json_int_t)(taken->sent + taken->present), "size",
+               (json_int_t)source->image->size, "mount_tried", source->place.registry != NULL);
+    event_with_text(event, "target", target);
+    event_with_text(event, "error",
+                    last->reason && !last->status ? last->reason : failure->message);
+    return event_with_registry(event, registry, source_shown(import));
+}
+
+static StageResult source_copy_failed(Source *source, const ImageTaken *taken,
+                                      const GError *failure, GError **error)
 {
     Import *import = source->import;
     if (g_error_matches(failure, G_IO_ERROR, G_IO_ERROR_CANCELLED))
         return STAGE_STOPPED;
-    Event *event = event_of_source(source, failure);
+    Event *event = taken->source_failed ? event_of_source(source, failure)
+                                        : event_of_target(source, taken, failure);
     if (!event)
         event = event_of_error(import->service, failure, source->image->size);
     return import_fail(import, "source", events_new(event, NULL), error);
@@ -228,9 +252,28 @@ static StageResult source_copy_failed(Source *source, const GError *failure, GEr
 static bool source_publish(const Source *source, GError **error)
 {
     Import *import = source->import;
-    return image_record(import->service, import->job, source->image, source->image->layers->len,
+    ImageRepository *images = import_images(import, error);
+    return images &&
+           image_record(import->service, import->job, source->image, source->image->layers->len,
                         error) &&
-           service_write_index(import->service, error);
+           service_write_index(import->service, error) &&
+           image_repository_tag(images, source->image, import->model->version, error);
+}
+
+static bool source_take(Source *source, ImageTaken *taken, GError **error)
+{
+    Service *service = source->import->service;
+    ImageRepository *images =
+        service_has_room(service, error) ? import_images(source->import, error) : NULL;
+    const ImageTaking taking = {.from = source->place.source,
+                                .image = source->image,
+                                .mount_from = source->place.registry,
+                                .fault = &source->fault};
+    *taken = (ImageTaken){0};
+    progress_begin(&service->progress, source->image->size);
+    bool done = images && image_repository_take(images, &taking, taken, error);
+    progress_end(&service->progress);
+    return done;
 }
 
 StageResult stage_source(Import *import, GError **error)
@@ -243,27 +286,23 @@ StageResult stage_source(Import *import, GError **error)
     Event *over = event_over_limit(&source); /* a tag may have moved since it was looked at */
     if (over)
         return import_fail(import, "source", events_new(over, NULL), error);
-    int64_t copied = 0, reused = 0;
+    ImageTaken taken;
     g_autoptr(GError) failure = NULL;
     /* gc must not find the copies before the row that keeps them. */
     autofd lock = layout_lock(service->images, false, error);
     if (lock < 0)
         return STAGE_ERROR;
-    progress_begin(&service->progress, source.image->size);
-    bool done = service_has_room(service, &failure) &&
-                image_copy(source.place.source, source.image, service->images, &service->progress,
-                           &copied, &reused, &source.fault, &failure);
-    progress_end(&service->progress);
-    if (!done)
-        return source_copy_failed(&source, failure, error);
+    if (!source_take(&source, &taken, &failure))
+        return source_copy_failed(&source, &taken, failure, error);
     if (!source_publish(&source, error))
         return STAGE_ERROR;
+    const Model *model = import->model;
     g_autofree char *target =
-        reference_name(import->model->project, import->model->name, import->model->version);
+        service_image_name(service, model->project, model->name, model->version);
     Event *event = event_with(event_source_image_shared(), "{s:s, s:I, s:I, s:I}", "digest",
-                              source.image->manifest->digest, "bytes_copied", (json_int_t)copied,
-                              "bytes_mounted", (json_int_t)reused, "duration_ms",
-                              (json_int_t)(clock_monotonic_ms() - import->began));
+                              source.image->manifest->digest, "bytes_copied",
+                              (json_int_t)taken.sent, "bytes_mounted", (json_int_t)taken.present,
+                              "duration_ms", (json_int_t)(clock_monotonic_ms() - import->began));
     event_with_text(event, "target", target);
     return import_close(import, "source", json_object(),
                         events_new(event_with_text(event, "image", source_text(import)), NULL),

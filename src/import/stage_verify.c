@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/io.h"
 #include "build/trial.h"
 #include "import/pipeline.h"
 
@@ -63,7 +64,9 @@ Image *import_image(Import *import, GError **error)
     json_auto_t *descriptor =
         json_pack("{s:s, s:s, s:I}", "mediaType", attempt->image_media_type, "digest",
                   attempt->image_digest, "size", (json_int_t)attempt->image_manifest_size);
-    return image_read(layout_source(service->images), descriptor, NULL, NULL, error);
+    ImageRepository *images = import_images(import, error);
+    return images ? image_read(image_repository_source(images), descriptor, NULL, NULL, error)
+                  : NULL;
 }
 
 static bool log_ready(Import *import, Trial *trial, GError **error)
@@ -84,6 +87,9 @@ StageResult stage_verify(Import *import, GError **error)
     g_autoptr(Image) image = import_image(import, error);
     if (!image)
         return STAGE_ERROR;
+    autofd lock = layout_lock(import->service->images, false, &failure);
+    if (lock < 0 || !images_bring(import->service, import_images(import, NULL), image, &failure))
+        return verify_failed(import, g_steal_pointer(&failure), error);
     const TrialSpec spec = {.settings = import->service->settings,
                             .data = import->service->data->path,
                             .images = import->service->images,

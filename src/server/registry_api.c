@@ -138,10 +138,22 @@ static HttpReply unknown_name(const char *name)
                           "there is no repository %s; expected PROJECT/REPOSITORY", name);
 }
 
+/* Where another registry keeps the images: that one. Without a response: they are here. */
+static HttpReply check_place(const HttpRequest *request)
+{
+    const char *place = image_store_place(request->server->service->store);
+    return place ? registry_error(MHD_HTTP_NOT_FOUND, "UNSUPPORTED",
+                                  "images are kept in %s, and pulled and pushed there", place)
+                 : HTTP_WAITS;
+}
+
 /* Another one's project is answered like one that is not there. */
 HttpReply registry_check_name(const HttpRequest *request)
 {
     const char *name = request->arguments[0];
+    HttpReply elsewhere = check_place(request);
+    if (elsewhere.response)
+        return elsewhere;
     if (!reference_is_repository(name))
         return registry_error(
             MHD_HTTP_BAD_REQUEST, "NAME_INVALID",
@@ -290,9 +302,11 @@ static HttpReply list_reply(const HttpRequest *request, const GPtrArray *texts, 
     return reply;
 }
 
-HttpReply registry_version(HttpRequest *request G_GNUC_UNUSED)
+HttpReply registry_version(HttpRequest *request)
 {
-    return registry_json(MHD_HTTP_OK, "application/json", json_object());
+    HttpReply elsewhere = check_place(request);
+    return elsewhere.response ? elsewhere
+                              : registry_json(MHD_HTTP_OK, "application/json", json_object());
 }
 
 HttpReply registry_tags(HttpRequest *request)
@@ -323,6 +337,9 @@ HttpReply registry_catalog(HttpRequest *request)
     Service *service = api_service(request, &reply);
     if (!service)
         return reply;
+    HttpReply elsewhere = check_place(request);
+    if (elsewhere.response)
+        return elsewhere;
     bool all = strcmp(project, CALLER_EVERY_PROJECT) == 0;
     g_autoptr(GPtrArray) paths = repositories_list(service->db, all ? NULL : project, &error);
     return paths ? list_reply(request, paths, json_object(), "repositories")

@@ -16,26 +16,29 @@ void backup_free(Backup *backup)
     if (!backup)
         return;
     g_free(backup->waybill);
+    g_free(backup->images);
     g_free(backup->database_digest);
     g_free(backup);
 }
 
-#define LAYOUT "{s:i, s:i, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:{s:s, s:I}}"
+#define LAYOUT  "{s:i, s:i, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:{s:s, s:I}"
+#define WRITTEN LAYOUT ", s:s*}"
+#define READ    LAYOUT ", s?s}"
 
 json_t *backup_json(const Backup *backup)
 {
-    return json_pack(LAYOUT, "format", BACKUP_FORMAT, "schema", backup->schema, "waybill",
+    return json_pack(WRITTEN, "format", BACKUP_FORMAT, "schema", backup->schema, "waybill",
                      backup->waybill, "created_at", (json_int_t)backup->created_at, "models",
                      (json_int_t)backup->models, "runtimes", (json_int_t)backup->runtimes, "events",
                      (json_int_t)backup->events, "blobs", (json_int_t)backup->blobs, "bytes",
                      (json_int_t)backup->bytes, "database", "digest", backup->database_digest,
-                     "size", (json_int_t)backup->database_size);
+                     "size", (json_int_t)backup->database_size, "images", backup->images);
 }
 
 static Backup *backup_of_json(const json_t *object, char **why)
 {
     int format = 0, schema = 0;
-    const char *waybill = NULL, *digest = NULL;
+    const char *waybill = NULL, *digest = NULL, *images = NULL;
     json_int_t created, models, runtimes, events, blobs, bytes, size;
     json_error_t fault;
     if (json_unpack_ex((json_t *)object, &fault, 0, "{s:i}", "format", &format) == 0 &&
@@ -43,10 +46,10 @@ static Backup *backup_of_json(const json_t *object, char **why)
         *why = g_strdup_printf("its format is %d; this program knows %d", format, BACKUP_FORMAT);
         return NULL;
     }
-    if (json_unpack_ex((json_t *)object, &fault, 0, LAYOUT, "format", &format, "schema", &schema,
+    if (json_unpack_ex((json_t *)object, &fault, 0, READ, "format", &format, "schema", &schema,
                        "waybill", &waybill, "created_at", &created, "models", &models, "runtimes",
                        &runtimes, "events", &events, "blobs", &blobs, "bytes", &bytes, "database",
-                       "digest", &digest, "size", &size) != 0) {
+                       "digest", &digest, "size", &size, "images", &images) != 0) {
         *why = g_strdup(fault.text);
         return NULL;
     }
@@ -58,6 +61,7 @@ static Backup *backup_of_json(const json_t *object, char **why)
                        .runtimes = runtimes,
                        .events = events,
                        .blobs = blobs,
+                       .images = g_strdup(images),
                        .bytes = bytes,
                        .database_digest = g_strdup(digest),
                        .database_size = size};

@@ -142,7 +142,10 @@ static bool store_copy(Making *making, GError **error)
     if (!db_copy_to(making->service->db, path, error))
         return false;
     making->db = db_open_sqlite(path, 0, error);
-    making->kept = making->db ? kept_read(making->db, making->service->images, error) : NULL;
+    if (making->db && image_store_is_registry(making->service->store))
+        making->kept = kept_new(); /* the registry has its own */
+    else if (making->db)
+        making->kept = kept_read(making->db, making->service->images, error);
     return making->kept != NULL;
 }
 
@@ -231,7 +234,8 @@ static bool blobs_copy(Making *making, GError **error)
     for (guint i = 0; done && i < making->kept->blobs->len; i++)
         done = blob_copy(making, making->kept->blobs->pdata[i], error);
     progress_end(progress);
-    return done && images_write_index(making->images, making->db, error);
+    return done && (image_store_is_registry(making->service->store) ||
+                    images_write_index(making->images, making->db, error));
 }
 
 /* -- */
@@ -270,6 +274,7 @@ Backup *backup_make(Service *service, const char *destination, GError **error)
     g_autoptr(Backup) backup = g_new0(Backup, 1);
     backup->waybill = g_strdup(WAYBILL_VERSION);
     backup->created_at = clock_now_ms();
+    backup->images = g_strdup(image_store_place(service->store));
     if (!place_open(&making, error) || !making_copy(&making, error) ||
         !store_count(&making, backup, error) || !store_seal(&making, backup, error))
         return NULL;

@@ -187,13 +187,13 @@ static bool blob_bring(Restoring *restoring, const Descriptor *blob, GError **er
            fail_of_backup(restoring, failure, error);
 }
 
-static bool blobs_bring(Restoring *restoring, GError **error)
+static bool blobs_bring(Restoring *restoring, const Backup *backup, GError **error)
 {
     GError *failure = NULL;
     g_autofree char *images = data_path(restoring->data, BACKUP_IMAGES);
     restoring->to = layout_create(images, error);
-    if (!restoring->to)
-        return false;
+    if (!restoring->to || backup->images)
+        return restoring->to != NULL;
     g_autoptr(Kept) kept = kept_read(restoring->db, restoring->from, &failure);
     if (!kept)
         return fail_of_backup(restoring, failure, error);
@@ -237,10 +237,10 @@ static bool store_put(Restoring *restoring, GError **error)
     return io_sync_directory(data->fd, error);
 }
 
-static bool index_write(Restoring *restoring, GError **error)
+static bool index_write(Restoring *restoring, const Backup *backup, GError **error)
 {
     g_autoptr(Db) db = data_open_store(restoring->data, error);
-    return db && images_write_index(restoring->to, db, error);
+    return db && (backup->images || images_write_index(restoring->to, db, error));
 }
 
 Backup *backup_restore(const char *source, const char *data_directory, const Settings *settings,
@@ -254,9 +254,9 @@ Backup *backup_restore(const char *source, const char *data_directory, const Set
                                      (int)settings_int(settings, "store.busy_timeout_ms"), error);
     if (!restoring.data || !store_bring(&restoring, backup, error) ||
         !store_open(&restoring, error) || !present_may_go(&restoring, error) ||
-        !blobs_bring(&restoring, error) ||
+        !blobs_bring(&restoring, backup, error) ||
         !backup_key_bring(restoring.directory, source, restoring.data, error) ||
-        !store_put(&restoring, error) || !index_write(&restoring, error))
+        !store_put(&restoring, error) || !index_write(&restoring, backup, error))
         return NULL;
     return g_steal_pointer(&backup);
 }

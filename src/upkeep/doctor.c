@@ -211,6 +211,12 @@ static void check_store(Doctor *doctor)
 
 /* -- the images -- */
 
+static char *images_directory(const Doctor *doctor)
+{
+    const char *own = image_store_url_directory(settings_text(doctor->settings, "images.url"));
+    return own ? g_strdup(own) : data_path(doctor->data, "images");
+}
+
 static bool index_is_current(Doctor *doctor, Layout *images, bool *current, GError **error)
 {
     if (!images_index_is_current(images, doctor->db, current, error))
@@ -227,7 +233,10 @@ static void images_look(Doctor *doctor, Layout *images)
     int left_over = 0;
     int64_t bytes = 0;
     bool current = true;
-    if ((doctor->db && !index_is_current(doctor, images, &current, &error)) ||
+    g_autofree char *elsewhere =
+        image_store_url_place(settings_text(doctor->settings, "images.url"));
+    bool listed = doctor->db && !elsewhere;
+    if ((listed && !index_is_current(doctor, images, &current, &error)) ||
         !layout_sweep_temporary(images, true, &left_over, &bytes, &error)) {
         doctor_add(doctor, "images", DOCTOR_FAIL, NULL, "%s", error->message);
         return;
@@ -244,7 +253,7 @@ static void images_look(Doctor *doctor, Layout *images)
                    left_over, size);
     else
         doctor_add(doctor, "images", DOCTOR_OK, NULL, "%s",
-                   doctor->db
+                   listed
                        ? doctor->zh ? "index.json 与存储一致" : "index.json is what the store says"
                    : doctor->zh ? "目录完好"
                                 : "the layout is sound");
@@ -253,7 +262,7 @@ static void images_look(Doctor *doctor, Layout *images)
 static void check_images(Doctor *doctor)
 {
     g_autoptr(GError) error = NULL;
-    g_autofree char *directory = data_path(doctor->data, "images");
+    g_autofree char *directory = images_directory(doctor);
     if (!g_file_test(directory, G_FILE_TEST_EXISTS))
         return; /* made with the store */
     g_autoptr(Layout) marked = layout_open(directory, &error);
@@ -331,19 +340,19 @@ static void check_maintenance(Doctor *doctor)
                    (int)held);
 }
 
-static char *runtime_fault(Doctor *doctor, const Runtime *runtime, Layout *images)
+static char *runtime_fault(const Runtime *runtime, ImageSource *images)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(Kept) kept = kept_new();
     return kept_add_runtime(kept, images, runtime, &error) ? NULL : g_strdup(error->message);
 }
 
-static void runtimes_look(Doctor *doctor, const GPtrArray *runtimes, Layout *images)
+static void runtimes_look(Doctor *doctor, const GPtrArray *runtimes, ImageSource *images)
 {
     g_autoptr(GString) names = g_string_new(NULL);
     for (guint i = 0; i < runtimes->len; i++) {
         const Runtime *runtime = runtimes->pdata[i];
-        g_autofree char *fault = runtime_fault(doctor, runtime, images);
+        g_autofree char *fault = runtime_fault(runtime, images);
         if (fault) {
             doctor_add(doctor, "runtimes", DOCTOR_FAIL, g_strdup("waybill verify"), "%s", fault);
             return;
@@ -362,11 +371,15 @@ static void runtimes_look(Doctor *doctor, const GPtrArray *runtimes, Layout *ima
 static void check_runtimes(Doctor *doctor)
 {
     g_autoptr(GError) error = NULL;
-    g_autofree char *directory = data_path(doctor->data, "images");
+    g_autofree char *directory = images_directory(doctor);
     g_autoptr(GPtrArray) runtimes = runtimes_list(doctor->db, &error);
-    g_autoptr(Layout) images = runtimes ? layout_open(directory, &error) : NULL;
+    g_autoptr(Layout) layout = runtimes ? layout_open(directory, &error) : NULL;
+    g_autoptr(ImageStore) store =
+        layout ? image_store_new(layout, doctor->settings, NULL, &error) : NULL;
+    g_autoptr(ImageRepository) images =
+        store ? image_repository_open(store, STORE_RUNTIMES, &error) : NULL;
     if (images)
-        runtimes_look(doctor, runtimes, images);
+        runtimes_look(doctor, runtimes, image_repository_source(images));
     else
         doctor_add(doctor, "runtimes", DOCTOR_FAIL, NULL, "%s", error->message);
 }

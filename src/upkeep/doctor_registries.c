@@ -1,15 +1,20 @@
-/* The registries that built images are shared with: whether each takes an upload from us, by
- * beginning one and giving it up. */
+/* The registries that keep the images, and that built ones are shared with: whether each takes an
+ * upload from us, by beginning one and giving it up. */
+#include <string.h>
+
 #include "image/registry_push.h"
+#include "image/store.h"
 #include "upkeep/doctor_checks.h"
 
 /* A repository beneath the namespace, which nothing comes into. */
 #define PROBE "waybill-doctor:probe"
 
-static char *mend_of(const Doctor *doctor, const GError *error)
+static char *mend_of(const Doctor *doctor, const char *id, const GError *error)
 {
     if (error->domain == REFERENCE_ERROR)
-        return g_strdup("image.share_to = HOST/NAMESPACE");
+        return g_strdup(strcmp(id, "images-registry") == 0
+                            ? "images.url = registry://HOST/NAMESPACE"
+                            : "image.share_to = HOST/NAMESPACE");
     if (error->domain == REGISTRY_ERROR && error->code == REGISTRY_ERROR_UNREACHABLE)
         return g_strdup(doctor->zh
                             ? "检查地址;不使用 TLS 的写作 registry+http://HOST,自有 CA 需设置 "
@@ -39,19 +44,25 @@ static bool takes_an_upload(const Settings *settings, const char *place, GError 
     return upload != NULL;
 }
 
+static void look_at(Doctor *doctor, const char *id, const char *place)
+{
+    g_autoptr(GError) error = NULL;
+    if (takes_an_upload(doctor->settings, place, &error))
+        doctor_add(doctor, id, DOCTOR_OK, NULL,
+                   doctor->zh ? "%s 接受推送" : "%s takes what we push", place);
+    else
+        doctor_add(doctor, id, DOCTOR_FAIL, mend_of(doctor, id, error), "%s: %s", place,
+                   error->message);
+}
+
 void doctor_registries(Doctor *doctor)
 {
+    g_autofree char *images = image_store_url_place(settings_text(doctor->settings, "images.url"));
     g_auto(GStrv) places =
         g_strsplit_set(settings_text(doctor->settings, "image.share_to"), " \t", -1);
-    for (char **place = places; *place; place++) {
-        g_autoptr(GError) error = NULL;
-        if (!**place)
-            continue;
-        if (takes_an_upload(doctor->settings, *place, &error))
-            doctor_add(doctor, "share-registry", DOCTOR_OK, NULL,
-                       doctor->zh ? "%s 接受推送" : "%s takes what we push", *place);
-        else
-            doctor_add(doctor, "share-registry", DOCTOR_FAIL, mend_of(doctor, error), "%s: %s",
-                       *place, error->message);
-    }
+    if (images)
+        look_at(doctor, "images-registry", images);
+    for (char **place = places; *place; place++)
+        if (**place)
+            look_at(doctor, "share-registry", *place);
 }

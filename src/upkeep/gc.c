@@ -102,14 +102,19 @@ static bool store_look(Gc *gc, GError **error)
     if (transaction && (!environments_forget(gc->service->db, &environments, error) ||
                         !pushed_blobs_forget(gc->service->db, uploads_end(gc->service), error)))
         return false;
-    gc->kept = transaction ? kept_read(gc->service->db, gc->service->images, error) : NULL;
+    Service *service = gc->service;
+    if (transaction)
+        gc->kept = image_store_is_registry(service->store)
+                       ? kept_read_fetched(service->db, service->images, error)
+                       : kept_read(service->db, service->images, error);
     if (!gc->kept) {
         if (transaction)
             g_prefix_error(error, "nothing was removed: ");
         return false;
     }
-    /* A dry run ends in a rollback. */
-    return digests_forget(gc, error) && (gc->dry_run || db_commit(gc->service->db, error));
+    /* A dry run ends in a rollback. A registry keeps what nobody deletes there. */
+    return (image_store_is_registry(service->store) || digests_forget(gc, error)) &&
+           (gc->dry_run || db_commit(gc->service->db, error));
 }
 
 /* -- blobs -- */
@@ -243,7 +248,17 @@ bool gc_run(Service *service, bool dry_run, GcResult *result, GError **error)
                      .dry_run = dry_run,
                      .garbage = g_ptr_array_new_with_free_func(g_free),
                      .result = result};
-    autofd lock = layout_lock(service->images, true, error);
+    /* In the layout of a registry's images nothing lies but what is worked on, or can be fetched:
+     * where somebody does, it is left to the next time. */
+    bool registry = image_store_is_registry(service->store);
+    autofd lock = registry ? layout_try_lock(service->images, error)
+                           : layout_lock(service->images, true, error);
+    result->busy = registry && g_error_matches(*error, IO_ERROR, EWOULDBLOCK);
+    if (result->busy) {
+        g_clear_error(error);
+        return deleted_forget(&gc, error) && data_sweep(&gc, error) &&
+               gc_uploads(service, dry_run, result, error);
+    }
     if (lock < 0 || !deleted_forget(&gc, error) || !store_look(&gc, error))
         return false;
     /* index.json first: it never names a blob that is gone, wherever this ends. */

@@ -10,6 +10,7 @@
 #include "import/service.h"
 
 typedef struct {
+    bool busy;                  /* somebody works in the layout of a registry's images */
     int blobs, temporary, kept; /* how many; temporary: left-over files */
     int models;                 /* deleted long ago, whose timelines go */
     int uploads;                /* that expired, or were left over */

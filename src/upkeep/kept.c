@@ -10,6 +10,7 @@ static void kept_model_free(KeptModel *model)
 {
     g_free(model->id);
     g_free(model->label);
+    g_free(model->repository);
     g_free(model);
 }
 
@@ -77,13 +78,15 @@ static void note_model(KeptBlob *kept, const char *id, const char *project, cons
     model->label = strcmp(project, PROJECT_DEFAULT) == 0
                        ? g_strdup_printf("%s:%s", name, version)
                        : g_strdup_printf("%s:%s --project %s", name, version, project);
+    model->repository = reference_repository(project, name);
     g_ptr_array_add(kept->models, model);
 }
 
 #define ATTEMPTS                                                                                  \
     "WITH kept AS (SELECT m.id, m.project, m.name, m.version, a.attempt, a.outcome, "             \
-    "a.image_digest, a.image_manifest_size, a.config_digest, a.artifact_digest, a.artifact_size " \
-    "FROM models m JOIN attempts n ON n.model_id = m.id AND n.attempt = m.attempt "               \
+    "a.image_digest, a.image_size, a.image_manifest_size, a.config_digest, a.artifact_digest, "   \
+    "a.artifact_size FROM models m "                                                              \
+    "JOIN attempts n ON n.model_id = m.id AND n.attempt = m.attempt "                             \
     "JOIN attempts a ON a.model_id = m.id "                                                       \
     "WHERE m.deleted_at IS NULL AND ($1 = '' OR m.id = $1) AND (a.attempt = m.attempt "           \
     "OR (n.outcome = 'running' AND a.attempt = m.attempt - 1) "                                   \
@@ -92,25 +95,30 @@ static void note_model(KeptBlob *kept, const char *id, const char *project, cons
 #define OF_ATTEMPT    "SELECT k.id, k.project, k.name, k.version, "
 #define WITH_AN_IMAGE "FROM kept k WHERE k.image_digest IS NOT NULL AND k.outcome <> 'failed' "
 
-bool kept_add_models(Kept *kept, Db *db, const char *model_id, GError **error)
+bool kept_add_models(Kept *kept, Db *db, const char *model_id, bool images_alone, GError **error)
 {
     g_autoptr(DbRows) rows =
         db_query(db, error,
                  ATTEMPTS OF_ATTEMPT
-                 "l.digest, l.size FROM kept k JOIN layers l "
-                 "ON l.model_id = k.id AND l.attempt = k.attempt "
-                 "UNION ALL " OF_ATTEMPT "k.image_digest, k.image_manifest_size " WITH_AN_IMAGE
-                 "UNION ALL " OF_ATTEMPT "k.config_digest, -1 " WITH_AN_IMAGE
-                 "UNION ALL " OF_ATTEMPT "k.artifact_digest, k.artifact_size " WITH_AN_IMAGE
+                 "l.digest, l.size, 0 FROM kept k JOIN layers l "
+                 "ON l.model_id = k.id AND l.attempt = k.attempt WHERE $2 = 0 OR "
+                 "(k.image_digest IS NOT NULL AND k.outcome <> 'failed') "
+                 "UNION ALL " OF_ATTEMPT "k.image_digest, k.image_manifest_size, 1 " WITH_AN_IMAGE
+                 "UNION ALL " OF_ATTEMPT "k.config_digest, CASE $2 WHEN 0 THEN -1 ELSE "
+                 "k.image_size - k.image_manifest_size - (SELECT coalesce(sum(l.size), 0) FROM "
+                 "layers l WHERE l.model_id = k.id AND l.attempt = k.attempt) END, 0 " WITH_AN_IMAGE
+                 "UNION ALL " OF_ATTEMPT "k.artifact_digest, k.artifact_size, 1 " WITH_AN_IMAGE
                  "AND k.artifact_digest IS NOT NULL "
-                 "UNION ALL " OF_ATTEMPT "b.digest, b.size FROM kept k JOIN artifact_blobs b "
+                 "UNION ALL " OF_ATTEMPT "b.digest, b.size, 0 FROM kept k JOIN artifact_blobs b "
                  "ON b.model_id = k.id AND b.attempt = k.attempt "
                  "WHERE k.outcome <> 'failed' ORDER BY 3, 4, 1, 5",
-                 "s", model_id ? model_id : "");
+                 "si", model_id ? model_id : "", (int64_t)images_alone);
     GError *failure = NULL;
-    while (rows && db_next(rows, &failure))
-        note_model(kept_add(kept, db_text(rows, 4), db_int(rows, 5)), db_text(rows, 0),
-                   db_text(rows, 1), db_text(rows, 2), db_text(rows, 3));
+    while (rows && db_next(rows, &failure)) {
+        KeptBlob *blob = kept_add(kept, db_text(rows, 4), db_int(rows, 5));
+        blob->manifest = blob->manifest || db_int(rows, 6);
+        note_model(blob, db_text(rows, 0), db_text(rows, 1), db_text(rows, 2), db_text(rows, 3));
+    }
     if (failure)
         g_propagate_error(error, failure);
     return rows && !failure;
@@ -121,19 +129,19 @@ bool kept_add_models(Kept *kept, Db *db, const char *model_id, GError **error)
 static void note_runtime(Kept *kept, const Runtime *runtime, const char *digest, int64_t size)
 {
     KeptBlob *blob = kept_add(kept, digest, size);
+    blob->manifest = blob->manifest || strcmp(digest, runtime->digest) == 0;
     if (!g_ptr_array_find_with_equal_func(blob->runtimes, runtime->name, g_str_equal, NULL))
         g_ptr_array_add(blob->runtimes, g_strdup(runtime->name));
 }
 
-bool kept_add_runtime(Kept *kept, Layout *images, const Runtime *runtime, GError **error)
+bool kept_add_runtime(Kept *kept, ImageSource *images, const Runtime *runtime, GError **error)
 {
     note_runtime(kept, runtime, runtime->digest, runtime->manifest_size);
     ImageFault fault = {0};
     json_auto_t *descriptor =
         json_pack("{s:s, s:s, s:I}", "mediaType", runtime->media_type, "digest", runtime->digest,
                   "size", (json_int_t)runtime->manifest_size);
-    g_autoptr(Image) image =
-        image_read(layout_source(images), descriptor, runtime->platform, &fault, error);
+    g_autoptr(Image) image = image_read(images, descriptor, runtime->platform, &fault, error);
     if (!image)
         g_prefix_error(error, "runtime %s: ", runtime->name);
     if (fault.bad_digest)
@@ -193,13 +201,22 @@ Kept *kept_read(Db *db, Layout *images, GError **error)
 {
     g_autoptr(Kept) kept = kept_new();
     g_autoptr(GPtrArray) runtimes = runtimes_list(db, error);
-    if (!runtimes || !kept_add_models(kept, db, NULL, error) ||
+    if (!runtimes || !kept_add_models(kept, db, NULL, false, error) ||
         !kept_add_environments(kept, db, images, error) || !kept_add_pushed(kept, db, error))
         return NULL;
     for (guint i = 0; i < runtimes->len; i++)
-        if (!kept_add_runtime(kept, images, runtimes->pdata[i], error))
+        if (!kept_add_runtime(kept, layout_source(images), runtimes->pdata[i], error))
             return NULL;
     return g_steal_pointer(&kept);
+}
+
+Kept *kept_read_fetched(Db *db, Layout *images, GError **error)
+{
+    g_autoptr(Kept) kept = kept_new();
+    g_autoptr(GPtrArray) runtimes = runtimes_list(db, error);
+    for (guint i = 0; runtimes && i < runtimes->len; i++) /* one that cannot be read was not */
+        kept_add_runtime(kept, layout_source(images), runtimes->pdata[i], NULL);
+    return runtimes ? g_steal_pointer(&kept) : NULL;
 }
 
 void kept_measure(Kept *kept, const Layout *images)

@@ -12,7 +12,8 @@
 
 typedef struct {
     char *id;
-    char *label; /* NAME:VERSION, and outside of the default project --project NAME, too */
+    char *label;      /* NAME:VERSION, and outside of the default project --project NAME, too */
+    char *repository; /* in the store of images (image/store.h) */
 } KeptModel;
 
 typedef struct {
@@ -22,6 +23,7 @@ typedef struct {
 
 typedef struct {
     Descriptor blob;         /* size -1: the store does not say (configs of models) */
+    bool manifest;           /* which a registry has beside its blobs */
     GPtrArray *models;       /* of KeptModel */
     GPtrArray *runtimes;     /* of char *, their names */
     GPtrArray *repositories; /* of KeptRepository: it was pushed there */
@@ -36,11 +38,12 @@ Kept *kept_new(void);
 void kept_free(Kept *kept);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Kept, kept_free)
 
-/* model_id NULL: of every model. */
-bool kept_add_models(Kept *kept, Db *db, const char *model_id, GError **error);
+/* model_id NULL: of every model. images_alone: without the layers of attempts that have no image,
+ * and with the sizes of configs, which a layout tells by itself. */
+bool kept_add_models(Kept *kept, Db *db, const char *model_id, bool images_alone, GError **error);
 /* IMAGE_ERROR: its manifest or config cannot be read, so that its layers are not known; what is
  * known, the unreadable blob included, was added all the same. */
-bool kept_add_runtime(Kept *kept, Layout *images, const Runtime *runtime, GError **error);
+bool kept_add_runtime(Kept *kept, ImageSource *images, const Runtime *runtime, GError **error);
 
 /* Layers of environments that are there, and so can be used again. */
 bool kept_add_environments(Kept *kept, Db *db, const Layout *images, GError **error);
@@ -50,6 +53,8 @@ bool kept_add_pushed(Kept *kept, Db *db, GError **error);
 
 /* All of it, within the caller's transaction. A runtime that cannot be read is an error. */
 Kept *kept_read(Db *db, Layout *images, GError **error);
+/* What the layout keeps where a registry is the store: base images that were fetched whole. */
+Kept *kept_read_fetched(Db *db, Layout *images, GError **error);
 
 /* Takes the sizes that the store does not say from the files; 0: it is missing. */
 void kept_measure(Kept *kept, const Layout *images);

@@ -121,11 +121,13 @@ static int compare_projects(gconstpointer a, gconstpointer b)
 }
 
 /* A runtime that cannot be read hides nothing of the others. */
-static void add_runtimes(Kept *kept, Layout *images, const GPtrArray *runtimes)
+static void add_runtimes(Kept *kept, const Service *service, const GPtrArray *runtimes)
 {
     for (guint i = 0; i < runtimes->len; i++) {
         g_autoptr(GError) unreadable = NULL;
-        if (!kept_add_runtime(kept, images, runtimes->pdata[i], &unreadable))
+        if (!kept_add_runtime(kept, layout_source(service->images), runtimes->pdata[i],
+                              &unreadable) &&
+            !image_store_is_registry(service->store))
             g_warning("%s", unreadable->message);
     }
 }
@@ -136,7 +138,7 @@ static GPtrArray *read_store(Space *space, Owners *owners, Kept *kept, Db *db, c
 {
     g_autoptr(DbSnapshot) snapshot = db_snapshot(db, error);
     return snapshot && read_owners(space, owners, db, project, error) &&
-                   kept_add_models(kept, db, NULL, error) && kept_add_pushed(kept, db, error)
+                   kept_add_models(kept, db, NULL, false, error) && kept_add_pushed(kept, db, error)
                ? runtimes_list(db, error)
                : NULL;
 }
@@ -150,7 +152,7 @@ static bool read_kept(Space *space, Service *service, const char *project, GErro
     g_autoptr(GPtrArray) runtimes = read_store(space, &owners, kept, service->db, project, error);
     if (!runtimes)
         return false;
-    add_runtimes(kept, service->images, runtimes);
+    add_runtimes(kept, service, runtimes);
     kept_measure(kept, service->images);
     for (guint i = 0; i < kept->blobs->len; i++)
         add_blob(&owners, space, project, kept->blobs->pdata[i]);

@@ -6,6 +6,7 @@
 #include "base/digest.h"
 #include "base/io.h"
 #include "import/bootstrap.h"
+#include "import/import.h"
 #include "import/request.h"
 #include "store/attempts.h"
 #include "upkeep/kept.h"
@@ -17,13 +18,17 @@ typedef struct {
     Kept *kept;
     Findings *findings;
     VerifyResult *result;
-    GPtrArray *damaged; /* of KeptBlob, kept's: those whose file is there */
+    GPtrArray *damaged;      /* of KeptBlob, kept's: those whose file is there */
+    ImageRepository *images; /* that was looked into last, and its name */
+    char *images_name;
 } Verify;
 
 static void verify_clear(Verify *verify)
 {
     kept_free(verify->kept);
     g_ptr_array_unref(verify->damaged);
+    image_repository_free(verify->images);
+    g_free(verify->images_name);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Verify, verify_clear)
 
@@ -103,7 +108,7 @@ static bool mend_runtime(Verify *verify, const char *name, json_t *steps, GError
 static json_t *mend_steps(Verify *verify, const KeptBlob *kept, bool missing, GError **error)
 {
     json_auto_t *steps = json_array();
-    if (!missing)
+    if (!missing && !image_store_is_registry(verify->service->store))
         json_array_append_new(steps, json_string("waybill verify --drop-damaged"));
     for (guint i = 0; i < kept->runtimes->len; i++)
         if (!mend_runtime(verify, kept->runtimes->pdata[i], steps, error))
@@ -140,14 +145,27 @@ static json_t *users_json(const KeptBlob *kept, bool models)
     return array;
 }
 
+/* The repository of the store that has it: one of those, where several have. */
+static const char *repository_name(const KeptBlob *kept)
+{
+    return kept->models->len ? ((const KeptModel *)kept->models->pdata[0])->repository
+                             : STORE_RUNTIMES;
+}
+
+static char *blob_place(const Verify *verify, const KeptBlob *kept)
+{
+    const char *place = image_store_place(verify->service->store);
+    return place ? g_strdup_printf("%s/%s@%s", place, repository_name(kept), kept->blob.digest)
+                 : g_strconcat("images/blobs/sha256/", digest_hex(kept->blob.digest), NULL);
+}
+
 static bool finding_add(Verify *verify, KeptBlob *kept, const char *found, bool missing,
                         GError **error)
 {
     json_t *steps = mend_steps(verify, kept, missing, error);
     if (!steps)
         return false;
-    g_autofree char *path =
-        g_strconcat("images/blobs/sha256/", digest_hex(kept->blob.digest), NULL);
+    g_autofree char *path = blob_place(verify, kept);
     Event *event = event_with_kind(event_image_build_system_error(), "store_lost");
     event->stage = "verify";
     event_with(event, "{s:s, s:s, s:s, s:s}", "path", path, "digest", kept->blob.digest, "expected",
@@ -172,7 +190,7 @@ static bool damage_note(Verify *verify, KeptBlob *kept, const ImageFault *fault,
         g_propagate_error(error, failure);
         return false;
     }
-    bool missing = failure->code == IMAGE_ERROR_NO_BLOB;
+    bool missing = failure->code == IMAGE_ERROR_NO_BLOB || failure->code == IMAGE_ERROR_NO_MANIFEST;
     g_error_free(failure);
     return finding_add(verify, kept,
                        missing        ? "missing"
@@ -181,14 +199,39 @@ static bool damage_note(Verify *verify, KeptBlob *kept, const ImageFault *fault,
                        missing, error);
 }
 
+/* NULL: *error. */
+static ImageSource *source_of(Verify *verify, const char *repository, GError **error)
+{
+    if (g_strcmp0(verify->images_name, repository) != 0) {
+        image_repository_free(verify->images);
+        g_free(verify->images_name);
+        verify->images_name = g_strdup(repository);
+        verify->images = image_repository_open(verify->service->store, repository, error);
+    }
+    return verify->images ? image_repository_source(verify->images) : NULL;
+}
+
+/* In a registry a manifest is no blob. */
+static bool blob_is_sound(Verify *verify, const KeptBlob *kept, ImageFault *fault, GError **error)
+{
+    ImageSource *source = source_of(verify, repository_name(kept), error);
+    if (!source)
+        return false;
+    if (!kept->manifest || !image_repository_registry(verify->images))
+        return image_verify_blob(source, &kept->blob, &verify->service->progress, fault, error);
+    g_autoptr(GBytes) manifest = source->read(source, &kept->blob, false, error);
+    if (!manifest)
+        fault->found = source->rehash(source, &kept->blob);
+    return manifest != NULL;
+}
+
 static bool blob_verify(Verify *verify, KeptBlob *kept, GError **error)
 {
     ImageFault fault = {0};
     GError *failure = NULL;
     verify->result->blobs++;
     verify->result->bytes += MAX(kept->blob.size, 0);
-    bool sound = image_verify_blob(layout_source(verify->service->images), &kept->blob,
-                                   &verify->service->progress, &fault, &failure) ||
+    bool sound = blob_is_sound(verify, kept, &fault, &failure) ||
                  damage_note(verify, kept, &fault, failure, error);
     image_fault_clear(&fault);
     return sound;
@@ -212,23 +255,26 @@ static bool blobs_verify(Verify *verify, GError **error)
 static bool runtimes_keep(Verify *verify, GError **error)
 {
     g_autoptr(GPtrArray) runtimes = runtimes_list(verify->service->db, error);
-    for (guint i = 0; runtimes && i < runtimes->len; i++) {
+    ImageSource *source = runtimes ? source_of(verify, STORE_RUNTIMES, error) : NULL;
+    for (guint i = 0; source && i < runtimes->len; i++) {
         g_autoptr(GError) failure = NULL;
-        if (kept_add_runtime(verify->kept, verify->service->images, runtimes->pdata[i], &failure) ||
+        if (kept_add_runtime(verify->kept, source, runtimes->pdata[i], &failure) ||
             g_error_matches(failure, IMAGE_ERROR, IMAGE_ERROR_NO_BLOB) ||
+            g_error_matches(failure, IMAGE_ERROR, IMAGE_ERROR_NO_MANIFEST) ||
             g_error_matches(failure, IMAGE_ERROR, IMAGE_ERROR_DAMAGED))
             continue;
         g_propagate_error(error, g_steal_pointer(&failure));
         return false;
     }
-    return runtimes != NULL;
+    return source != NULL;
 }
 
 static bool store_look(Verify *verify, const Model *model, GError **error)
 {
     g_autoptr(DbTransaction) transaction = db_transaction(verify->service->db, error);
     return transaction &&
-           kept_add_models(verify->kept, verify->service->db, model ? model->id : NULL, error) &&
+           kept_add_models(verify->kept, verify->service->db, model ? model->id : NULL,
+                           image_store_is_registry(verify->service->store), error) &&
            (model || (kept_add_pushed(verify->kept, verify->service->db, error) &&
                       runtimes_keep(verify, error)));
 }
@@ -282,6 +328,12 @@ bool verify_run(Service *service, const Model *model, bool drop, VerifyResult *r
                              .damaged = g_ptr_array_new()};
     bool sound;
     autofd lock = layout_lock(service->images, false, error);
+    if (drop && image_store_is_registry(service->store)) {
+        g_set_error(error, IMPORT_ERROR, IMPORT_ERROR_USAGE,
+                    "--drop-damaged: the images lie in %s, where nothing is dropped",
+                    image_store_place(service->store));
+        return false;
+    }
     if (lock < 0 || !store_verify(&verify, &sound, error))
         return false;
     if (!sound)

@@ -24,7 +24,9 @@ class UploadRegistry:
         self.size = size              # of the blob that they are of
         self.forgets = forgets        # a torn upload is unknown afterwards, as in docker-registry 2.8
         self.token_seconds = token_seconds  # None: no login
-        self.refuse = refuse or {}    # {(method, part): (status, code)}; part: blob, upload, manifest
+        # {(method, part): (status, code[, message[, headers]])}, or (method, part, repository's end);
+        # part: blob, upload, manifest, tags
+        self.refuse = refuse or {}
         self.busy = busy              # so many first requests are answered with 503
         self.mount = mount
         self.referrers = referrers    # it has the API of 1.1
@@ -82,8 +84,9 @@ class UploadHandler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    def fail(self, status, code, **headers):
-        body = json.dumps({"errors": [{"code": code, "message": "said the test"}]}).encode()
+    def fail(self, status, code, message="said the test", headers=None, **more):
+        headers = (headers or {}) | more
+        body = json.dumps({"errors": [{"code": code, "message": message}]}).encode()
         early = status >= 400 and self.command in ("PATCH", "PUT")
         if early:  # its body is not read
             self.close_connection = True
@@ -141,8 +144,9 @@ class UploadHandler(BaseHTTPRequestHandler):
             return self.answer(200, b"{}") if url.path == "/v2/" else self.fail(404, "UNSUPPORTED")
         self.repository, kind, self.name = parts.groups()
         part = {"blobs/uploads": "upload", "blobs": "blob", "tags": "tags"}.get(kind, "manifest")
-        if (self.command, part) in registry.refuse:
-            return self.fail(*registry.refuse[self.command, part])
+        for (method, of, *where), said in registry.refuse.items():
+            if (method, of) == (self.command, part) and self.repository.endswith(tuple(where) or ""):
+                return self.fail(*said)
         return getattr(self, "%s_%s" % (self.command.lower(), part))()
 
     do_GET = do_HEAD = do_POST = do_PATCH = do_PUT = do_DELETE = route

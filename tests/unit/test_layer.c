@@ -38,7 +38,8 @@ static Layer *write_all(Package *package)
     assert_int_equal(plans->len, 1);
     g_autoptr(GError) error = NULL;
     Event *finding = NULL;
-    Layer *layer = layer_write(plans->pdata[0], package, layout, NULL, &finding, &error);
+    g_autoptr(BlobSink) sink = layout_sink(layout, NULL);
+    Layer *layer = layer_write(plans->pdata[0], package, sink, NULL, &finding, &error);
     if (!layer)
         fail_msg("%s", error ? error->message : "a finding");
     assert_int_equal(layer->size, layer_plan_size(plans->pdata[0]));
@@ -264,7 +265,9 @@ static void assert_changed(int64_t listed, int64_t real)
     g_autoptr(GPtrArray) plans = layer_plan(package, 1);
     g_autoptr(GError) error = NULL;
     Event *finding = NULL;
-    assert_null(layer_write(plans->pdata[0], package, layout, NULL, &finding, &error));
+    BlobSink *sink = layout_sink(layout, NULL);
+    assert_null(layer_write(plans->pdata[0], package, sink, NULL, &finding, &error));
+    blob_sink_free(sink);
     assert_ptr_equal(finding, &fixture_finding);
     assert_null(error);
     assert_int_equal(fixture_count(directory, "tmp"), 0);
@@ -288,7 +291,9 @@ static void stop_leaves_no_temporary_file(void **state)
     Progress progress = {.stop = true};
     g_autoptr(GError) error = NULL;
     Event *finding = NULL;
-    assert_null(layer_write(plans->pdata[0], package, layout, &progress, &finding, &error));
+    BlobSink *sink = layout_sink(layout, NULL);
+    assert_null(layer_write(plans->pdata[0], package, sink, &progress, &finding, &error));
+    blob_sink_free(sink);
     assert_true(g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CANCELLED));
     assert_null(finding);
     assert_int_equal(fixture_count(directory, "tmp"), 0);
@@ -304,8 +309,8 @@ static void progress_counts_the_bytes_of_content(void **state)
     g_autoptr(GPtrArray) plans = layer_plan(package, 1);
     Progress progress = {0};
     Event *finding = NULL;
-    g_autoptr(Layer) layer =
-        layer_write(plans->pdata[0], package, layout, &progress, &finding, NULL);
+    g_autoptr(BlobSink) sink = layout_sink(layout, NULL);
+    g_autoptr(Layer) layer = layer_write(plans->pdata[0], package, sink, &progress, &finding, NULL);
     assert_non_null(layer);
     assert_int_equal(progress.bytes_done, 5 + 3 * MIB);
     fixture_package_free(package);
