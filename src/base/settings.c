@@ -102,8 +102,8 @@ static const SettingRow TABLE[] = {
     {"image.share_required", SETTING_BOOL, "false",
      "an image that cannot be shared fails its import"},
     {"images.url", SETTING_TEXT, "",
-     "where images are kept: oci:/DIR, registry://HOST[:PORT]/NAMESPACE or, without TLS, "
-     "registry+http://HOST[:PORT]/NAMESPACE; a layout in the data directory when empty"},
+     "the registry that keeps the images: registry://HOST[:PORT]/NAMESPACE or, without TLS, "
+     "registry+http://HOST[:PORT]/NAMESPACE; the data directory when empty"},
     {"images.auth_file", SETTING_TEXT, "",
      "file of registry logins (containers-auth.json); podman's and docker's usual ones when empty"},
     {"registry.retries", SETTING_NUMBER, "5",

@@ -7,6 +7,7 @@
 #include "command/model_watch.h"
 #include "command/progress_bar.h"
 #include "event/timeline.h"
+#include "image/reference.h"
 #include "import/difference_line.h"
 #include "store/maintenance.h"
 
@@ -74,14 +75,18 @@ static char *image_of(Session *session, const Model *model)
     json_auto_t *details = remote_call(session->remote, "GET", path, NULL, NULL);
     const char *address = json_string_value(json_object_get(details, "image_address"));
     const char *host = strstr(remote_url(session->remote), "://");
-    return host && address ? g_strdup_printf("%s/%s", host + strlen("://"), address)
-                           : g_strdup(address);
+    /* PROJECT/NAME:VERSION is in the server's own registry, what is longer in another one. */
+    const char *slash = address ? strchr(address, '/') : NULL;
+    bool own = host && slash && !strchr(slash + 1, '/');
+    return own ? g_strdup_printf("%s/%s", host + strlen("://"), address) : g_strdup(address);
 }
 
 /* A server without TLS has its registry without it, too. */
 static const char *way_to(const Session *session)
 {
-    bool plain = session->remote && g_str_has_prefix(remote_url(session->remote), "http://");
+    bool plain = session->remote ? g_str_has_prefix(remote_url(session->remote), "http://")
+                                 : g_str_has_prefix(settings_text(session->settings, "images.url"),
+                                                    REFERENCE_PLAIN_HTTP);
     return plain ? "--tls-verify=false " : "";
 }
 

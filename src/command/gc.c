@@ -4,13 +4,14 @@
 
 static json_t *result_json(const GcResult *result, bool dry_run)
 {
-    return json_pack("{s:b, s:i, s:I, s:i, s:I, s:i, s:I, s:i, s:i, s:I, s:i}", "dry_run", dry_run,
-                     "blobs", result->blobs, "blob_bytes", (json_int_t)result->blob_bytes,
+    return json_pack("{s:b, s:i, s:I, s:i, s:I, s:i, s:I, s:i, s:i, s:I, s:i, s:i}", "dry_run",
+                     dry_run, "blobs", result->blobs, "blob_bytes", (json_int_t)result->blob_bytes,
                      "temporary_files", result->temporary, "temporary_bytes",
                      (json_int_t)result->temporary_bytes, "uploads", result->uploads,
                      "upload_bytes", (json_int_t)result->upload_bytes, "forgotten_files",
                      result->digests, "kept_blobs", result->kept, "kept_bytes",
-                     (json_int_t)result->kept_bytes, "forgotten_models", result->models);
+                     (json_int_t)result->kept_bytes, "forgotten_models", result->models, "images",
+                     result->images);
 }
 
 static void result_print(const Terminal *terminal, const GcResult *result, bool dry_run)
@@ -32,6 +33,15 @@ static void result_print(const Terminal *terminal, const GcResult *result, bool 
     else if (result->models)
         fprintf(terminal->out, "%s timelines of versions deleted long ago: %d\n",
                 dry_run ? "would remove" : "removed", result->models);
+    if (result->images && terminal->language == LANGUAGE_ZH)
+        fprintf(terminal->out, "%s镜像仓库中 %d 个已删除模型的镜像\n",
+                dry_run ? "将删除" : "已删除", result->images);
+    else if (result->images)
+        fprintf(terminal->out, "%s images of deleted models in the registry: %d\n",
+                dry_run ? "would remove" : "removed", result->images);
+    if (result->refused)
+        complain("the registry that keeps the images does not let us delete there: what deleted "
+                 "models had stays");
     if (result->busy)
         fprintf(terminal->out, terminal->language == LANGUAGE_ZH
                                    ? "正在构建或试运行镜像,其文件保留到下次清理\n"

@@ -5,8 +5,9 @@
 
 #include "image/registry_private.h"
 
-#define ANSWER_BYTES ((size_t)1 << 20)
-#define PUSH         "pull,push"
+#define ANSWER_BYTES   ((size_t)1 << 20)
+#define PUSH           "pull,push"
+#define CANCEL_SECONDS 2
 
 bool registry_has_blob(Registry *registry, const char *digest, bool *there, GError **error)
 {
@@ -81,6 +82,28 @@ bool registry_put_manifest(Registry *registry, GBytes *content, const char *medi
     return false;
 }
 
+bool registry_delete_manifest(Registry *registry, const char *digest, bool *refused, GError **error)
+{
+    g_auto(RegistryAnswer) answer = {0};
+    g_autoptr(GError) failure = NULL;
+    g_autofree char *url = g_strdup_printf("/v2/%s/manifests/%s", registry->repository, digest);
+    const RegistryRequest request = {.part = REGISTRY_UPLOAD,
+                                     .method = "DELETE",
+                                     .url = url,
+                                     .actions = "pull,delete",
+                                     .limit = ANSWER_BYTES};
+    bool answered = registry_request(registry, &request, &answer, &failure);
+    *refused = answered ? answer.status == 403 || answer.status == 405 || answer.status == 400
+                        : g_error_matches(failure, REGISTRY_ERROR, REGISTRY_ERROR_LOGIN);
+    if (*refused || (answered && (answer.status < 300 || answer.status == 404)))
+        return true;
+    if (!answered) {
+        g_propagate_error(error, g_steal_pointer(&failure));
+        return false;
+    }
+    return registry_refuse(registry, &request, &answer, error);
+}
+
 /* -- where an upload goes on -- */
 
 /* Another scheme, host or port is another server, which gets no login. */
@@ -123,5 +146,11 @@ void registry_upload_cancel(Registry *registry, const char *location)
                                      .url = location,
                                      .limit = ANSWER_BYTES};
     bool known = actions && registry_is_authorized(registry, actions);
+    Progress *progress = registry->progress;
+    int timeout_seconds = registry->timeout_seconds;
+    registry->progress = NULL; /* who is stopped says this much still, if it is heard at once */
+    registry->timeout_seconds = MIN(timeout_seconds, CANCEL_SECONDS);
     registry_try(registry, &request, known ? registry->authorization : NULL, &answer);
+    registry->progress = progress;
+    registry->timeout_seconds = timeout_seconds;
 }

@@ -33,6 +33,10 @@ int64_t registry_upload_sent(const RegistryUpload *upload);
 void registry_upload_free(RegistryUpload *upload);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(RegistryUpload, registry_upload_free)
 
+/* Deletes a manifest, which takes its tags away; one that is not there is deleted. *refused: the
+ * registry does not let us (401, 403), or nobody (405; 400 of older ones). */
+bool registry_delete_manifest(Registry *registry, const char *digest, bool *refused,
+                              GError **error);
 /* Puts a manifest under its digest or, when tag is not NULL, under that. *lists_subject (may be
  * NULL): the registry lists it among what refers to its subject. */
 bool registry_put_manifest(Registry *registry, GBytes *content, const char *media_type,

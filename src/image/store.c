@@ -8,7 +8,6 @@
 #include "image/registry_private.h"
 #include "image/registry_push.h"
 
-#define URL_LAYOUT     "oci:"
 #define URL_REGISTRY   "registry://"
 #define URL_PLAIN_HTTP REFERENCE_PLAIN_HTTP
 
@@ -47,11 +46,6 @@ static Reference *repository_at(const char *place, bool plain_http, const char *
     return reference_parse(text, error);
 }
 
-const char *image_store_url_directory(const char *url)
-{
-    return g_str_has_prefix(url, URL_LAYOUT) ? url + strlen(URL_LAYOUT) : NULL;
-}
-
 char *image_store_url_place(const char *url)
 {
     bool plain_http;
@@ -62,16 +56,16 @@ char *image_store_url_place(const char *url)
 bool image_store_url_is_valid(const char *url, GError **error)
 {
     bool plain_http;
-    const char *place = place_of(url, &plain_http), *directory = image_store_url_directory(url);
-    if (!*url || (directory && g_path_is_absolute(directory)))
+    const char *place = place_of(url, &plain_http);
+    if (!*url)
         return true;
     g_autoptr(Reference) reference =
         place ? repository_at(place, plain_http, STORE_RUNTIMES, NULL) : NULL;
     if (reference)
         return true;
     g_set_error(error, REFERENCE_ERROR, REFERENCE_ERROR_SYNTAX,
-                "images.url %s: expected oci:/DIR, registry://HOST[:PORT]/NAMESPACE or, without "
-                "TLS, registry+http://HOST[:PORT]/NAMESPACE",
+                "images.url %s: expected registry://HOST[:PORT]/NAMESPACE or, without TLS, "
+                "registry+http://HOST[:PORT]/NAMESPACE; empty, the data directory keeps them",
                 url);
     return false;
 }

@@ -22,16 +22,14 @@
 typedef struct ImageStore ImageStore;
 typedef struct ImageRepository ImageRepository;
 
-/* Whether it is what images.url may be: nothing, oci:DIR with an absolute DIR, or
- * registry://HOST[:PORT][/NAMESPACE], registry+http://… without TLS. REFERENCE_ERROR. */
+/* Whether it is what images.url may be: nothing, registry://HOST[:PORT][/NAMESPACE], or
+ * registry+http://… without TLS. REFERENCE_ERROR. */
 bool image_store_url_is_valid(const char *url, GError **error);
-/* DIR of oci:DIR; NULL: it is none. */
-const char *image_store_url_directory(const char *url);
 /* [registry+http://]HOST[:PORT][/NAMESPACE] of a registry, as references begin; NULL: it is none.
  * The caller frees it. */
 char *image_store_url_place(const char *url);
 
-/* layout: of oci:DIR or, of a registry, the workbench; borrowed, as are settings and progress. */
+/* layout: the store or, of a registry, the workbench; borrowed, as are settings and progress. */
 ImageStore *image_store_new(Layout *layout, const Settings *settings, Progress *progress,
                             GError **error);
 void image_store_free(ImageStore *store);

@@ -194,8 +194,11 @@ static bool bring_layer(Build *build, const char *from, const Descriptor *layer,
     if (there)
         return true;
     g_autoptr(ImageRepository) other = image_repository_open(service->store, from, error);
-    return other && image_copy_blob(image_repository_source(other), layer, service->images,
-                                    &service->progress, NULL, error);
+    ImageSource *source = other ? image_repository_source(other) : NULL;
+    if (!source)
+        return false;
+    source->spares = true; /* what is here came from there */
+    return image_copy_blob(source, layer, service->images, &service->progress, NULL, error);
 }
 
 /* What the image's repository lacks of base and environment. */

@@ -7,23 +7,39 @@
 #include "base/io.h"
 #include "image/reference.h"
 #include "store/audit.h"
+#include "store/images_place.h"
 #include "store/pushed.h"
 #include "store/schema.h"
 
 #define BUSY_TRIES 6
 
+/* The settings and the store agree on where the images are. */
+static bool images_are_there(Service *service, GError **error)
+{
+    g_autofree char *kept = NULL;
+    const char *place = image_store_place(service->store);
+    if (!images_place_keep(service->db, place, &kept, error))
+        return false;
+    if (!kept)
+        return true;
+    g_set_error(error, REFERENCE_ERROR, REFERENCE_ERROR_SYNTAX,
+                "the images of %s are kept in %s, and images.url says %s: they do not move by "
+                "themselves; set images.url as it was, or remove every model and runtime first, or "
+                "import again into another data directory (--data)",
+                service->data->path, *kept ? kept : "it", place ? place : "nothing else");
+    return false;
+}
+
 static bool open_images(Service *service, GError **error)
 {
-    const char *url = settings_text(service->settings, "images.url");
-    const char *directory = image_store_url_directory(url);
-    g_autofree char *own = data_path(service->data, "images");
-    if (!image_store_url_is_valid(url, error))
+    g_autofree char *directory = data_path(service->data, "images");
+    if (!image_store_url_is_valid(settings_text(service->settings, "images.url"), error))
         return false;
-    service->images = layout_create(directory ? directory : own, error);
+    service->images = layout_create(directory, error);
     service->store = service->images ? image_store_new(service->images, service->settings,
                                                        &service->progress, error)
                                      : NULL;
-    return service->store != NULL;
+    return service->store && images_are_there(service, error);
 }
 
 Service *service_open(const char *directory, bool create, const Settings *settings, GError **error)

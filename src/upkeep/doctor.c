@@ -211,12 +211,6 @@ static void check_store(Doctor *doctor)
 
 /* -- the images -- */
 
-static char *images_directory(const Doctor *doctor)
-{
-    const char *own = image_store_url_directory(settings_text(doctor->settings, "images.url"));
-    return own ? g_strdup(own) : data_path(doctor->data, "images");
-}
-
 static bool index_is_current(Doctor *doctor, Layout *images, bool *current, GError **error)
 {
     if (!images_index_is_current(images, doctor->db, current, error))
@@ -262,7 +256,7 @@ static void images_look(Doctor *doctor, Layout *images)
 static void check_images(Doctor *doctor)
 {
     g_autoptr(GError) error = NULL;
-    g_autofree char *directory = images_directory(doctor);
+    g_autofree char *directory = data_path(doctor->data, "images");
     if (!g_file_test(directory, G_FILE_TEST_EXISTS))
         return; /* made with the store */
     g_autoptr(Layout) marked = layout_open(directory, &error);
@@ -371,7 +365,7 @@ static void runtimes_look(Doctor *doctor, const GPtrArray *runtimes, ImageSource
 static void check_runtimes(Doctor *doctor)
 {
     g_autoptr(GError) error = NULL;
-    g_autofree char *directory = images_directory(doctor);
+    g_autofree char *directory = data_path(doctor->data, "images");
     g_autoptr(GPtrArray) runtimes = runtimes_list(doctor->db, &error);
     g_autoptr(Layout) layout = runtimes ? layout_open(directory, &error) : NULL;
     g_autoptr(ImageStore) store =

@@ -17,6 +17,7 @@
 #include "store/pushed.h"
 #include "store/pushes.h"
 #include "store/uploads.h"
+#include "upkeep/gc_registry.h"
 #include "upkeep/kept.h"
 
 #define DAY_MS          (INT64_C(24) * 3600 * 1000)
@@ -264,7 +265,8 @@ bool gc_run(Service *service, bool dry_run, GcResult *result, GError **error)
     /* index.json first: it never names a blob that is gone, wherever this ends. */
     if (!dry_run && !service_write_index(service, error))
         return false;
-    return blobs_remove(&gc, error) && unpacked_remove(&gc, error) &&
+    return (!registry || gc_registry(service, dry_run, result, error)) &&
+           blobs_remove(&gc, error) && unpacked_remove(&gc, error) &&
            layout_sweep_temporary(service->images, dry_run, &result->temporary,
                                   &result->temporary_bytes, error) &&
            data_sweep(&gc, error) && gc_uploads(service, dry_run, result, error);

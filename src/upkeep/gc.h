@@ -11,6 +11,8 @@
 
 typedef struct {
     bool busy;                  /* somebody works in the layout of a registry's images */
+    int images;                 /* of deleted models, in the registry that keeps them */
+    bool refused;               /* that registry lets nobody delete, or not us */
     int blobs, temporary, kept; /* how many; temporary: left-over files */
     int models;                 /* deleted long ago, whose timelines go */
     int uploads;                /* that expired, or were left over */

@@ -132,8 +132,11 @@ function Description({ live, model }: { live: LiveModel; model: ModelDetails }) 
 
 function Image({ model }: { model: ModelDetails }) {
     const address = model.image_address ?? "";
-    const image = `${location.host}/${address}`;
-    const plain = location.protocol === "http:" ? "--tls-verify=false " : "";
+    // PROJECT/NAME:VERSION is in the server's own registry, what is longer in another one.
+    const own = address.split("/").length === 2;
+    const image = own ? `${location.host}/${address}` : address;
+    const registry = image.split("/")[0];
+    const plain = own && location.protocol === "http:" ? "--tls-verify=false " : "";
     return (
         <section class="card">
             <h2>{t("Image", "镜像")}</h2>
@@ -156,11 +159,11 @@ function Image({ model }: { model: ModelDetails }) {
             <h3>{t("Look at it, run it", "查看与运行")}</h3>
             <p class="quiet">
                 {t(
-                    "From any machine that reaches this server; where it asks for a login, ",
-                    "在可访问本服务器的任意机器上执行;若需要登录,先执行 ",
+                    "From any machine that reaches the registry; where it asks for a login, ",
+                    "在可访问该镜像仓库的任意机器上执行;若需要登录,先执行 ",
                 )}
-                <code>podman login {location.host}</code>
-                {t(" with any name and a token as password:", "(任意用户名,以 token 作为密码):")}
+                <code>podman login {registry}</code>
+                {own ? t(" with any name and a token as password:", "(任意用户名,以 token 作为密码):") : t(":", ":")}
             </p>
             <Command text={`skopeo inspect ${plain}docker://${image}`} />
             <Command text={`podman run --rm ${plain}-p 8080:8080 ${image}`} />
