@@ -45,8 +45,9 @@ bool registry_mount(Registry *registry, const char *digest, const char *from_rep
         if (location)
             registry_upload_cancel(registry, location);
     }
-    return answer.status < 400 || answer.status == 404 || answer.status == 405 ||
-           registry_refuse(registry, &request, &answer, error);
+    /* Who may not read there, or mount at all, sends it. */
+    return answer.status < 400 || answer.status == 403 || answer.status == 404 ||
+           answer.status == 405 || registry_refuse(registry, &request, &answer, error);
 }
 
 bool registry_put_manifest(Registry *registry, GBytes *content, const char *media_type,

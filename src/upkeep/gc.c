@@ -242,6 +242,30 @@ bool gc_uploads(Service *service, bool dry_run, GcResult *result, GError **error
            pushes_sweep(service, dry_run, result, error);
 }
 
+/* Alone in the layout. In that of a registry's images nothing lies but what is worked on, or can be
+ * fetched: where somebody does, it is left to the next time, and *error is EWOULDBLOCK. */
+static int lock_layout(const Gc *gc, GError **error)
+{
+    Service *service = gc->service;
+    return image_store_is_registry(service->store) ? layout_try_lock(service->images, error)
+                                                   : layout_lock(service->images, true, error);
+}
+
+static bool images_collect(Gc *gc, GError **error)
+{
+    Service *service = gc->service;
+    /* The registry before the rows that know what is there. */
+    if ((image_store_is_registry(service->store) &&
+         !gc_registry(service, gc->dry_run, gc->result, error)) ||
+        !deleted_forget(gc, error) || !store_look(gc, error))
+        return false;
+    /* index.json first: it never names a blob that is gone, wherever this ends. */
+    return (gc->dry_run || service_write_index(service, error)) && blobs_remove(gc, error) &&
+           unpacked_remove(gc, error) &&
+           layout_sweep_temporary(service->images, gc->dry_run, &gc->result->temporary,
+                                  &gc->result->temporary_bytes, error);
+}
+
 bool gc_run(Service *service, bool dry_run, GcResult *result, GError **error)
 {
     *result = (GcResult){0};
@@ -249,25 +273,13 @@ bool gc_run(Service *service, bool dry_run, GcResult *result, GError **error)
                      .dry_run = dry_run,
                      .garbage = g_ptr_array_new_with_free_func(g_free),
                      .result = result};
-    /* In the layout of a registry's images nothing lies but what is worked on, or can be fetched:
-     * where somebody does, it is left to the next time. */
-    bool registry = image_store_is_registry(service->store);
-    autofd lock = registry ? layout_try_lock(service->images, error)
-                           : layout_lock(service->images, true, error);
-    result->busy = registry && g_error_matches(*error, IO_ERROR, EWOULDBLOCK);
-    if (result->busy) {
-        g_clear_error(error);
-        return deleted_forget(&gc, error) && data_sweep(&gc, error) &&
-               gc_uploads(service, dry_run, result, error);
+    g_autoptr(GError) failure = NULL;
+    autofd lock = lock_layout(&gc, &failure);
+    result->busy = g_error_matches(failure, IO_ERROR, EWOULDBLOCK);
+    if (lock < 0 && !result->busy) {
+        g_propagate_error(error, g_steal_pointer(&failure));
+        return false;
     }
-    if (lock < 0 || !deleted_forget(&gc, error) || !store_look(&gc, error))
-        return false;
-    /* index.json first: it never names a blob that is gone, wherever this ends. */
-    if (!dry_run && !service_write_index(service, error))
-        return false;
-    return (!registry || gc_registry(service, dry_run, result, error)) &&
-           blobs_remove(&gc, error) && unpacked_remove(&gc, error) &&
-           layout_sweep_temporary(service->images, dry_run, &result->temporary,
-                                  &result->temporary_bytes, error) &&
-           data_sweep(&gc, error) && gc_uploads(service, dry_run, result, error);
+    return (result->busy || images_collect(&gc, error)) && data_sweep(&gc, error) &&
+           gc_uploads(service, dry_run, result, error);
 }
