@@ -119,7 +119,9 @@ static bool ask_by_post(Registry *registry, const Challenge *challenge, const ch
     add_field(form, "grant_type", "refresh_token");
     add_field(form, "service", challenge->service);
     add_field(form, "client_id", "waybill");
-    add_field(form, "scope", scope);
+    bool more = challenge->scope && strcmp(challenge->scope, scope) != 0;
+    g_autofree char *both = more ? g_strdup_printf("%s %s", scope, challenge->scope) : NULL;
+    add_field(form, "scope", both ? both : scope);
     add_field(form, "refresh_token", registry->login->secret);
     const RegistryRequest request = {.method = "POST",
                                      .url = challenge->realm,

@@ -74,7 +74,6 @@ static bool former_compare(Import *import, const char *listing, Former *former, 
     return same_dependencies(import, row, &former->same_dependencies, error);
 }
 
-/* images: where they lie; NULL: the layout. */
 static bool layers_kept(Service *service, ImageRepository *images, const char *model_id,
                         int attempt, const char *origin, bool *kept, GError **error)
 {
@@ -134,7 +133,8 @@ bool former_layers_kept(Service *service, const char *model_id, int attempt, boo
     *kept = image_store_is_registry(service->store); /* which keeps what nobody deletes there */
     if (*kept)
         return true;
-    g_autoptr(ImageRepository) images = image_repository_open(service->store, "", error);
+    /* A layout has one repository, whatever it is called. */
+    g_autoptr(ImageRepository) images = image_repository_open(service->store, model_id, error);
     return images && layers_kept(service, images, model_id, attempt, "model", kept, error) &&
            (!*kept || layers_kept(service, images, model_id, attempt, CONFIG_ORIGIN, kept, error));
 }

@@ -2,6 +2,7 @@
  *
  * Order: blobs durable -> rows -> index.json -> the manifest read back -> ImageBuilt. The build's
  * last transaction wakes the import that waits for it, or ends its attempt. */
+#include <gio/gio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -358,6 +359,8 @@ StageResult image_build_run(Service *service, Job *job, GError **error)
     }
     if (!image || !build_publish(&build, image, &failure) ||
         !build_finish(&build, image, &failure)) {
+        if (g_error_matches(failure, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+            return STAGE_STOPPED;
         if (!g_error_matches(failure, DB_ERROR, DB_ERROR_BUSY))
             return build_fail(&build, events_new(event_of_error(service, failure, 0), NULL), error);
         g_propagate_error(error, g_steal_pointer(&failure));

@@ -1,5 +1,6 @@
 /* The walk through the stage table, and the worker that leases jobs. */
 #include <errno.h>
+#include <gio/gio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -286,6 +287,11 @@ static StageResult import_stages(Import *import, GError **error)
         if (stage) {
             progress_stage(&import->service->progress, stage->stage);
             result = stage->run(import, &failure);
+        }
+        /* Whatever it was asked of, or waited for: it was stopped. */
+        if (result == STAGE_ERROR && g_error_matches(failure, G_IO_ERROR, G_IO_ERROR_CANCELLED)) {
+            g_clear_error(&failure);
+            result = STAGE_STOPPED;
         }
         /* What the stage did is kept; another process, or this one's next run, goes on with it. */
         bool busy = g_error_matches(failure, DB_ERROR, DB_ERROR_BUSY);

@@ -239,8 +239,8 @@ static StageResult copy_pack(Copy *copy, const LayerPlan *plan, int position, GE
         g_autoptr(Layer) layer = sink ? layer_write(plan, import->package, sink,
                                                     &import->service->progress, &finding, &failure)
                                       : NULL;
-        g_clear_pointer(&sink,
-                        blob_sink_free); /* what was written of it is no part of the answer */
+        /* What was written of it is gone before anybody looks how much room there is. */
+        g_clear_pointer(&sink, blob_sink_free);
         if (finding)
             return import_fail(import, "copy", events_new(finding, NULL), error);
         if (!layer && g_error_matches(failure, G_IO_ERROR, G_IO_ERROR_CANCELLED))

@@ -521,3 +521,34 @@ def test_a_cancelled_import_gives_its_upload_up(refusing, package):
     assert process.wait(30) == 130
     process.stdout.close()
     assert not registry.uploads
+
+
+@pytest.mark.parametrize("part", [("POST", "upload"), ("PUT", "manifest"), ("HEAD", "blob"), ("GET", "manifest")])
+def test_stopped_while_it_waits_for_the_registry_it_stays_open(refusing, package, part):
+    waybill = refusing({part: (503, "UNAVAILABLE")})
+    waybill.environment |= {"WAYBILL_REGISTRY_RETRIES": "50", "WAYBILL_REGISTRY_TIMEOUT_SECONDS": "60"}
+    process = waybill.start("import", package(), "--name", "digits", "--json", stderr=subprocess.DEVNULL)
+    asked = waybill.registry.requests
+    before = len(asked)
+    wait_for(lambda: len(asked) > before + 2 and asked[-1][0] == asked[-2][0] == part[0])
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 130
+    seen = [json.loads(line) for line in process.stdout.read().splitlines()]
+    process.stdout.close()
+    assert "ImportFailed" not in event_names(seen)
+    waybill.registry.refuse = {}
+    waybill.run("retry", "digits", check=True)
+    events = waybill.run("events", "digits", "--json", check=True).events
+    assert [name for name in event_names(events) if name != "ImportResumed"] == SOUND
+
+
+def test_cancelled_while_it_waits_for_the_registry_it_ends(refusing, package):
+    waybill = refusing({("PUT", "manifest"): (503, "UNAVAILABLE")})
+    waybill.environment |= {"WAYBILL_REGISTRY_RETRIES": "50", "WAYBILL_REGISTRY_TIMEOUT_SECONDS": "60"}
+    process = waybill.start("import", package(), "--name", "digits", "--json", stderr=subprocess.DEVNULL)
+    wait_for(lambda: waybill.registry.count("PUT", "manifests/sha256") > 1)
+    waybill.run("cancel", "digits", check=True)
+    assert process.wait(30) == 1
+    process.stdout.close()
+    names = event_names(waybill.run("events", "digits", "--json", check=True).events)
+    assert names[-1] == "ImportFailed" and "ImportCancelled" in names and "ImageBuildSystemError" not in names
