@@ -113,6 +113,23 @@ def make_scratch(tmp_path_factory, name, room):
     return tmp_path_factory.mktemp(name)
 
 
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Notes for tmp_path whether the test failed."""
+    outcome = yield
+    item.failed = getattr(item, "failed", False) or outcome.get_result().failed
+
+
+@pytest.fixture
+def tmp_path(tmp_path, request):
+    """pytest's own, which goes with its test: all of them would be 20 GiB. That of a test that failed
+    stays, to be looked at."""
+    yield tmp_path
+    if not getattr(request.node, "failed", False):
+        subprocess.run(["chmod", "-R", "u+rwX", tmp_path], capture_output=True)
+        shutil.rmtree(tmp_path, ignore_errors=True)
+
+
 @pytest.fixture
 def waybill(tmp_path):
     """Waybill with a fresh data directory and no runtime."""
