@@ -19,6 +19,7 @@ typedef struct {
     char *reference;   /* of the base */
     GPtrArray *layers; /* of LayerRow: the environment's and the model's */
     ImageRepository *images;
+    ImageTaken taken; /* by the registry that keeps the images, of this build */
     int64_t began;
 } Build;
 
@@ -221,11 +222,10 @@ static bool bring_layers(Build *build, GError **error)
 /* Config and manifest to the registry that keeps the images, where the layers are. */
 static bool build_send(Build *build, const Image *image, GError **error)
 {
-    ImageTaken taken;
     const ImageTaking taking = {.from = layout_source(build->service->images), .image = image};
     return !image_store_is_registry(build->service->store) ||
            (bring_layers(build, error) &&
-            image_repository_take(build->images, &taking, &taken, error));
+            image_repository_take(build->images, &taking, &build->taken, error));
 }
 
 static bool image_is_there(Service *service, const Image *image)
@@ -323,6 +323,9 @@ static bool build_finish(Build *build, const Image *image, GError **error)
                    "size", (json_int_t)image->size, "layers", (int)image->layers->len,
                    "base_layers", (int)build->base->layers->len);
     event_with_text(built, "image", name);
+    if (image_store_is_registry(service->store))
+        event_with(built, "{s:I, s:I}", "bytes_pushed", (json_int_t)build->taken.sent,
+                   "bytes_present", (json_int_t)build->taken.present);
     built->duration_ms = clock_monotonic_ms() - build->began;
     g_autoptr(DbTransaction) transaction = service_transaction(service, error);
     if (!transaction) {

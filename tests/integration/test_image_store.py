@@ -77,6 +77,8 @@ def test_an_import_goes_straight_to_the_registry(kept, package, waybill_at, base
     assert details["image_address"] == address and details["image_digest"] == digest
     [built] = [event for event in done.events if event["reason"] == "ImageBuilt"]
     assert built["evidence"]["image"] == address
+    # The layers came before, straight from the package.
+    assert built["evidence"]["bytes_present"] > LARGE > built["evidence"]["bytes_pushed"] > 0
     for layer in manifest["layers"]:
         headers, _ = get(kept.registry, f"{kept.namespace}/default/digits/blobs/{layer['digest']}")
         assert int(headers["Content-Length"]) == layer["size"]
