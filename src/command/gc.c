@@ -4,14 +4,23 @@
 
 static json_t *result_json(const GcResult *result, bool dry_run)
 {
-    return json_pack("{s:b, s:i, s:I, s:i, s:I, s:i, s:I, s:i, s:i, s:I, s:i, s:i}", "dry_run",
-                     dry_run, "blobs", result->blobs, "blob_bytes", (json_int_t)result->blob_bytes,
-                     "temporary_files", result->temporary, "temporary_bytes",
-                     (json_int_t)result->temporary_bytes, "uploads", result->uploads,
-                     "upload_bytes", (json_int_t)result->upload_bytes, "forgotten_files",
-                     result->digests, "kept_blobs", result->kept, "kept_bytes",
+    return json_pack("{s:b, s:i, s:I, s:i, s:I, s:i, s:I, s:i, s:i, s:I, s:i, s:i, s:b, s:b}",
+                     "dry_run", dry_run, "blobs", result->blobs, "blob_bytes",
+                     (json_int_t)result->blob_bytes, "temporary_files", result->temporary,
+                     "temporary_bytes", (json_int_t)result->temporary_bytes, "uploads",
+                     result->uploads, "upload_bytes", (json_int_t)result->upload_bytes,
+                     "forgotten_files", result->digests, "kept_blobs", result->kept, "kept_bytes",
                      (json_int_t)result->kept_bytes, "forgotten_models", result->models, "images",
-                     result->images);
+                     result->images, "images_refused", result->refused, "busy", result->busy);
+}
+
+static void print_count(const Terminal *terminal, bool dry_run, int count, const char *what,
+                        const char *what_zh)
+{
+    if (count && terminal->language == LANGUAGE_ZH)
+        fprintf(terminal->out, "%s %d 个%s\n", dry_run ? "将删除" : "已删除", count, what_zh);
+    else if (count)
+        fprintf(terminal->out, "%s %s: %d\n", dry_run ? "would remove" : "removed", what, count);
 }
 
 static void result_print(const Terminal *terminal, const GcResult *result, bool dry_run)
@@ -27,18 +36,10 @@ static void result_print(const Terminal *terminal, const GcResult *result, bool 
         fprintf(terminal->out, "%s blobs: %d (%s), left-over files: %d (%s); kept blobs: %d (%s)\n",
                 dry_run ? "would remove" : "removed", result->blobs, blobs, result->temporary,
                 temporary, result->kept, kept);
-    if (result->models && terminal->language == LANGUAGE_ZH)
-        fprintf(terminal->out, "%s %d 个早已删除的模型版本的事件记录\n",
-                dry_run ? "将删除" : "已删除", result->models);
-    else if (result->models)
-        fprintf(terminal->out, "%s timelines of versions deleted long ago: %d\n",
-                dry_run ? "would remove" : "removed", result->models);
-    if (result->images && terminal->language == LANGUAGE_ZH)
-        fprintf(terminal->out, "%s镜像仓库中 %d 个已删除模型的镜像\n",
-                dry_run ? "将删除" : "已删除", result->images);
-    else if (result->images)
-        fprintf(terminal->out, "%s images of deleted models in the registry: %d\n",
-                dry_run ? "would remove" : "removed", result->images);
+    print_count(terminal, dry_run, result->models, "timelines of versions deleted long ago",
+                "早已删除的模型版本的事件记录");
+    print_count(terminal, dry_run, result->images, "images of deleted models in the registry",
+                "镜像仓库中已删除模型的镜像");
     if (result->refused)
         complain("the registry that keeps the images does not let us delete there: what deleted "
                  "models had stays");

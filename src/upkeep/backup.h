@@ -1,10 +1,10 @@
 /* Backups of the embedded mode:
  *
  *   DEST/waybill.db    a consistent copy of the store
- *   DEST/images/       an OCI image layout: every blob that this copy refers to; none where a
- * registry keeps the images DEST/secret.key    what the store's secrets are sealed with, where the
- * data directory has it DEST/backup.json   what it is; it comes last, so a directory without it is
- * no backup
+ *   DEST/images/       an OCI image layout: every blob that this copy refers to; empty where a
+ *                      registry keeps the images
+ *   DEST/secret.key    what the store's secrets are sealed with, where the data directory has it
+ *   DEST/backup.json   what it is; it comes last, so a directory without it is no backup
  *
  * A backup is made in DEST.partial, which becomes DEST by a rename once all of it is durable. */
 #pragma once

@@ -252,10 +252,9 @@ static bool blobs_verify(Verify *verify, GError **error)
 /* -- what is looked at -- */
 
 /* A runtime that cannot be read is damage: its bad blob is among the kept ones, and so is found. */
-static bool runtimes_keep(Verify *verify, GError **error)
+static bool runtimes_keep(Verify *verify, const GPtrArray *runtimes, GError **error)
 {
-    g_autoptr(GPtrArray) runtimes = runtimes_list(verify->service->db, error);
-    ImageSource *source = runtimes ? source_of(verify, STORE_RUNTIMES, error) : NULL;
+    ImageSource *source = source_of(verify, STORE_RUNTIMES, error);
     for (guint i = 0; source && i < runtimes->len; i++) {
         g_autoptr(GError) failure = NULL;
         if (kept_add_runtime(verify->kept, source, runtimes->pdata[i], &failure) ||
@@ -269,14 +268,27 @@ static bool runtimes_keep(Verify *verify, GError **error)
     return source != NULL;
 }
 
+/* What the store says at one moment. *runtimes: NULL of one model. */
+static bool rows_look(Verify *verify, const Model *model, GPtrArray **runtimes, GError **error)
+{
+    Service *service = verify->service;
+    Db *db = service->db;
+    g_autoptr(DbTransaction) transaction = db_transaction(db, error);
+    if (!transaction || !kept_add_models(verify->kept, db, model ? model->id : NULL,
+                                         image_store_is_registry(service->store), error))
+        return false;
+    if (model)
+        return true;
+    *runtimes = kept_add_pushed(verify->kept, db, error) ? runtimes_list(db, error) : NULL;
+    return *runtimes != NULL;
+}
+
+/* Base images are looked at once the store is let go: a registry may keep them. */
 static bool store_look(Verify *verify, const Model *model, GError **error)
 {
-    g_autoptr(DbTransaction) transaction = db_transaction(verify->service->db, error);
-    return transaction &&
-           kept_add_models(verify->kept, verify->service->db, model ? model->id : NULL,
-                           image_store_is_registry(verify->service->store), error) &&
-           (model || (kept_add_pushed(verify->kept, verify->service->db, error) &&
-                      runtimes_keep(verify, error)));
+    g_autoptr(GPtrArray) runtimes = NULL;
+    return rows_look(verify, model, &runtimes, error) &&
+           (!runtimes || runtimes_keep(verify, runtimes, error));
 }
 
 /* *sound false: the store is damaged, which is a finding. */
