@@ -67,27 +67,22 @@ static void follow_committed(gpointer data)
 
 /* -- */
 
-static char *image_of(Session *session, const Model *model)
+/* *plain: it is pulled without TLS, as far as that is known. A server has its own registry the way
+ * it is reached itself. */
+static char *image_of(Session *session, const Model *model, bool *plain)
 {
+    *plain = g_str_has_prefix(settings_text(session->settings, "images.url"), REFERENCE_PLAIN_HTTP);
     if (!session->remote)
         return service_image_address(session->service, model->project, model->name, model->version);
     g_autofree char *path = remote_path(session->remote, "/models/%s", model->id);
     json_auto_t *details = remote_call(session->remote, "GET", path, NULL, NULL);
     const char *address = json_string_value(json_object_get(details, "image_address"));
-    const char *host = strstr(remote_url(session->remote), "://");
+    const char *url = remote_url(session->remote), *host = strstr(url, "://");
     /* PROJECT/NAME:VERSION is in the server's own registry, what is longer in another one. */
     const char *slash = address ? strchr(address, '/') : NULL;
     bool own = host && slash && !strchr(slash + 1, '/');
+    *plain = own && g_str_has_prefix(url, "http://");
     return own ? g_strdup_printf("%s/%s", host + strlen("://"), address) : g_strdup(address);
-}
-
-/* A server without TLS has its registry without it, too. */
-static const char *way_to(const Session *session)
-{
-    bool plain = session->remote ? g_str_has_prefix(remote_url(session->remote), "http://")
-                                 : g_str_has_prefix(settings_text(session->settings, "images.url"),
-                                                    REFERENCE_PLAIN_HTTP);
-    return plain ? "--tls-verify=false " : "";
 }
 
 /* Where the image is, for a person. */
@@ -98,11 +93,12 @@ static void follow_closing(Follow *follow, const Model *model, int status)
     bool zh = rows->language == LANGUAGE_ZH;
     if (follow->json || session->quiet || !rows->is_terminal || status != EXIT_DONE)
         return; /* a failed import has ended with its answer */
-    g_autofree char *image = image_of(session, model);
+    bool plain;
+    g_autofree char *image = image_of(session, model, &plain);
     fprintf(rows->out,
             zh ? "\n%s:%s 已发布\n镜像  %s\n运行  podman run --rm %s-p 8080:8080 %s\n"
                : "\n%s:%s is published\nimage  %s\nrun    podman run --rm %s-p 8080:8080 %s\n",
-            model->name, model->version, image, way_to(session), image);
+            model->name, model->version, image, plain ? "--tls-verify=false " : "", image);
 }
 
 static int follow_status(Follow *follow, GError **error)

@@ -194,9 +194,9 @@ bool image_repository_mount(ImageRepository *repository, const char *digest, int
         return false;
     if (*there || !repository->registry)
         return true;
-    g_autoptr(Registry) other = open_registry(repository->store, from, error);
-    return other &&
-           registry_mount(repository->registry, digest, registry_repository(other), there, error);
+    const ImageStore *store = repository->store;
+    g_autoptr(Reference) other = repository_at(store->place, store->plain_http, from, error);
+    return other && registry_mount(repository->registry, digest, other->repository, there, error);
 }
 
 BlobSink *image_repository_sink(ImageRepository *repository, int64_t size, GError **error)

@@ -6,6 +6,7 @@
 
 #include "base/io.h"
 #include "image/reference.h"
+#include "import/import.h"
 #include "store/audit.h"
 #include "store/images_place.h"
 #include "store/pushed.h"
@@ -22,7 +23,7 @@ static bool images_are_there(Service *service, GError **error)
         return false;
     if (!kept)
         return true;
-    g_set_error(error, REFERENCE_ERROR, REFERENCE_ERROR_SYNTAX,
+    g_set_error(error, IMPORT_ERROR, IMPORT_ERROR_USAGE,
                 "the images of %s are kept in %s, and images.url says %s: they do not move by "
                 "themselves; set images.url as it was, or remove every model and runtime first, or "
                 "import again into another data directory (--data)",

@@ -326,17 +326,24 @@ static StageResult copy_same_package(Import *import, GError **error)
 }
 
 /* How many layers the model's files may have: base, environment, they and the config share the
- * limit. A base that cannot be read fails the build, later. */
-static int layers_left(Import *import, GError **error)
+ * limit. A base that cannot be read (*unusable, as base_image says) fails the build, later. */
+static int layers_left(Import *import, GPtrArray **unusable, GError **error)
 {
     g_autofree char *reference = NULL;
-    g_autoptr(GPtrArray) unusable = NULL;
     g_autoptr(Image) base =
-        base_image(import->service, import->runtime, false, &reference, &unusable, error);
+        base_image(import->service, import->runtime, false, &reference, unusable, error);
     int environment = import->config && import->config->dependencies->len ? 1 : 0;
     int config = config_layer_is_needed(import) ? 1 : 0;
     return base ? MAX(LAYER_MAX_COUNT - (int)base->layers->len - environment - config, 1)
                 : LAYER_MAX_COUNT / 2;
+}
+
+/* Whether the base has to be known to share the files out as ever: else a registry that does not
+ * answer for a moment would make another image of the same package. */
+static bool needs_base(const Import *import)
+{
+    g_autoptr(GPtrArray) plans = layer_plan(import->package, LAYER_MAX_COUNT);
+    return image_store_is_registry(import->service->store) && plans->len > LAYER_MAX_COUNT / 2;
 }
 
 static GPtrArray *copy_events(const Copy *copy)
@@ -359,9 +366,12 @@ StageResult stage_copy(Import *import, GError **error)
         result = copy_same_package(import, error);
     if (result != STAGE_CLOSED)
         return result;
-    int most = layers_left(import, error);
+    g_autoptr(GPtrArray) unusable = NULL;
+    int most = layers_left(import, &unusable, error);
     if (*error)
         return STAGE_ERROR;
+    if (unusable && needs_base(import))
+        return import_fail(import, "copy", g_steal_pointer(&unusable), error);
     Copy copy = {.import = import,
                  .plans = layer_plan(import->package, most),
                  .machine = file_digests_machine(),
