@@ -22,6 +22,30 @@ BUILT = ["ImageBuildRequested", "ImageBuildStatus", "ImageBuildStarted", "ImageB
 FRESH = ["EnvImageBuildRequested", "EnvImageExplained", "EnvImageBuildStarted"]
 HIT = ["EnvImageExplained", "EnvImageCacheHit"]
 
+# serve.py of a model: the base image of the tests runs it. HEALTH is to be set before it.
+SERVE = '''
+import http.server, json, os, sys
+print("serving as", os.getuid(), os.getgid(), flush=True)
+class Handler(http.server.BaseHTTPRequestHandler):
+    def answer(self, status, value):
+        body = json.dumps(value).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def do_GET(self):
+        self.answer(HEALTH, {"path": self.path})
+    def do_POST(self):
+        sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if "boom" in sent:
+            print("it went boom", flush=True)
+            return self.answer(500, {"error": "boom"})
+        self.answer(200, {"path": self.path, "sum": sum(sent["numbers"])})
+    def log_message(self, *arguments):
+        pass
+http.server.ThreadingHTTPServer(("0.0.0.0", 8080), Handler).serve_forever()
+'''
+
 
 @pytest.fixture(scope="session")
 def python_layout():

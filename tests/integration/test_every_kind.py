@@ -43,17 +43,17 @@ ELSEWHERE = {
     ("ImageBuildSystemError", "store_lost"): "test_every_kind.py::test_store_without_a_table",
     ("ImageBuildSystemError", "internal"): "../unit/test_pipeline.c::every_error_has_its_kind",
     ("ImageBuildTimeout", ""): "test_build_failures.py::test_a_build_that_takes_too_long",
-    ("ImageBuildFailed", "push_denied"): "test_image_store.py::test_a_push_that_is_refused_is_event_2",
-    ("ImageBuildFailed", "push_quota"): "test_image_store.py::test_a_push_that_is_refused_is_event_2",
-    ("ImageBuildFailed", "push_broken"): "test_image_store.py::test_a_push_that_is_refused_is_event_2",
+    ("ImageBuildFailed", "push_denied"): "test_image_store_faults.py::test_a_push_that_is_refused_is_event_2",
+    ("ImageBuildFailed", "push_quota"): "test_image_store_faults.py::test_a_push_that_is_refused_is_event_2",
+    ("ImageBuildFailed", "push_broken"): "test_image_store_faults.py::test_a_push_that_is_refused_is_event_2",
     ("ImageBuildFailed", "login_unread"):
-        "test_image_store.py::test_logins_that_cannot_be_read_are_event_2",
+        "test_image_store_faults.py::test_logins_that_cannot_be_read_are_event_2",
     ("SourceImageShareFailed", "target_denied"):
-        "test_image_store.py::test_a_custom_image_that_is_not_taken_is_event_24",
+        "test_image_store_faults.py::test_a_custom_image_that_is_not_taken_is_event_24",
     ("SourceImageShareFailed", "target_broken"):
-        "test_image_store.py::test_a_custom_image_that_is_not_taken_is_event_24",
+        "test_image_store_faults.py::test_a_custom_image_that_is_not_taken_is_event_24",
     ("ImageBuildThrottled", "registry_429"):
-        "test_image_store.py::test_a_push_that_is_throttled_is_event_22",
+        "test_image_store_faults.py::test_a_push_that_is_throttled_is_event_22",
     ("ImageBuildThrottled", "project_limit"):
         "test_unscheduled.py::test_a_project_with_too_many_builds",
     ("BuildSchedulingFailed", "no_worker"):

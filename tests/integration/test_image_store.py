@@ -2,69 +2,19 @@
 import json
 import os
 import shutil
-import signal
-import subprocess
 import time
 import urllib.error
-import urllib.request
 
 import pytest
 
 from attempts import SOUND
 from conftest import Waybill, wait_for
-from corpus_runner import assert_answered
-from environments import bring, dependencies, python_layout, wheel  # noqa: F401
-from registries import auth_file, registry_at, run  # noqa: F401
+from environments import SERVE, bring, dependencies, python_layout, wheel  # noqa: F401
+from image_store import (LARGE, ended, get, keep_in, kept, local_blobs, manifest_at, shown,
+                         small_and_large)  # noqa: F401
+from registries import IDENTITY, SECRET, USER, auth_file, registry_at, run  # noqa: F401
 from serving import Server
-from upload_registry import UploadRegistry
-from wholeness import assert_timeline, event_names
-
-NAMESPACE = "team/models"
-LARGE = 64 << 20  # from here on a file has a layer of its own
-
-
-def keep_in(waybill, registry, namespace=NAMESPACE):
-    waybill.environment["WAYBILL_IMAGES_URL"] = (
-        f"{registry.scheme or 'registry://'}{registry.host}/{namespace}")
-    return waybill
-
-
-@pytest.fixture
-def kept(waybill, base_layout, registry_at, tmp_path):
-    """Waybill whose images a registry keeps, and a runtime."""
-    registry = registry_at()
-    keep_in(waybill, registry, f"n{os.urandom(4).hex()}/models")
-    waybill.registry = registry
-    waybill.namespace = waybill.environment["WAYBILL_IMAGES_URL"].split("/", 3)[3]
-    waybill.run("runtime", "add", "base", "--image", f"oci:{base_layout}:latest", check=True)
-    return waybill
-
-
-def get(registry, path, accept="application/vnd.oci.image.manifest.v1+json"):
-    request = urllib.request.Request(f"http://{registry.host}/v2/{path}", headers={"Accept": accept})
-    with urllib.request.urlopen(request) as answer:
-        return answer.headers, answer.read()
-
-
-def manifest_at(waybill, place):
-    headers, body = get(waybill.registry, f"{waybill.namespace}/{place[0]}/manifests/{place[1]}")
-    return headers["Docker-Content-Digest"], json.loads(body)
-
-
-def shown(waybill, name):
-    return json.loads(waybill.run("show", name, "--json", check=True).stdout)
-
-
-def local_blobs(waybill):
-    """Bytes of what lies in the layout."""
-    return sum(path.stat().st_size for path in (waybill.data / "images/blobs/sha256").iterdir())
-
-
-def small_and_large(package, name="digits"):
-    folder = package(name=name)
-    with open(folder / "model/large.bin", "wb") as file:
-        file.write(os.urandom(1 << 20) * (LARGE >> 20))
-    return folder
+from wholeness import event_names
 
 
 def test_an_import_goes_straight_to_the_registry(kept, package, waybill_at, base_layout):
@@ -134,17 +84,24 @@ def test_a_name_that_no_registry_takes(kept, package):
 
 # -- logins, TLS --
 
-@pytest.mark.parametrize("mode", ["basic", "token", "tls"])
+@pytest.mark.parametrize("mode, login", [
+    ("basic", "password"), ("token", "password"), ("token", "identity"), ("tls", None)])
 def test_registries_with_logins_and_certificates(waybill, base_layout, registry_at, package, tmp_path,
-                                                 mode):
+                                                 mode, login):
     registry = registry_at(mode)
-    keep_in(waybill, registry)
-    logins = {} if mode == "tls" else {registry.host: ("alice", "s3cret")}
-    waybill.environment["REGISTRY_AUTH_FILE"] = str(auth_file(tmp_path / "auth.json", **logins))
+    keep_in(waybill, registry, f"n{os.urandom(4).hex()}")
+    auth = tmp_path / "auth.json"
+    auth_file(auth, **({registry.host: (USER, SECRET)} if login == "password" else {}))
+    if login == "identity":
+        auth.write_text(json.dumps({"auths": {registry.host: {"identitytoken": IDENTITY}}}))
+    waybill.environment["REGISTRY_AUTH_FILE"] = str(auth)
     if mode == "tls":
         waybill.environment["WAYBILL_REGISTRY_CA_FILE"] = str(registry.ca)
     waybill.run("runtime", "add", "base", "--image", f"oci:{base_layout}:latest", check=True)
+    before = local_blobs(waybill)
     waybill.run("import", package(), "--name", "digits", check=True)
+    # The base was mounted, which takes a right to read elsewhere: it did not come here to be sent.
+    assert local_blobs(waybill) - before < 1 << 16
     whole = waybill.run("verify", check=True)
     assert whole.stdout.startswith("whole: "), str(whole)
     checks = {check["id"]: check for check in waybill.run("doctor", "--json").events}
@@ -154,57 +111,62 @@ def test_registries_with_logins_and_certificates(waybill, base_layout, registry_
 
 # -- environments --
 
-def test_environments_are_kept_there_and_used_on_another_machine(python_layout, registry_at, package,
-                                                                 tmp_path):
-    registry = registry_at()
-    here, there = Waybill(tmp_path / "here"), Waybill(tmp_path / "there")
-    namespace = f"n{os.urandom(4).hex()}"
-    for waybill in (here, there):
-        keep_in(waybill, registry, namespace)
-        waybill.environment |= {"WAYBILL_BUILD_RUNTIME": "", "WAYBILL_BUILD_NETWORK": "none"}
-        waybill.run("runtime", "add", "py", "--image", f"oci:{python_layout}:latest", check=True)
+@pytest.fixture
+def builder(waybill, python_layout, registry_at):
+    """Waybill whose images a registry keeps, with a base that environments are built on."""
+    waybill.registry, waybill.namespace = registry_at(), f"n{os.urandom(4).hex()}"
+    keep_in(waybill, waybill.registry, waybill.namespace)
+    waybill.environment |= {"WAYBILL_BUILD_RUNTIME": "", "WAYBILL_BUILD_NETWORK": "none"}
+    waybill.run("runtime", "add", "py", "--image", f"oci:{python_layout}:latest", check=True)
+    return waybill
+
+
+def test_environments_are_kept_there_and_nothing_of_them_is_needed_here(builder, package):
     tiny = wheel("tiny")
-    done = here.run("import", bring(package, [tiny[0]], [tiny], "one"), "--name", "one", "--json",
-                    check=True)
-    assert "EnvImageBuildStarted" in event_names(done.events)
+    done = builder.run("import", bring(package, [tiny[0]], [tiny], "one"), "--name", "one", "--json",
+                       check=True)
     [built] = [event for event in done.events if event["reason"] == "EnvImageBuildStarted"]
     key = built["evidence"]["key"].removeprefix("sha256:")
-    here.registry, here.namespace = registry, namespace
-    _, environment = manifest_at(here, ("environments", key))
-    _, model = manifest_at(here, ("default/one", "0.0.1"))
+    _, environment = manifest_at(builder, ("environments", key))
+    _, model = manifest_at(builder, ("default/one", "0.0.1"))
     assert environment["layers"] == model["layers"][:len(environment["layers"])]
-    hit = here.run("import", bring(package, [tiny[0]], [tiny], "two"), "--name", "two", "--json",
-                   check=True)
+    shutil.rmtree(builder.data / "images/blobs")
+    (builder.data / "images/blobs/sha256").mkdir(parents=True)
+    hit = builder.run("import", bring(package, [tiny[0]], [tiny], "two"), "--name", "two", "--json",
+                      check=True)
     assert "EnvImageCacheHit" in event_names(hit.events)
-    # Nothing of it is needed here.
-    shutil.rmtree(here.data / "images/blobs")
-    (here.data / "images/blobs/sha256").mkdir(parents=True)
-    gone = here.run("import", bring(package, [tiny[0]], [tiny], "three"), "--name", "three", "--json",
-                    check=True)
-    assert "EnvImageCacheHit" in event_names(gone.events)
-    kept = here.run("gc", "--json", check=True)
+    assert local_blobs(builder) < 1 << 16
+    kept = builder.run("gc", "--json", check=True)
     assert json.loads(kept.stdout)["kept_blobs"] == 0
 
 
-def test_an_update_of_the_dependencies_builds_on_the_layers_that_are_there(python_layout, registry_at,
-                                                                           waybill, package, tmp_path):
-    keep_in(waybill, registry_at(), f"n{os.urandom(4).hex()}")
-    waybill.environment |= {"WAYBILL_BUILD_RUNTIME": "", "WAYBILL_BUILD_NETWORK": "none"}
-    waybill.run("runtime", "add", "py", "--image", f"oci:{python_layout}:latest", check=True)
+def test_an_update_of_the_dependencies_builds_on_the_layers_that_are_there(builder, package, tmp_path):
     tiny, other = wheel("tiny"), wheel("other")
     folder = bring(package, [tiny[0]], [tiny, other], "one")
-    waybill.run("import", folder, "--name", "one", check=True)
-    before = shown(waybill, "one")
+    (folder / "model/serve.py").write_text(
+        "HEALTH = 200\ntry:\n    import other\nexcept ImportError:\n    HEALTH = 500\n" + SERVE)
+    builder.run("import", folder, "--name", "one", check=True)
+    before = shown(builder, "one")
     (tmp_path / "new.json").write_text(json.dumps(dependencies(other[0])))
     shutil.rmtree(folder)
-    done = waybill.run("update", "one", "--dependencies", tmp_path / "new.json", "--json", check=True)
+    done = builder.run("update", "one", "--dependencies", tmp_path / "new.json", "--json", check=True)
     assert done.events[-1]["reason"] == "ModelImported"
-    after = shown(waybill, "one")
+    after = shown(builder, "one")
     assert after["image_digest"] != before["image_digest"]
     assert [layer for layer in after["layers"] if layer["origin"] == "model"] == \
         [layer for layer in before["layers"] if layer["origin"] == "model"]
-    tried = waybill.run("try", "one")
-    assert "ready after" in tried.stderr or "does not serve" in tried.stderr, str(tried)
+    # It comes from the registry, is run, and has what it depends on.
+    tried = builder.run("try", "one", "--input", '{"numbers": [1, 2]}', check=True)
+    assert json.loads(tried.stdout) == {"path": "/", "sum": 3}
+
+
+def test_an_image_is_proven_before_it_counts(builder, package):
+    folder = package({"model/serve.py": "HEALTH = 200\n" + SERVE}, name="serves")
+    builder.run("import", folder, "--name", "good", "--verify", check=True)
+    assert "verified: it serves" in builder.run("log", "good", check=True).stdout
+    folder = package({"model/serve.py": "HEALTH = 500\n" + SERVE}, name="does-not")
+    cause = ended(builder, folder, "--name", "bad", "--verify", built=True)
+    assert (cause["reason"], cause["kind"]) == ("ImageVerifyFailed", "unhealthy")
 
 
 # -- custom images --
@@ -323,139 +285,6 @@ def test_images_do_not_move_by_themselves(kept, package, waybill_at, base_layout
     assert shown(here, "digits")["image_address"].startswith(kept.registry.host)
 
 
-# -- a registry that fails --
-
-@pytest.fixture
-def refusing(waybill, base_layout):
-    """refusing({…}): a runtime is there; then its registry refuses that."""
-    with UploadRegistry() as registry:
-        waybill.environment |= {"WAYBILL_IMAGES_URL": f"{registry.reference}/team/models",
-                                "WAYBILL_REGISTRY_RETRIES": "1", "WAYBILL_REGISTRY_TIMEOUT_SECONDS": "1"}
-        waybill.run("runtime", "add", "base", "--image", f"oci:{base_layout}:latest", check=True)
-        waybill.registry = registry
-
-        def refuse(what):
-            registry.refuse = what
-            return waybill
-        yield refuse
-
-
-def ended(waybill, *arguments):
-    """The event that ended an import; nobody took the model for imported."""
-    done = waybill.run("import", *arguments, "--json")
-    assert done.returncode == 1, str(done)
-    [cause] = [event for event in done.events if event["seq"] == done.events[-1]["cause"]]
-    assert "ImageBuilt" not in event_names(done.events)
-    return cause
-
-
-DENIED = (403, "DENIED")
-
-
-REFUSALS = [
-    (DENIED, "push_denied"), ((404, "NAME_UNKNOWN"), "push_denied"),
-    ((403, "DENIED", "adding 1 GiB of storage resource exceeds the quota"), "push_quota"),
-    ((413, "SIZE_INVALID"), "push_quota"), ((503, "UNAVAILABLE"), "push_broken"),
-    ((400, "MANIFEST_INVALID"), "push_broken")]
-
-
-@pytest.mark.parametrize("part, said, kind", [
-    *((part, *refusal) for part in (("POST", "upload"), ("PUT", "manifest")) for refusal in REFUSALS),
-    (("HEAD", "blob"), DENIED, "push_denied"), (("HEAD", "blob"), (503, "UNAVAILABLE"), "push_broken")])
-def test_a_push_that_is_refused_is_event_2(refusing, package, part, said, kind):
-    waybill = refusing({(*part, "digits"): said})
-    cause = ended(waybill, package(), "--name", "digits")
-    assert_answered(waybill, cause)
-    assert (cause["reason"], cause["kind"]) == ("ImageBuildFailed", kind), cause
-    evidence = cause["evidence"]
-    assert evidence["registry"] == waybill.registry.address
-    assert evidence["repository"] == "team/models/default/digits" and evidence["namespace"] == "team/models"
-    assert evidence["http"]["status"] == evidence["status"] == said[0]
-    assert evidence["http"]["method"] == part[0]
-    waybill.registry.refuse = {}
-    received = waybill.registry.received
-    done = waybill.run("retry", "digits", "--json", check=True)
-    assert done.events[-1]["reason"] == "ModelImported"
-    if part == ("PUT", "manifest"):
-        assert waybill.registry.received - received < 8192, "the layers were sent again"
-
-
-def test_a_push_that_is_throttled_is_event_22(refusing, package):
-    waybill = refusing({("POST", "upload", "digits"):
-                        (429, "TOOMANYREQUESTS", "slow down", {"Retry_After": "3600"})})
-    cause = ended(waybill, package(), "--name", "digits")
-    assert_answered(waybill, cause)
-    assert (cause["reason"], cause["kind"]) == ("ImageBuildThrottled", "registry_429")
-    assert cause["evidence"]["retry_at"] > 0 and cause["retryable"]
-
-
-def test_a_registry_that_is_away_is_event_2(waybill, base_layout, package):
-    with UploadRegistry() as registry:
-        waybill.environment |= {"WAYBILL_IMAGES_URL": f"{registry.reference}/team/models",
-                                "WAYBILL_REGISTRY_RETRIES": "0"}
-        waybill.run("runtime", "add", "base", "--image", f"oci:{base_layout}:latest", check=True)
-    cause = ended(waybill, package(), "--name", "digits")
-    assert_answered(waybill, cause)
-    assert (cause["reason"], cause["kind"]) == ("ImageBuildFailed", "push_broken"), cause
-    assert "connect" in cause["evidence"]["error"].lower()
-
-
-def test_a_base_that_is_gone_is_its_event_and_then_2(refusing, package):
-    waybill = refusing({})
-    for place in [place for place in waybill.registry.manifests if place[0].endswith("runtimes")]:
-        del waybill.registry.manifests[place]
-    done = waybill.run("import", package(), "--name", "digits", "--json")
-    lost, failed, last = done.events[-3:]
-    assert [event["reason"] for event in (lost, failed, last)] == \
-        ["SourceImageNotFound", "ImageBuildFailed", "ImportFailed"]
-    assert last["cause"] == lost["seq"] and failed["cause"] == lost["seq"]
-    assert failed["kind"] == "base_unusable"
-    assert_answered(waybill, lost)
-    assert_answered(waybill, failed)
-
-
-@pytest.mark.parametrize("said, kind", [(DENIED, "target_denied"), ((503, "UNAVAILABLE"), "target_broken")])
-def test_a_custom_image_that_is_not_taken_is_event_24(refusing, base_layout, said, kind):
-    waybill = refusing({("POST", "upload", "app"): said})
-    cause = ended(waybill, f"oci:{base_layout}:latest", "--type", "Image", "--name", "app")
-    assert_answered(waybill, cause)
-    assert (cause["reason"], cause["kind"]) == ("SourceImageShareFailed", kind), cause
-    assert cause["evidence"]["target"].endswith("/team/models/default/app:0.0.1")
-    assert cause["evidence"]["done"] == 0 and cause["evidence"]["http"]["status"] == said[0]
-
-
-def test_logins_that_cannot_be_read_are_event_2(refusing, package, tmp_path):
-    waybill = refusing({})
-    (tmp_path / "auth.json").write_text("{")
-    waybill.environment["REGISTRY_AUTH_FILE"] = str(tmp_path / "auth.json")
-    cause = ended(waybill, package(), "--name", "digits")
-    assert_answered(waybill, cause)
-    assert (cause["reason"], cause["kind"]) == ("ImageBuildFailed", "login_unread"), cause
-
-
-def test_an_image_that_is_not_described_there_is_imported_all_the_same(refusing, package):
-    waybill = refusing({})
-    waybill.registry.refuse_subjects = True
-    waybill.run("import", package(), "--name", "digits", check=True)
-    assert "not described" in waybill.run("log", "digits", check=True).stdout
-
-
-@pytest.mark.parametrize("forgets, most", [(False, 1.1), (True, 2.6)])
-def test_an_upload_that_is_cut_goes_on(waybill, base_layout, package, forgets, most):
-    with UploadRegistry() as registry:
-        waybill.environment |= {"WAYBILL_IMAGES_URL": f"{registry.reference}/team",
-                                "WAYBILL_REGISTRY_RETRIES": "3"}
-        waybill.run("runtime", "add", "base", "--image", f"oci:{base_layout}:latest", check=True)
-        registry.received, registry.forgets = 0, forgets
-        registry.size, registry.cuts = LARGE, [0.25, 0.5, 0.75]
-        waybill.run("import", small_and_large(package), "--name", "digits", check=True)
-        assert not registry.cuts and registry.received <= most * LARGE + (1 << 20)
-        details = shown(waybill, "digits")
-        _, manifest = registry.manifests["team/default/digits", details["image_digest"]]
-        for layer in json.loads(manifest)["layers"]:
-            assert len(registry.blobs["team/default/digits", layer["digest"]]) == layer["size"]
-
-
 # -- gc --
 
 def is_there(waybill, reference):
@@ -483,74 +312,3 @@ def test_gc_deletes_images_of_deleted_models_and_no_others(kept, package):
     kept.run("import", package(), "--name", "digits", "--version", "0.0.1", check=True)
     assert json.loads(kept.run("gc", "--json", check=True).stdout)["images"] == 0
     assert is_there(kept, ("default/digits", "0.0.1"))
-
-
-def test_gc_says_of_a_registry_that_lets_nobody_delete(refusing, package):
-    waybill = refusing({("DELETE", "manifest"): (405, "UNSUPPORTED")})
-    waybill.run("import", package(), "--name", "digits", check=True)
-    waybill.run("delete", "digits:0.0.1", check=True)
-    done = waybill.run("gc", check=True)
-    assert "does not let us delete" in done.stderr, str(done)
-
-
-# -- killed --
-
-def test_killed_while_a_layer_streams_it_goes_on(refusing, package):
-    waybill = refusing({})
-    registry = waybill.registry
-    folder = small_and_large(package)
-    process = waybill.start("import", folder, "--name", "digits", "--json", stderr=subprocess.DEVNULL)
-    wait_for(lambda: registry.received > LARGE // 4)
-    process.kill()
-    seen = [json.loads(line) for line in process.stdout.read().splitlines()]
-    process.wait()
-    process.stdout.close()
-    waybill.run("retry", "digits", check=True)
-    events = waybill.run("events", "digits", "--json", check=True).events
-    assert events[:len(seen)] == seen
-    assert [name for name in event_names(events) if name != "ImportResumed"] == SOUND
-    assert_timeline(events)
-    assert "whole" in waybill.run("verify", check=True).stdout
-
-
-def test_a_cancelled_import_gives_its_upload_up(refusing, package):
-    waybill = refusing({})
-    registry = waybill.registry
-    process = waybill.start("import", small_and_large(package), "--name", "digits",
-                            stderr=subprocess.DEVNULL)
-    wait_for(lambda: registry.received > LARGE // 8)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 130
-    process.stdout.close()
-    assert not registry.uploads
-
-
-@pytest.mark.parametrize("part", [("POST", "upload"), ("PUT", "manifest"), ("HEAD", "blob"), ("GET", "manifest")])
-def test_stopped_while_it_waits_for_the_registry_it_stays_open(refusing, package, part):
-    waybill = refusing({part: (503, "UNAVAILABLE")})
-    waybill.environment |= {"WAYBILL_REGISTRY_RETRIES": "50", "WAYBILL_REGISTRY_TIMEOUT_SECONDS": "60"}
-    process = waybill.start("import", package(), "--name", "digits", "--json", stderr=subprocess.DEVNULL)
-    asked = waybill.registry.requests
-    before = len(asked)
-    wait_for(lambda: len(asked) > before + 2 and asked[-1][0] == asked[-2][0] == part[0])
-    process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 130
-    seen = [json.loads(line) for line in process.stdout.read().splitlines()]
-    process.stdout.close()
-    assert "ImportFailed" not in event_names(seen)
-    waybill.registry.refuse = {}
-    waybill.run("retry", "digits", check=True)
-    events = waybill.run("events", "digits", "--json", check=True).events
-    assert [name for name in event_names(events) if name != "ImportResumed"] == SOUND
-
-
-def test_cancelled_while_it_waits_for_the_registry_it_ends(refusing, package):
-    waybill = refusing({("PUT", "manifest"): (503, "UNAVAILABLE")})
-    waybill.environment |= {"WAYBILL_REGISTRY_RETRIES": "50", "WAYBILL_REGISTRY_TIMEOUT_SECONDS": "60"}
-    process = waybill.start("import", package(), "--name", "digits", "--json", stderr=subprocess.DEVNULL)
-    wait_for(lambda: waybill.registry.count("PUT", "manifests/sha256") > 1)
-    waybill.run("cancel", "digits", check=True)
-    assert process.wait(30) == 1
-    process.stdout.close()
-    names = event_names(waybill.run("events", "digits", "--json", check=True).events)
-    assert names[-1] == "ImportFailed" and "ImportCancelled" in names and "ImageBuildSystemError" not in names

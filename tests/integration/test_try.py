@@ -4,31 +4,8 @@ import json
 import pytest
 
 from corpus_runner import assert_answered
-from environments import (builder, bring, failed, fresh_builder, left_behind, python_layout,
+from environments import (SERVE, builder, bring, failed, fresh_builder, left_behind, python_layout,
                           reasons)  # noqa: F401
-
-SERVE = '''
-import http.server, json, os, sys
-print("serving as", os.getuid(), os.getgid(), flush=True)
-class Handler(http.server.BaseHTTPRequestHandler):
-    def answer(self, status, value):
-        body = json.dumps(value).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-    def do_GET(self):
-        self.answer(HEALTH, {"path": self.path})
-    def do_POST(self):
-        sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        if "boom" in sent:
-            print("it went boom", flush=True)
-            return self.answer(500, {"error": "boom"})
-        self.answer(200, {"path": self.path, "sum": sum(sent["numbers"])})
-    def log_message(self, *arguments):
-        pass
-http.server.ThreadingHTTPServer(("0.0.0.0", 8080), Handler).serve_forever()
-'''
 
 
 def serving(package, text=SERVE, health=200, name="package"):
