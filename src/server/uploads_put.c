@@ -251,6 +251,14 @@ static HttpReply put_record(Put *put, Service *service, bool complete)
     return refusal;
 }
 
+/* An answer that is there lets go of the file: who reads it may ask for the same file at once. */
+static HttpReply put_answer(Put *put, HttpReply reply)
+{
+    if (reply.response)
+        g_clear_pointer(&put->writer, upload_writer_free);
+    return reply;
+}
+
 static HttpReply put_open(Put *put, Service *service)
 {
     g_autoptr(GError) error = NULL;
@@ -289,7 +297,9 @@ static HttpReply put_begin(HttpRequest *request)
         reply = read_place(request, put);
     if (!reply.response)
         reply = read_digest(request, put);
-    return reply.response ? reply : put_open(put, service);
+    if (!reply.response)
+        reply = put_open(put, service);
+    return put_answer(put, reply);
 }
 
 /* -- the body -- */
@@ -391,7 +401,7 @@ HttpReply uploads_put_file(HttpRequest *request)
     if (put->fault.response) {
         reply = put->fault;
         put->fault.response = NULL;
-        return reply;
+        return put_answer(put, reply);
     }
     if (!put->aside) {
         put->aside = true;
@@ -402,7 +412,7 @@ HttpReply uploads_put_file(HttpRequest *request)
         return HTTP_WAITS;
     }
     Service *service = api_service(request, &reply);
-    return service ? put_done(put, service) : reply;
+    return put_answer(put, service ? put_done(put, service) : reply);
 }
 
 const HttpSink UPLOADS_SINK = {put_begin, put_data};

@@ -165,7 +165,8 @@ def test_an_image_is_proven_before_it_counts(builder, package):
     builder.run("import", folder, "--name", "good", "--verify", check=True)
     assert "verified: it serves" in builder.run("log", "good", check=True).stdout
     folder = package({"model/serve.py": "HEALTH = 500\n" + SERVE}, name="does-not")
-    cause = ended(builder, folder, "--name", "bad", "--verify", built=True)
+    cause = ended(builder, folder, "--name", "bad", "--verify", "--set", "build.ready_seconds=5",
+                  built=True)
     assert (cause["reason"], cause["kind"]) == ("ImageVerifyFailed", "unhealthy")
 
 

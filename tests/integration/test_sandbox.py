@@ -99,7 +99,8 @@ def test_a_build_is_contained(builder, package, index, tmp_path):
 
 
 def test_processes_are_limited(builder, package, index):
-    bomb = "import subprocess\nfor _ in range(300):\n    subprocess.Popen(['sleep', '77.7'])"
+    bomb = ("import subprocess\nfor _ in range(300):\n"
+            "    subprocess.Popen(['sleep', '77.7'], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)")
     index.add(sdist("bomb", before=bomb))
     result = builder.run("import", bring(package, ["bomb==1.0"]), "--name", "bomb", "--json",
                          "--set", "build.pids=64", env=index.env)
