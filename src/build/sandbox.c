@@ -7,13 +7,13 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/error_domain.h"
+#include "base/held.h"
 #include "base/io.h"
 #include "build/cgroup.h"
 #include "build/lines.h"
@@ -194,12 +194,9 @@ static bool make_scratch(Sandbox *sandbox, GError **error)
 {
     if (!io_make_directories(sandbox->spec.directory, 0700, error))
         return false;
-    sandbox->scratch = g_build_filename(sandbox->spec.directory, "XXXXXX", NULL);
-    if (!g_mkdtemp_full(sandbox->scratch, 0700))
-        return io_fail(error, errno, "%s", sandbox->scratch);
-    sandbox->lock = open(sandbox->scratch, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (sandbox->lock < 0 || flock(sandbox->lock, LOCK_EX | LOCK_NB) < 0)
-        return io_fail(error, errno, "%s", sandbox->scratch);
+    sandbox->scratch = held_make(sandbox->spec.directory, "", 0700, &sandbox->lock, error);
+    if (!sandbox->scratch)
+        return false;
     g_autofree char *name = g_path_get_basename(sandbox->scratch);
     sandbox->id = cgroup_name(sandbox->spec.directory, name);
     g_autofree char *bundle = g_build_filename(sandbox->scratch, "bundle", NULL);
@@ -484,8 +481,8 @@ void sandbox_sweep(const char *directory)
     const char *name;
     while (dir && (name = g_dir_read_name(dir))) {
         g_autofree char *path = g_build_filename(directory, name, NULL);
-        autofd lock = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) < 0)
+        autofd lock = held_take(path);
+        if (lock < 0)
             continue;
         g_autofree char *cgroup = cgroup_name(directory, name);
         if (cgroup_remove(cgroup, SWEEP_MS))

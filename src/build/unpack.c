@@ -16,6 +16,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "base/held.h"
 #include "base/io.h"
 #include "build/deputy.h"
 #include "build/sandbox.h"
@@ -251,12 +252,10 @@ static bool unpack_once(const char *directory, Layout *layout, const char *diges
     g_autofree char *final = g_build_filename(directory, name, NULL);
     if (g_file_test(final, G_FILE_TEST_IS_DIR))
         return true;
-    g_autofree char *temporary = g_strconcat(directory, "/" TEMPORARY "XXXXXX", NULL);
-    if (!g_mkdtemp_full(temporary, 0755))
-        return io_fail(error, errno, "%s", temporary);
-    autofd lock = open(temporary, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) < 0)
-        return io_fail(error, errno, "%s", temporary);
+    autofd lock = -1;
+    g_autofree char *temporary = held_make(directory, TEMPORARY, 0755, &lock, error);
+    if (!temporary)
+        return false;
     if (unpack_layer(layout, digest, temporary, progress, error) &&
         publish(temporary, final, error))
         return true;
@@ -297,8 +296,8 @@ void unpack_sweep(const char *directory)
         g_autofree char *path = g_build_filename(directory, name, NULL);
         if (!g_str_has_prefix(name, TEMPORARY))
             continue;
-        autofd lock = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) == 0)
+        autofd lock = held_take(path);
+        if (lock >= 0)
             unpack_remove(path, NULL);
     }
 }

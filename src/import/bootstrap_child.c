@@ -8,20 +8,19 @@
 #include "import/bootstrap_child.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <gio/gio.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/held.h"
 #include "base/io.h"
 #include "base/mask.h"
 #include "build/unpack.h"
@@ -54,12 +53,6 @@ struct BootstrapChild {
 
 /* -- its directory -- */
 
-static int lock_directory(const char *path)
-{
-    autofd fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 ? io_steal_fd(&fd) : -1;
-}
-
 void bootstrap_sweep(const char *below)
 {
     g_autoptr(GDir) entries = g_dir_open(below, 0, NULL);
@@ -67,20 +60,10 @@ void bootstrap_sweep(const char *below)
         if (!g_str_has_prefix(name, PREFIX))
             continue;
         g_autofree char *path = g_build_filename(below, name, NULL);
-        autofd lock = lock_directory(path);
+        autofd lock = held_take(path);
         if (lock >= 0)
             unpack_remove(path, NULL);
     }
-}
-
-static char *make_directory(const char *below, int *lock, GError **error)
-{
-    char *path = g_build_filename(below, PREFIX "XXXXXX", NULL);
-    if (g_mkdtemp(path) && chmod(path, 0711) == 0 && (*lock = lock_directory(path)) >= 0)
-        return path;
-    io_fail(error, errno, "%s", path);
-    g_free(path);
-    return NULL;
 }
 
 /* -- what it says -- */
@@ -247,7 +230,7 @@ BootstrapChild *bootstrap_child_new(const BootstrapRecipe *recipe, const char *s
     child->output = child->errors = child->lock = -1;
     bootstrap_sweep(below);
     child->progress = progress;
-    child->directory = make_directory(below, &child->lock, error);
+    child->directory = held_make(below, PREFIX, 0711, &child->lock, error);
     if (!child->directory || !start(child, recipe, sources, error))
         return NULL;
     return g_steal_pointer(&child);
