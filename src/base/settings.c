@@ -101,6 +101,16 @@ static const SettingRow TABLE[] = {
      "them"},
     {"image.share_required", SETTING_BOOL, "false",
      "an image that cannot be shared fails its import"},
+    {"objects.endpoint", SETTING_TEXT, "",
+     "the S3 service, http[s]://HOST[:PORT]; AWS_ENDPOINT_URL, an OBS address's own or AWS when "
+     "empty"},
+    {"objects.region", SETTING_TEXT, "", "its region; AWS_REGION, us-east-1 when empty"},
+    {"objects.access_key", SETTING_TEXT, "", "the service's own key; AWS_ACCESS_KEY_ID when empty"},
+    {"objects.secret_key", SETTING_TEXT, "", "its secret; AWS_SECRET_ACCESS_KEY when empty"},
+    {"objects.path_style", SETTING_TEXT, "",
+     "true: ENDPOINT/BUCKET/KEY, false: BUCKET.HOST/KEY; by the endpoint when empty"},
+    {"objects.ca_file", SETTING_TEXT, "",
+     "certificates, PEM, that it is checked with; the system's when empty"},
     {"images.url", SETTING_TEXT, "",
      "the registry that keeps the images: registry://HOST[:PORT]/NAMESPACE or, without TLS, "
      "registry+http://HOST[:PORT]/NAMESPACE; the data directory when empty"},

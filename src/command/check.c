@@ -85,8 +85,8 @@ static int check_request(Session *session, const ImportRequest *request, const F
     g_autoptr(GPtrArray) runtimes = known_runtimes(session, &error);
     if (!runtimes)
         return error ? complain_of(error) : EXIT_UNREACHABLE;
-    if (!import_check(session->settings, runtimes, request, checked.findings, &checked.package,
-                      &checked.config, &checked.runtime, &error) ||
+    if (!import_check(session->settings, runtimes, request, NULL, checked.findings,
+                      &checked.package, &checked.config, &checked.runtime, &error) ||
         !environment_check_sources(session->settings, true, checked.config, checked.findings,
                                    &error))
         return complain_of(error);

@@ -104,8 +104,8 @@ int request_config_check(Session *session, const ImportRequest *request)
     g_autoptr(GError) error = NULL;
     g_autoptr(Findings) findings = findings_new();
     g_autoptr(GPtrArray) runtimes = runtimes_list(session->service->db, &error);
-    if (!runtimes ||
-        !import_check(session->settings, runtimes, request, findings, NULL, NULL, NULL, &error))
+    if (!runtimes || !import_check(session->settings, runtimes, request, NULL, findings, NULL, NULL,
+                                   NULL, &error))
         return complain_of(error);
     int status = -1;
     for (guint i = 0; i < findings->events->len; i++) {

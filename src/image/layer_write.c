@@ -46,6 +46,9 @@ static bool copy_content(LayerWrite *write, const PackageFile *file, PackageRead
         size_t room;
         void *to = blob_pipe_room(write->pipe, &room);
         ssize_t got = reader->read(reader, to, MIN(room, (uint64_t)left), write->finding);
+        if (got < 0 && !*write->finding) /* nothing is wrong with the file */
+            g_set_error(write->error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "stopped while reading %s",
+                        file->path);
         if (got < 0)
             return false;
         if (got == 0)

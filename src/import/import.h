@@ -87,18 +87,19 @@ bool import_delete(Service *service, const Model *model, const char *actor, GErr
 /* Whether somebody attends the attempt, or a worker holds its job or its build's. */
 bool import_is_worked_on(Service *service, const char *model_id, bool *worked_on, GError **error);
 
-/* An upload's source_path; NULL stays where the upload is gone: event 29 says so. Other sources are
- * left alone. */
+/* An upload's source_path; NULL stays where the upload is gone: event 29 says so. A bucket's keys.
+ * Other sources are left alone. */
 bool import_request_resolve(Service *service, ImportRequest *request, GError **error);
 /* False: IMPORT_ERROR_SOURCE, the upload cannot be imported from. Other sources are left alone. */
 bool upload_is_ready(Service *service, const ImportRequest *request, GError **error);
 
 /* Every check that needs no build: what stage `check` does, and all that `waybill check` does.
  * runtimes: of Runtime. *package, *config and *runtime (each may be NULL) are set to what was
- * looked at, NULL where there is none. */
+ * looked at, NULL where there is none. progress (may be NULL): ends what an object store is waited
+ * for. */
 bool import_check(const Settings *settings, GPtrArray *runtimes, const ImportRequest *request,
-                  Findings *findings, Package **package, Config **config, char **runtime,
-                  GError **error);
+                  Progress *progress, Findings *findings, Package **package, Config **config,
+                  char **runtime, GError **error);
 /* {"findings": [EVENT, …]} and, of a package, its files, bytes, largest files and what inference
  * does not need. */
 json_t *import_check_json(const Findings *findings, const Package *package);

@@ -8,6 +8,7 @@
 #include "image/reference.h"
 #include "model/config.h"
 #include "model/model.h"
+#include "object/s3_address.h"
 #include "store/models.h"
 #include "store/uploads.h"
 
@@ -52,6 +53,7 @@ void import_request_free(ImportRequest *request)
         return;
     for (size_t i = 0; i < G_N_ELEMENTS(FIELDS); i++)
         g_free(*field_of(request, i));
+    s3_credentials_free(request->keys);
     g_free(request);
 }
 
@@ -106,7 +108,13 @@ char *import_request_directory(const ImportRequest *request, const char *directo
 
 bool import_request_is_reference(const ImportRequest *request)
 {
-    return !request->source_path && !import_request_upload(request);
+    return !request->source_path && !import_request_upload(request) &&
+           !import_request_is_bucket(request);
+}
+
+bool import_request_is_bucket(const ImportRequest *request)
+{
+    return !request->source_path && s3_address_is_meant(request->source);
 }
 
 const char *import_request_upload(const ImportRequest *request)
@@ -147,14 +155,6 @@ static void fault_add(GPtrArray *faults, const char *field, const char *format, 
     g_ptr_array_add(faults, fault);
 }
 
-static bool has_scheme(const char *source, const char *const *schemes)
-{
-    for (; *schemes; schemes++)
-        if (g_str_has_prefix(source, *schemes))
-            return true;
-    return false;
-}
-
 static void check_reference(const ImportRequest *request, GPtrArray *faults)
 {
     g_autoptr(GError) error = NULL;
@@ -163,21 +163,25 @@ static void check_reference(const ImportRequest *request, GPtrArray *faults)
         fault_add(faults, "source", "%s", error->message);
 }
 
+static void check_bucket(const ImportRequest *request, GPtrArray *faults)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(S3Address) address = s3_address_parse(request->source, &error);
+    if (!address)
+        fault_add(faults, "source", "%s", error->message);
+}
+
 /* With --type Image an existing directory is a package, anything else a reference; else it must be
  * a directory. */
 static void check_source(ImportRequest *request, GPtrArray *faults)
 {
-    static const char *const STORES[] = {"obs://", "s3://", NULL};
     bool is_image = g_strcmp0(request->type, "Image") == 0;
     if (!g_utf8_validate(request->source, -1, NULL)) {
         fault_add(faults, "source", "the path is not UTF-8");
         return;
     }
-    if (has_scheme(request->source, STORES)) {
-        fault_add(
-            faults, "source",
-            "%s is in an object store: object stores are not in this version; give a directory",
-            request->source);
+    if (s3_address_is_meant(request->source)) {
+        check_bucket(request, faults);
         return;
     }
     const char *upload = import_request_upload(request);
@@ -212,6 +216,12 @@ static char *name_of_source(const ImportRequest *request)
     if (request->source_path) {
         g_autofree char *last = g_path_get_basename(request->source_path);
         return model_name_from(last);
+    }
+    g_autoptr(S3Address) address =
+        import_request_is_bucket(request) ? s3_address_parse(request->source, NULL) : NULL;
+    if (address) {
+        g_autofree char *last = g_path_get_basename(address->prefix);
+        return model_name_from(*address->prefix ? last : address->bucket);
     }
     g_autoptr(Reference) reference = reference_parse(request->source, NULL);
     const char *path = request->source;

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "event/event.h"
+#include "object/s3_sign.h"
 
 typedef struct {
     char *source;      /* as it was written: what events name */
@@ -37,6 +38,7 @@ typedef struct {
     bool dereference; /* links that leave the package are followed: asked for on this machine's own
                          command line only */
     bool of_server;   /* it may name an upload; not kept */
+    S3Credentials *keys; /* the project's for its bucket: import_request_resolve's; not kept */
 } ImportRequest;
 
 ImportRequest *import_request_new(void);
@@ -69,5 +71,7 @@ bool import_request_brought(const ImportRequest *request, const Event *finding);
 /* The id of upload://ID, a pointer into the source; NULL: the source is none. */
 const char *import_request_upload(const ImportRequest *request);
 
+/* A package in an object store (object/s3_address.h). */
+bool import_request_is_bucket(const ImportRequest *request);
 /* An image reference instead of a package. */
 bool import_request_is_reference(const ImportRequest *request);

@@ -384,8 +384,9 @@ static bool look(Same *same, GError **error)
     g_autoptr(Findings) findings = findings_new();
     same->old = attempt_load(same->service->db, same->model->id, same->model->attempt, error);
     g_autoptr(GPtrArray) runtimes = same->old ? runtimes_list(same->service->db, error) : NULL;
-    return runtimes && import_check(same->service->settings, runtimes, now->request, findings,
-                                    &now->package, &now->config, &now->runtime, error);
+    return runtimes &&
+           import_check(same->service->settings, runtimes, now->request, &same->service->progress,
+                        findings, &now->package, &now->config, &now->runtime, error);
 }
 
 bool import_differences(Service *service, const Model *model, const ImportRequest *request,

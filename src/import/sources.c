@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "object/s3_address.h"
+
 #define FILE_SCHEME "file://"
 #define OCI_SCHEME  "oci:"
 
@@ -172,6 +174,22 @@ char *sources_place_of_image(const char *text)
         return g_strdup(text);
     g_autoptr(Reference) reference = reference_parse(text, NULL);
     return reference ? place_in_registry(reference) : NULL;
+}
+
+char *sources_place_of_bucket(const Settings *settings, const char *text)
+{
+    g_autoptr(S3Address) address = s3_address_is_meant(text) ? s3_address_parse(text, NULL) : NULL;
+    if (!address)
+        return NULL;
+    if (address->host && !*settings_text(settings, "objects.endpoint"))
+        return g_strdup_printf("https://%s.%s/%s", address->bucket, address->host, address->prefix);
+    return g_strdup_printf("s3://%s/%s", address->bucket, address->prefix);
+}
+
+bool sources_allow_bucket(const Settings *settings, const ImportRequest *request)
+{
+    g_autofree char *location = sources_place_of_bucket(settings, request->source);
+    return location && request_allows(settings, request, location);
 }
 
 bool sources_allow_registry(const Settings *settings, const ImportRequest *request,

@@ -33,6 +33,10 @@ bool sources_allow(const Settings *settings, bool loopback, const char *project,
 /* What entries are held against of an image reference: oci:DIR:TAG as it is, HOST/REPOSITORY of one
  * in a registry. NULL: it is none. The caller frees it. */
 char *sources_place_of_image(const char *reference);
+/* The same of a bucket, whichever way it is written: s3://BUCKET/DIR, or of an OBS address that is
+ * not asked at objects.endpoint its https://BUCKET.HOST/DIR. NULL: it is none. */
+char *sources_place_of_bucket(const Settings *settings, const char *text);
+bool sources_allow_bucket(const Settings *settings, const ImportRequest *request);
 /* The same of a folder that a request names, by where it lies now, links resolved: they may lead
  * elsewhere than when the request was admitted. */
 bool sources_allow_folder(const Settings *settings, const ImportRequest *request,

@@ -9,6 +9,7 @@
 #include "base/io.h"
 #include "event/timeline.h"
 #include "image/reference.h"
+#include "import/bucket.h"
 #include "import/dependencies.h"
 #include "import/pipeline.h"
 #include "import/sources.h"
@@ -19,6 +20,7 @@ typedef struct {
     const ImportRequest *request;
     const Settings *settings;
     GPtrArray *runtimes; /* of Runtime */
+    Progress *progress;  /* ends what an object store is waited for; or NULL */
     Findings *findings;
     Package *package;
     Config *config;
@@ -56,9 +58,28 @@ static PackageSource *open_folder(const Look *look, GError **error)
     return NULL;
 }
 
+/* It was allowed when the request was made. */
+static Event *finding_bucket_refused(const ImportRequest *request)
+{
+    Event *event = event_with_kind(event_model_files_copy_failed(), "gone");
+    event_with_text(event, "path", request->source);
+    return event_with(event, "{s:s}", "error", "nothing that this project may import from");
+}
+
 static bool look_at_package(Look *look, Findings *unsafe, GError **error)
 {
     g_autoptr(GError) failure = NULL;
+    if (import_request_is_bucket(look->request)) {
+        if (!sources_allow_bucket(look->settings, look->request)) {
+            findings_add(look->findings, finding_bucket_refused(look->request));
+            return true;
+        }
+        PackageSource *bucket = bucket_open(look->settings, look->request, look->progress, error);
+        if (bucket)
+            look->package =
+                package_open(bucket, look->request->source, look->request->child, unsafe, error);
+        return look->package != NULL;
+    }
     if (!look->request->source_path) {
         findings_add(look->findings, finding_upload_gone(look->request));
         return true;
@@ -335,12 +356,13 @@ static bool look_at_all(Look *look, GError **error)
 }
 
 bool import_check(const Settings *settings, GPtrArray *runtimes, const ImportRequest *request,
-                  Findings *findings, Package **package, Config **config, char **runtime,
-                  GError **error)
+                  Progress *progress, Findings *findings, Package **package, Config **config,
+                  char **runtime, GError **error)
 {
     Look look = {.request = request,
                  .settings = settings,
                  .runtimes = runtimes,
+                 .progress = progress,
                  .findings = findings};
     bool done = look_at_all(&look, error);
     if (done && package)
@@ -360,8 +382,9 @@ static bool import_look_again(Import *import, Findings *findings, GError **error
 {
     Service *service = import->service;
     g_autoptr(GPtrArray) runtimes = runtimes_list(service->db, error);
-    return runtimes && import_check(service->settings, runtimes, import->request, findings,
-                                    &import->package, &import->config, &import->runtime, error);
+    return runtimes &&
+           import_check(service->settings, runtimes, import->request, &service->progress, findings,
+                        &import->package, &import->config, &import->runtime, error);
 }
 
 static GPtrArray *findings_steal(Findings *findings)
@@ -380,6 +403,8 @@ StageResult import_look(Import *import, const char *stage, GError **error)
         return rebuild_look(import, stage, error);
     if (!import_look_again(import, findings, error))
         return STAGE_ERROR;
+    if (progress_stopped(&import->service->progress))
+        return STAGE_STOPPED; /* what was found may be half of it */
     return findings_fatal(findings) ? import_fail(import, stage, findings_steal(findings), error)
                                     : STAGE_CLOSED;
 }
@@ -536,6 +561,8 @@ StageResult stage_check(Import *import, GError **error)
     g_autoptr(Findings) findings = findings_new();
     if (!import_look_again(import, findings, error))
         return STAGE_ERROR;
+    if (progress_stopped(&import->service->progress))
+        return STAGE_STOPPED;
     if (findings_fatal(findings)) {
         look_keep(import, NULL); /* that it failed is told in any case */
         return import_fail(import, "check", findings_steal(findings), error);

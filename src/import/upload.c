@@ -2,12 +2,14 @@
  * removed in the transaction that says that it was imported. */
 #include "import/upload.h"
 
+#include "import/bucket.h"
+
 bool import_request_resolve(Service *service, ImportRequest *request, GError **error)
 {
     GError *failure = NULL;
     const char *id = import_request_upload(request);
     if (!id)
-        return true;
+        return bucket_find_keys(service, request, error);
     g_free(request->source_path);
     g_autoptr(Upload) upload = upload_load(service->db, request->project, id, &failure);
     request->source_path = upload ? upload_files_path(service->data, upload) : NULL;

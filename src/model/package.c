@@ -64,7 +64,8 @@ Package *package_open(PackageSource *source, const char *directory, const char *
     package->leftovers = g_ptr_array_new_with_free_func((GDestroyNotify)package_file_free);
     if (!source->list(source, child, package->files, findings, error))
         return NULL;
-    package->child_found = !findings_hold(findings, EVENT_ModelChildDirectoryMissing);
+    package->child_found =
+        !source->unread && !findings_hold(findings, EVENT_ModelChildDirectoryMissing);
     g_ptr_array_sort(package->files, file_compare);
     take_leftovers_out(package);
     for (guint i = 0; i < package->files->len; i++)

@@ -34,7 +34,7 @@ typedef struct PackageSource PackageSource;
 /* Reading of one file. On failure read and end return false / -1 and hand over a finding (29) in
  * *finding. */
 struct PackageReader {
-    /* Up to size bytes into data; 0 is the end of the file. */
+    /* Up to size bytes into data; 0 is the end of the file. -1 without a finding: it was stopped. */
     ssize_t (*read)(PackageReader *reader, void *data, size_t size, Event **finding);
     /* After the last byte: whether the file stayed the same while it was read. */
     bool (*end)(PackageReader *reader, Event **finding);
@@ -42,6 +42,7 @@ struct PackageReader {
 };
 
 struct PackageSource {
+    bool unread; /* set by list: it could not tell what there is, and a finding says why */
     /* Appends every regular file beneath the child directory to files (of PackageFile, unsorted);
      * unsafe entries and what cannot be read become findings (29), a missing child directory the
      * finding 43 alone. False: *error says why. */
@@ -66,7 +67,7 @@ typedef struct {
     PackageSource *source; /* owned */
     char *directory;       /* as the request wrote it: what events name, never a resolved path */
     char *child;           /* "model"; "." is the source itself */
-    bool child_found;
+    bool child_found; /* and its listing could be read */
     GPtrArray *files; /* of PackageFile, sorted by the bytes of path */
     int64_t bytes;
     GPtrArray *leftovers; /* the same, of what is no part of it (model/leftovers.h) */

@@ -46,8 +46,8 @@ static void check_run(gpointer data)
     g_autoptr(Package) package = NULL;
     g_autoptr(Config) config = NULL;
     g_autofree char *runtime = NULL;
-    if (import_check(check->settings, check->runtimes, check->import, findings, &package, &config,
-                     &runtime, &check->error) &&
+    if (import_check(check->settings, check->runtimes, check->import, NULL, findings, &package,
+                     &config, &runtime, &check->error) &&
         environment_check_sources(check->settings, false, config, findings, &check->error))
         check->answer = answer_of(findings, package, config, runtime);
 }

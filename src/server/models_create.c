@@ -45,7 +45,10 @@ char *source_of(const Server *server, const char *project, const char *location)
     bool is_file = g_str_has_prefix(location, "file:///");
     if (g_str_has_prefix(location, UPLOAD_SCHEME))
         return g_strdup(location); /* of this project, which is asked for when it is submitted */
-    g_autofree char *place = is_file ? g_strdup(location) : sources_place_of_image(location);
+    g_autofree char *bucket = sources_place_of_bucket(server->settings, location);
+    g_autofree char *place = is_file  ? g_strdup(location)
+                             : bucket ? g_strdup(bucket)
+                                      : sources_place_of_image(location);
     if (!place ||
         !sources_allow(server->settings,
                        strcmp(server_asked_over(server), ASKED_OVER_LOOPBACK) == 0, project, place))

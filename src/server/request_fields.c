@@ -164,10 +164,11 @@ bool request_config_findings(Service *service, const ImportRequest *request, GPt
         return true;
     ImportRequest alone = *request;
     alone.source_path = NULL;
+    alone.source = (char *)""; /* nothing is looked at there */
     g_autoptr(Findings) all = findings_new();
     g_autoptr(GPtrArray) runtimes = runtimes_list(service->db, error);
     if (!runtimes ||
-        !import_check(service->settings, runtimes, &alone, all, NULL, NULL, NULL, error))
+        !import_check(service->settings, runtimes, &alone, NULL, all, NULL, NULL, NULL, error))
         return false;
     for (guint i = all->events->len; i > 0; i--)
         if (!import_request_brought(request, all->events->pdata[i - 1]))

@@ -107,7 +107,7 @@ def test_version_alone_is_the_programs(waybill):
     (["runtime", "frobnicate"], ["frobnicate"]),
     (["import", "/nonexistent/folder"], ["/nonexistent/folder"]),
     (["import", "b:1", "--type", "Image"], ["SOURCE", "b:1"]),
-    (["import", "s3://bucket/folder"], ["object stores are not in this version"]),
+    (["import", "s3://B/folder"], ["s3://BUCKET/DIR", "lower-case"]),
     (["import", "oci:folder:tag"], ["--type Image"]),
     (["import", "/", "--dynamic"], ["--dynamic", "not in this version"]),
 ])

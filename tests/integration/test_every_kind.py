@@ -17,6 +17,10 @@ ELSEWHERE = {
     ("RomaImageShareFailed", ""): "test_copy.py::test_a_target_that_refuses_is_32_and_the_import_stays",
     ("ModelFilesCopyFailed", "changed"): "test_full_disk.py::test_file_that_changes_while_it_is_read",
     ("ModelFilesCopyFailed", "gone"): "test_every_kind.py::test_source_that_is_gone",
+    ("ModelFilesCopyFailed", "denied"): "test_bucket.py::test_who_may_not",
+    ("ModelFilesCopyFailed", "no_bucket"): "test_bucket.py::test_no_such_bucket",
+    ("ModelFilesCopyFailed", "server_error"):
+        "test_bucket_faults.py::test_what_stays_is_named_with_what_the_service_said",
     ("ModelFilesCopyFailed", "upload_gone"):
         "test_uploads.py::test_a_failed_import_keeps_its_upload_for_a_retry_and_names_no_path",
     ("SourceChanged", ""): "test_every_kind.py::test_source_that_was_mended",

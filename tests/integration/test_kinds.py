@@ -20,7 +20,8 @@ ANSWERS = {"reading_kind": "ConfigValueInvalid", "link_fault": "ModelFilesCopyFa
            "error_kind": "ImageBuildSystemError",
            "failure_kind": "ImageBuildFailedSeeLog",
            "tag_list_kind": "ImageTagListFailed", "unreachable_name": "ImageTagListFailed",
-           "login_kind": "SourceImageTokenExpired", "push_kind": "ImageBuildFailed"}
+           "login_kind": "SourceImageTokenExpired", "push_kind": "ImageBuildFailed",
+           "object_kind": "ModelFilesCopyFailed"}
 
 
 @pytest.fixture(scope="module")

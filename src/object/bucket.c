@@ -1,0 +1,398 @@
+#include "object/bucket.h"
+
+#include <gio/gio.h>
+#include <string.h>
+
+#include "base/digest.h"
+#include "base/nearest.h"
+#include "model/ignore.h"
+
+#define LISTING_MAX 20
+#define EMPTY_MAX   100 /* pages without a key, one after the other */
+
+typedef struct {
+    PackageSource base;
+    S3 *s3;
+    char *prefix;      /* "" or "DIR/" */
+    GHashTable *etags; /* key -> ETag: of what was listed or found */
+} Bucket;
+
+/* -- findings -- */
+
+static char *key_of(const Bucket *bucket, const char *child, const char *path)
+{
+    g_autofree char *full = package_path_in_source(child, path);
+    return g_strconcat(bucket->prefix, full, NULL);
+}
+
+static Event *finding_of(const char *child, const char *path, const char *kind)
+{
+    g_autofree char *full = package_path_in_source(child, path);
+    return event_with_text(event_with_kind(event_model_files_copy_failed(), kind), "path", full);
+}
+
+static const char *object_kind(const GError *error)
+{
+    switch ((S3ErrorCode)error->code) {
+    case S3_ERROR_NO_BUCKET:
+        return "no_bucket";
+    case S3_ERROR_NO_KEY:
+        return "gone";
+    case S3_ERROR_DENIED:
+        return "denied";
+    case S3_ERROR_CHANGED:
+        return "changed";
+    default:
+        return "server_error";
+    }
+}
+
+static void add_text(Event *event, const char *key, const char *text)
+{
+    if (text)
+        event_with_text(event, key, text);
+}
+
+/* What every failure of the service tells: bucket, key, who asked, http, its own code and request.
+ */
+static Event *with_failure(Event *event, const Bucket *bucket, const char *key)
+{
+    const S3Failure *failure = s3_failure(bucket->s3);
+    const S3Credentials *credentials = s3_service(bucket->s3)->credentials;
+    json_t *http = json_object();
+    event_with_text(event, "bucket", s3_bucket(bucket->s3));
+    event_with_text(event, "key", key);
+    event_with_text(event, "principal", credentials ? credentials->access_key : "anonymous");
+    event_with_text(event, "credential", credentials ? credentials->origin : "none");
+    json_object_set_new(http, "method", json_string(failure->method));
+    g_autofree char *url = failure->url ? event_text(failure->url) : NULL;
+    if (url)
+        json_object_set_new(http, "url", json_string(url));
+    if (failure->status)
+        json_object_set_new(http, "status", json_integer(failure->status));
+    event_with_json(event, "http", http);
+    add_text(event, "code", failure->code);
+    add_text(event, "request_id", failure->request_id);
+    if (failure->clock_skew_s)
+        event_with(event, "{s:I}", "clock_skew_s", (json_int_t)failure->clock_skew_s);
+    return event_with(event, "{s:i, s:I}", "attempts", failure->tries, "waited_ms",
+                      (json_int_t)failure->waited_ms);
+}
+
+static Event *finding_failed(const Bucket *bucket, const char *child, const char *path,
+                             const GError *error)
+{
+    g_autofree char *key = key_of(bucket, child, path);
+    const S3Failure *failure = s3_failure(bucket->s3);
+    Event *event = finding_of(child, path, object_kind(error));
+    event_with(event, "{s:s}", "action", failure->of_bucket ? "list" : "read");
+    event_with_text(event, "error",
+                    failure->reason    ? failure->reason
+                    : failure->message ? failure->message
+                                       : error->message);
+    return with_failure(event, bucket, key);
+}
+
+/* -- listing -- */
+
+/* Objects know no inode: what tells this one from another under the same key is its ETag. */
+static FileIdentity identity_of(const Bucket *bucket, const S3Object *object)
+{
+    g_autofree char *text =
+        g_strdup_printf("%s %s %s", s3_bucket(bucket->s3), object->key, object->etag);
+    g_autofree char *digest = digest_of(text, strlen(text));
+    g_autofree char *half = g_strndup(digest_hex(digest), 15);
+    int64_t time = object->modified_ms * 1000000;
+    return (FileIdentity){.device = 0,
+                          .inode = g_ascii_strtoull(half, NULL, 16),
+                          .size = object->size,
+                          .mtime_ns = time,
+                          .ctime_ns = time};
+}
+
+static const char *path_fault(const char *path)
+{
+    g_auto(GStrv) parts = g_strsplit(path, "/", -1);
+    for (char **part = parts; *part; part++)
+        if (!**part || strcmp(*part, ".") == 0 || strcmp(*part, "..") == 0)
+            return "a part that is empty, . or ..";
+    return package_name_fault(path, path);
+}
+
+typedef struct {
+    Bucket *bucket;
+    const char *child;
+    GPtrArray *files;
+    Findings *findings;
+    IgnoreRules *ignored;
+    GPtrArray *objects; /* of S3Object: all that was listed */
+    bool over;
+} Listing;
+
+/* A directory above it that is left out takes it along. The model directory's own .waybillignore is
+ * no part of the package either. */
+static bool is_ignored(const Listing *listing, const char *path)
+{
+    if (strcmp(path, IGNORE_FILE) == 0)
+        return true;
+    g_autofree char *full = package_path_in_source(listing->child, path);
+    for (char *slash = strchr(full, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        bool left_out = ignore_rules_match(listing->ignored, full, true);
+        *slash = '/';
+        if (left_out)
+            return true;
+    }
+    return ignore_rules_match(listing->ignored, full, false);
+}
+
+static void take_object(Listing *listing, const S3Object *object, const char *path)
+{
+    Bucket *bucket = listing->bucket;
+    if (!*path || g_str_has_suffix(path, "/") || is_ignored(listing, path))
+        return;
+    const char *fault = path_fault(path);
+    if (fault) {
+        findings_add(listing->findings,
+                     event_with_text(finding_of(listing->child, path, "unsafe_name"), "found",
+                                     fault));
+        return;
+    }
+    listing->over = listing->files->len >= PACKAGE_MAX_FILES;
+    if (listing->over) {
+        findings_add(listing->findings,
+                     event_with(finding_of(listing->child, path, "too_many_files"), "{s:i}",
+                                "limit", PACKAGE_MAX_FILES));
+        return;
+    }
+    PackageFile *file = g_new0(PackageFile, 1);
+    *file = (PackageFile){g_strdup(path), identity_of(bucket, object)};
+    g_hash_table_replace(bucket->etags, g_strdup(object->key), g_strdup(object->etag));
+    g_ptr_array_add(listing->files, file);
+}
+
+/* Every page of it. False: *error. */
+static bool list_all(Listing *listing, const char *prefix, GError **error)
+{
+    g_autofree char *token = NULL;
+    bool more = true;
+    for (int empty = 0; more;) {
+        g_autoptr(S3Page) page = s3_list(listing->bucket->s3, prefix, token, error);
+        if (!page)
+            return false;
+        bool ends = g_strcmp0(page->next, token) != 0 && empty < EMPTY_MAX;
+        empty = page->objects->len ? 0 : empty + 1;
+        while (page->objects->len > 0 && listing->objects->len <= PACKAGE_MAX_FILES)
+            g_ptr_array_add(listing->objects, g_ptr_array_steal_index(page->objects, 0));
+        g_free(token);
+        token = g_steal_pointer(&page->next);
+        more = token && listing->objects->len <= PACKAGE_MAX_FILES;
+        if (more && !ends) {
+            g_set_error(error, S3_ERROR, S3_ERROR_MALFORMED, "the listing of %s does not end",
+                        s3_bucket(listing->bucket->s3));
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The names at the prefix: what there is in place of the child. */
+static json_t *names_there(const Bucket *bucket)
+{
+    json_t *names = json_array();
+    g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    g_autoptr(S3Page) page = s3_list(bucket->s3, bucket->prefix, NULL, NULL);
+    for (guint i = 0; page && i < page->objects->len; i++) {
+        const S3Object *object = page->objects->pdata[i];
+        const char *rest = object->key + MIN(strlen(bucket->prefix), strlen(object->key));
+        size_t length = strcspn(rest, "/");
+        char *name = g_strndup(rest, length + (rest[length] == '/'));
+        g_autofree char *text = event_text(name);
+        if (*name && json_array_size(names) < LISTING_MAX && g_hash_table_add(seen, name))
+            json_array_append_new(names, json_string(text));
+    }
+    return names;
+}
+
+static Event *finding_child_missing(const Bucket *bucket, const char *child)
+{
+    g_autofree char *where = g_strdup_printf("s3://%s/%s", s3_bucket(bucket->s3), bucket->prefix);
+    Event *event = event_model_child_directory_missing(child, where);
+    g_autoptr(GPtrArray) folders = g_ptr_array_new_with_free_func(g_free);
+    json_t *names = names_there(bucket);
+    size_t i;
+    const json_t *entry;
+    event_with_text(event, "directory", where);
+    event_with_text(event, "path", child);
+    event_with(event, "{s:s, s:s}", "found", "nothing", "expected", "a directory");
+    json_array_foreach (names, i, entry) {
+        const char *name = json_string_value(entry);
+        if (g_str_has_suffix(name, "/"))
+            g_ptr_array_add(folders, g_strndup(name, strlen(name) - 1));
+        else if (strcmp(name, "config.json") == 0)
+            event_with(event, "{s:b}", "looks_like_model_dir", true);
+    }
+    g_ptr_array_add(folders, NULL);
+    const char *nearest = text_nearest(child, (const char *const *)folders->pdata);
+    if (nearest)
+        event_with(event, "{s:s}", "nearest", nearest);
+    return event_with_json(event, "listing", names);
+}
+
+/* -- reading -- */
+
+typedef struct {
+    PackageReader base;
+    Bucket *bucket;
+    S3Reader *reader;
+    char *child, *path;
+    int64_t left;
+} ObjectReader;
+
+static ssize_t object_read(PackageReader *base, void *data, size_t size, Event **finding)
+{
+    ObjectReader *object = (ObjectReader *)base;
+    g_autoptr(GError) error = NULL;
+    ssize_t got = s3_reader_read(object->reader, data, size, &error);
+    if (got < 0 && error->domain == S3_ERROR)
+        *finding = finding_failed(object->bucket, object->child, object->path, error);
+    return got;
+}
+
+/* Each part came of the object with the ETag that was listed. */
+static bool object_end(PackageReader *base G_GNUC_UNUSED, Event **finding G_GNUC_UNUSED)
+{
+    return true;
+}
+
+static void object_free(PackageReader *base)
+{
+    ObjectReader *object = (ObjectReader *)base;
+    s3_reader_free(object->reader);
+    g_free(object->child);
+    g_free(object->path);
+    g_free(object);
+}
+
+static PackageReader *bucket_open(PackageSource *source, const char *child, const PackageFile *file,
+                                  Event **finding G_GNUC_UNUSED)
+{
+    Bucket *bucket = (Bucket *)source;
+    g_autofree char *key = key_of(bucket, child, file->path);
+    const char *etag = g_hash_table_lookup(bucket->etags, key);
+    ObjectReader *object = g_new0(ObjectReader, 1);
+    object->base = (PackageReader){object_read, object_end, object_free};
+    object->bucket = bucket;
+    object->reader = s3_read(bucket->s3, key, etag ? etag : "", file->identity.size);
+    object->child = g_strdup(child);
+    object->path = g_strdup(file->path);
+    return &object->base;
+}
+
+static PackageFile *bucket_find(PackageSource *source, const char *path, Event **finding)
+{
+    Bucket *bucket = (Bucket *)source;
+    g_autofree char *key = key_of(bucket, ".", path);
+    g_autoptr(GError) error = NULL;
+    if (bucket->base.unread)
+        return NULL;
+    /* Of the keys that begin with it, it is the first. A listing says why it is refused; the answer
+     * to HEAD has no body that could. */
+    g_autoptr(S3Page) page = s3_list(bucket->s3, key, NULL, &error);
+    const S3Object *object = page && page->objects->len ? page->objects->pdata[0] : NULL;
+    if (!page && error->domain == S3_ERROR)
+        *finding = finding_failed(bucket, ".", path, error);
+    if (!object || strcmp(object->key, key) != 0)
+        return NULL;
+    PackageFile *file = g_new0(PackageFile, 1);
+    *file = (PackageFile){g_strdup(path), identity_of(bucket, object)};
+    g_hash_table_replace(bucket->etags, g_strdup(key), g_strdup(object->etag));
+    return file;
+}
+
+/* -- .waybillignore -- */
+
+static void read_ignored(Listing *listing, const char *directory)
+{
+    PackageSource *source = &listing->bucket->base;
+    Event *finding = NULL;
+    g_autofree char *path = package_path_in_source(directory, IGNORE_FILE);
+    g_autoptr(PackageFile) file = bucket_find(source, path, &finding);
+    g_autoptr(GBytes) content =
+        file ? package_source_read(source, ".", file, IGNORE_MAX_BYTES, &finding) : NULL;
+    if (finding)
+        findings_add(listing->findings, finding);
+    if (!content)
+        return;
+    gsize size;
+    const void *data = g_bytes_get_data(content, &size);
+    const char *base = strcmp(directory, ".") == 0 ? "" : directory;
+    g_autofree char *fault = ignore_rules_add(listing->ignored, base, data, size);
+    if (fault)
+        findings_add(listing->findings,
+                     event_with_text(finding_of(".", path, "ignore_file"), "error", fault));
+}
+
+static void take_all(Listing *listing, const char *prefix)
+{
+    read_ignored(listing, ".");
+    if (strcmp(listing->child, ".") != 0)
+        read_ignored(listing, listing->child);
+    for (guint i = 0; i < listing->objects->len && !listing->over; i++) {
+        const S3Object *object = listing->objects->pdata[i];
+        if (g_str_has_prefix(object->key, prefix))
+            take_object(listing, object, object->key + strlen(prefix));
+    }
+}
+
+static bool bucket_list(PackageSource *source, const char *child, GPtrArray *files,
+                        Findings *findings, GError **error)
+{
+    Bucket *bucket = (Bucket *)source;
+    g_autoptr(GError) failure = NULL;
+    g_autoptr(IgnoreRules) ignored = ignore_rules_new();
+    g_autoptr(GPtrArray) objects = g_ptr_array_new_with_free_func((GDestroyNotify)s3_object_free);
+    Listing listing = {.bucket = bucket,
+                       .child = child,
+                       .files = files,
+                       .findings = findings,
+                       .ignored = ignored,
+                       .objects = objects};
+    g_autofree char *below = strcmp(child, ".") == 0 ? g_strdup("") : g_strconcat(child, "/", NULL);
+    g_autofree char *prefix = g_strconcat(bucket->prefix, below, NULL);
+    bool listed = list_all(&listing, prefix, &failure);
+    if (!listed && failure->domain != S3_ERROR) {
+        g_propagate_error(error, g_steal_pointer(&failure));
+        return false;
+    }
+    source->unread = !listed;
+    if (!listed)
+        findings_add(findings, finding_failed(bucket, ".", below, failure));
+    else if (objects->len == 0)
+        findings_add(findings, finding_child_missing(bucket, child));
+    else
+        take_all(&listing, prefix);
+    return true;
+}
+
+static void bucket_free(PackageSource *source)
+{
+    Bucket *bucket = (Bucket *)source;
+    s3_free(bucket->s3);
+    g_hash_table_unref(bucket->etags);
+    g_free(bucket->prefix);
+    g_free(bucket);
+}
+
+PackageSource *bucket_source_new(S3 *s3, const char *prefix)
+{
+    Bucket *bucket = g_new0(Bucket, 1);
+    bucket->base = (PackageSource){.list = bucket_list,
+                                   .open = bucket_open,
+                                   .find = bucket_find,
+                                   .free = bucket_free};
+    bucket->s3 = s3;
+    bucket->prefix = *prefix ? g_strconcat(prefix, "/", NULL) : g_strdup("");
+    bucket->etags = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    return &bucket->base;
+}
