@@ -101,6 +101,9 @@ static const SettingRow TABLE[] = {
      "them"},
     {"image.share_required", SETTING_BOOL, "false",
      "an image that cannot be shared fails its import"},
+    {"objects.url", SETTING_TEXT, "",
+     "the service's own bucket, where model files are kept: s3://BUCKET/PREFIX or "
+     "obs://BUCKET/PREFIX; none are when empty"},
     {"objects.endpoint", SETTING_TEXT, "",
      "the S3 service, http[s]://HOST[:PORT]; AWS_ENDPOINT_URL, an OBS address's own or AWS when "
      "empty"},

@@ -4,14 +4,15 @@
 
 static json_t *result_json(const GcResult *result, bool dry_run)
 {
-    return json_pack("{s:b, s:i, s:I, s:i, s:I, s:i, s:I, s:i, s:i, s:I, s:i, s:i, s:b, s:b}",
-                     "dry_run", dry_run, "blobs", result->blobs, "blob_bytes",
-                     (json_int_t)result->blob_bytes, "temporary_files", result->temporary,
-                     "temporary_bytes", (json_int_t)result->temporary_bytes, "uploads",
-                     result->uploads, "upload_bytes", (json_int_t)result->upload_bytes,
-                     "forgotten_files", result->digests, "kept_blobs", result->kept, "kept_bytes",
-                     (json_int_t)result->kept_bytes, "forgotten_models", result->models, "images",
-                     result->images, "images_refused", result->refused, "busy", result->busy);
+    return json_pack(
+        "{s:b, s:i, s:I, s:i, s:I, s:i, s:I, s:i, s:i, s:I, s:i, s:i, s:b, s:b, s:i, s:I}",
+        "dry_run", dry_run, "blobs", result->blobs, "blob_bytes", (json_int_t)result->blob_bytes,
+        "temporary_files", result->temporary, "temporary_bytes",
+        (json_int_t)result->temporary_bytes, "uploads", result->uploads, "upload_bytes",
+        (json_int_t)result->upload_bytes, "forgotten_files", result->digests, "kept_blobs",
+        result->kept, "kept_bytes", (json_int_t)result->kept_bytes, "forgotten_models",
+        result->models, "images", result->images, "images_refused", result->refused, "busy",
+        result->busy, "copies", result->copies, "copy_bytes", (json_int_t)result->copy_bytes);
 }
 
 static void print_count(const Terminal *terminal, bool dry_run, int count, const char *what,
@@ -40,6 +41,8 @@ static void result_print(const Terminal *terminal, const GcResult *result, bool 
                 "早已删除的模型版本的事件记录");
     print_count(terminal, dry_run, result->images, "images of deleted models in the registry",
                 "镜像仓库中已删除模型的镜像");
+    print_count(terminal, dry_run, result->copies, "copies of deleted models in the own bucket",
+                "自有桶中已删除模型的副本");
     if (result->refused)
         complain("the registry that keeps the images does not let us delete there: what deleted "
                  "models had stays");

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "object/own_store.h"
 #include "object/s3_address.h"
 
 #define FILE_SCHEME "file://"
@@ -188,6 +189,8 @@ char *sources_place_of_bucket(const Settings *settings, const char *text)
 
 bool sources_allow_bucket(const Settings *settings, const ImportRequest *request)
 {
+    if (own_store_holds(settings, request->source))
+        return false;
     g_autofree char *location = sources_place_of_bucket(settings, request->source);
     return location && request_allows(settings, request, location);
 }

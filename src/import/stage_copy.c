@@ -8,7 +8,8 @@
  * What was packed before is not packed again. An unchanged large file is known by (machine, device,
  * inode, size, mtime, ctime) -> digest of its layer; a layer of small files by its recipe, the
  * digest over (path, size, SHA-256) of its files, each of them known in the same way
- * (import/file_digests.h). A config that does not lie in the package is a layer beside them
+ * (import/file_digests.h). With objects.url the service keeps a copy of its own, and packs that
+ * (import/own_copy.h). A config that does not lie in the package is a layer beside them
  * (import/config_layer.h). */
 #include <gio/gio.h>
 #include <string.h>
@@ -20,6 +21,7 @@
 #include "image/reference.h"
 #include "import/config_layer.h"
 #include "import/file_digests.h"
+#include "import/own_copy.h"
 #include "import/pipeline.h"
 
 typedef struct {
@@ -28,6 +30,7 @@ typedef struct {
     char *machine;
     int64_t bytes_reused, files_reused;
     int64_t bytes_left; /* not yet in a layer */
+    json_t *kept;       /* the service's own copy; NULL: there is none */
 } Copy;
 
 static const PackageFile *plan_file(const LayerPlan *plan, guint i)
@@ -356,6 +359,8 @@ static GPtrArray *copy_events(const Copy *copy)
                    (int)copy->plans->len, "reused_files", (json_int_t)copy->files_reused,
                    "reused_bytes", (json_int_t)copy->bytes_reused, "rate",
                    (json_int_t)((package->bytes - copy->bytes_reused) * 1000 / took));
+    if (copy->kept)
+        event_with_json(event, "own_copy", json_incref(copy->kept));
     return events_new(event, NULL);
 }
 
@@ -376,14 +381,18 @@ StageResult stage_copy(Import *import, GError **error)
                  .plans = layer_plan(import->package, most),
                  .machine = file_digests_machine(),
                  .bytes_left = import->package->bytes};
-    progress_begin(&import->service->progress, import->package->bytes);
-    result = copy_all(&copy, error);
-    progress_end(&import->service->progress);
+    result = own_copy_keep(import, &copy.kept, error);
+    if (result == STAGE_CLOSED) {
+        progress_begin(&import->service->progress, import->package->bytes);
+        result = copy_all(&copy, error);
+        progress_end(&import->service->progress);
+    }
     if (result == STAGE_CLOSED && !config_layer_record(import, error))
         result = STAGE_ERROR;
     if (result == STAGE_CLOSED)
         result = import_close(import, "copy", json_object(), copy_events(&copy), error);
     g_ptr_array_unref(copy.plans);
+    json_decref(copy.kept);
     g_free(copy.machine);
     return result;
 }

@@ -6,6 +6,7 @@
 #include "base/digest.h"
 #include "base/nearest.h"
 #include "model/ignore.h"
+#include "object/s3_event.h"
 
 #define LISTING_MAX 20
 #define EMPTY_MAX   100 /* pages without a key, one after the other */
@@ -31,66 +32,16 @@ static Event *finding_of(const char *child, const char *path, const char *kind)
     return event_with_text(event_with_kind(event_model_files_copy_failed(), kind), "path", full);
 }
 
-static const char *object_kind(const GError *error)
-{
-    switch ((S3ErrorCode)error->code) {
-    case S3_ERROR_NO_BUCKET:
-        return "no_bucket";
-    case S3_ERROR_NO_KEY:
-        return "gone";
-    case S3_ERROR_DENIED:
-        return "denied";
-    case S3_ERROR_CHANGED:
-        return "changed";
-    default:
-        return "server_error";
-    }
-}
-
-static void add_text(Event *event, const char *key, const char *text)
-{
-    if (text)
-        event_with_text(event, key, text);
-}
-
-/* What every failure of the service tells: bucket, key, who asked, http, its own code and request.
- */
-static Event *with_failure(Event *event, const Bucket *bucket, const char *key)
-{
-    const S3Failure *failure = s3_failure(bucket->s3);
-    const S3Credentials *credentials = s3_service(bucket->s3)->credentials;
-    json_t *http = json_object();
-    event_with_text(event, "bucket", s3_bucket(bucket->s3));
-    event_with_text(event, "key", key);
-    event_with_text(event, "principal", credentials ? credentials->access_key : "anonymous");
-    event_with_text(event, "credential", credentials ? credentials->origin : "none");
-    json_object_set_new(http, "method", json_string(failure->method));
-    g_autofree char *url = failure->url ? event_text(failure->url) : NULL;
-    if (url)
-        json_object_set_new(http, "url", json_string(url));
-    if (failure->status)
-        json_object_set_new(http, "status", json_integer(failure->status));
-    event_with_json(event, "http", http);
-    add_text(event, "code", failure->code);
-    add_text(event, "request_id", failure->request_id);
-    if (failure->clock_skew_s)
-        event_with(event, "{s:I}", "clock_skew_s", (json_int_t)failure->clock_skew_s);
-    return event_with(event, "{s:i, s:I}", "attempts", failure->tries, "waited_ms",
-                      (json_int_t)failure->waited_ms);
-}
-
 static Event *finding_failed(const Bucket *bucket, const char *child, const char *path,
                              const GError *error)
 {
     g_autofree char *key = key_of(bucket, child, path);
-    const S3Failure *failure = s3_failure(bucket->s3);
-    Event *event = finding_of(child, path, object_kind(error));
-    event_with(event, "{s:s}", "action", failure->of_bucket ? "list" : "read");
-    event_with_text(event, "error",
-                    failure->reason    ? failure->reason
-                    : failure->message ? failure->message
-                                       : error->message);
-    return with_failure(event, bucket, key);
+    Event *event = finding_of(child, path, s3_event_kind(error));
+    event_with_text(event, "key", key);
+    if (s3_failure(bucket->s3)->action) /* else no request failed: what came makes no sense */
+        event_with_text(event, "action", s3_failure(bucket->s3)->action);
+    event_with_text(event, "error", s3_event_error(bucket->s3, error));
+    return s3_event_with(event, bucket->s3);
 }
 
 /* -- listing -- */
@@ -382,6 +333,21 @@ static void bucket_free(PackageSource *source)
     g_hash_table_unref(bucket->etags);
     g_free(bucket->prefix);
     g_free(bucket);
+}
+
+bool bucket_source_original(PackageSource *source, const S3 *by, const char *child,
+                            const PackageFile *file, BucketOriginal *original)
+{
+    Bucket *bucket = (Bucket *)source;
+    if (source->list != bucket_list || !s3_is_same_service(bucket->s3, by))
+        return false;
+    original->key = key_of(bucket, child, file->path);
+    const char *etag = g_hash_table_lookup(bucket->etags, original->key);
+    original->original = (S3Original){.bucket = s3_bucket(bucket->s3),
+                                      .key = original->key,
+                                      .etag = etag ? etag : "",
+                                      .size = file->identity.size};
+    return true;
 }
 
 PackageSource *bucket_source_new(S3 *s3, const char *prefix)

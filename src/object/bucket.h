@@ -7,7 +7,17 @@
 #pragma once
 
 #include "model/package.h"
-#include "object/s3.h"
+#include "object/s3_write.h"
+
+/* An object of a source that another S3 can copy on the service's side. */
+typedef struct {
+    char *key; /* the caller's */
+    S3Original original;
+} BucketOriginal;
+/* False: the source is no bucket, or one of another service, or asked with other keys: its bytes
+ * have to pass through here. */
+bool bucket_source_original(PackageSource *source, const S3 *by, const char *child,
+                            const PackageFile *file, BucketOriginal *original);
 
 /* Takes the S3 over. prefix: S3Address.prefix. */
 PackageSource *bucket_source_new(S3 *s3, const char *prefix);

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "base/clock.h"
+#include "base/digest.h"
 #include "base/error_domain.h"
 #include "object/s3_private.h"
 
@@ -14,96 +15,8 @@
 #define LONGEST_WAIT_MS 10000
 #define LOOK_MS         100
 #define SKEW_SECONDS    900 /* services refuse signatures that are so old */
-#define DEFAULT_REGION  "us-east-1"
 
 DEFINE_ERROR_DOMAIN(s3_error);
-
-/* -- how the service is reached -- */
-
-void s3_service_free(S3Service *service)
-{
-    if (!service)
-        return;
-    g_free(service->endpoint);
-    g_free(service->region);
-    s3_credentials_free(service->credentials);
-    g_free(service);
-}
-
-static const char *first_of(const char *a, const char *b)
-{
-    return a && *a ? a : b;
-}
-
-static S3Credentials *own_credentials(const Settings *settings)
-{
-    S3Credentials *set =
-        s3_credentials_new(settings_text(settings, "objects.access_key"),
-                           settings_text(settings, "objects.secret_key"), NULL, "settings");
-    return set ? set
-               : s3_credentials_new(g_getenv("AWS_ACCESS_KEY_ID"),
-                                    g_getenv("AWS_SECRET_ACCESS_KEY"),
-                                    g_getenv("AWS_SESSION_TOKEN"), "environment");
-}
-
-static char *endpoint_of(const Settings *settings, const S3Address *address, const char *region)
-{
-    const char *set = first_of(settings_text(settings, "objects.endpoint"),
-                               first_of(g_getenv("AWS_ENDPOINT_URL_S3"),
-                                        first_of(g_getenv("AWS_ENDPOINT_URL"), NULL)));
-    if (set) {
-        char *endpoint = g_strdup(set);
-        g_strchomp(endpoint);
-        while (g_str_has_suffix(endpoint, "/"))
-            endpoint[strlen(endpoint) - 1] = '\0';
-        return endpoint;
-    }
-    return address->host ? g_strdup_printf("https://%s", address->host)
-                         : g_strdup_printf("https://s3.%s.amazonaws.com", region);
-}
-
-/* http[s]://HOST[:PORT], and nothing behind it. */
-static GUri *parse_endpoint(const char *endpoint, GError **error)
-{
-    g_autoptr(GUri) uri = g_uri_parse(endpoint, G_URI_FLAGS_NONE, NULL);
-    const char *scheme = uri ? g_uri_get_scheme(uri) : "";
-    bool http = strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0;
-    if (uri && http && *g_uri_get_host(uri) && !*g_uri_get_path(uri) && !g_uri_get_userinfo(uri) &&
-        !g_uri_get_query(uri))
-        return g_steal_pointer(&uri);
-    g_set_error(error, S3_ADDRESS_ERROR, 0,
-                "objects.endpoint is \"%s\"; expected http://HOST[:PORT] or https://HOST[:PORT]",
-                endpoint);
-    return NULL;
-}
-
-/* A name of the bucket's own needs a host that is a name, and a certificate for it. */
-static bool wants_path_style(const Settings *settings, const S3Address *address, GUri *endpoint)
-{
-    const char *set = settings_text(settings, "objects.path_style");
-    const char *host = g_uri_get_host(endpoint);
-    if (*set)
-        return strcmp(set, "true") == 0;
-    return g_hostname_is_ip_address(host) || !strchr(host, '.') || strchr(address->bucket, '.');
-}
-
-S3Service *s3_service_of(const Settings *settings, const S3Address *address, S3Credentials *own,
-                         bool keys, GError **error)
-{
-    g_autoptr(S3Service) service = g_new0(S3Service, 1);
-    service->credentials = own ? own : keys ? own_credentials(settings) : NULL;
-    service->region =
-        g_strdup(first_of(settings_text(settings, "objects.region"),
-                          first_of(g_getenv("AWS_REGION"),
-                                   first_of(g_getenv("AWS_DEFAULT_REGION"),
-                                            first_of(address->region, DEFAULT_REGION)))));
-    service->endpoint = endpoint_of(settings, address, service->region);
-    g_autoptr(GUri) uri = parse_endpoint(service->endpoint, error);
-    if (!uri)
-        return NULL;
-    service->path_style = wants_path_style(settings, address, uri);
-    return g_steal_pointer(&service);
-}
 
 /* -- a bucket -- */
 
@@ -129,6 +42,11 @@ S3 *s3_open(const Settings *settings, const S3Address *address, S3Service *servi
     return NULL;
 }
 
+int s3_retries(const S3 *s3)
+{
+    return s3->retries;
+}
+
 static void failure_clear(S3Failure *failure)
 {
     g_free(failure->method);
@@ -137,6 +55,20 @@ static void failure_clear(S3Failure *failure)
     g_free(failure->message);
     g_free(failure->request_id);
     g_free(failure->reason);
+    *failure = (S3Failure){0};
+}
+
+S3Failure s3_failure_keep(S3 *s3)
+{
+    S3Failure kept = s3->failure;
+    s3->failure = (S3Failure){0};
+    return kept;
+}
+
+void s3_failure_restore(S3 *s3, S3Failure *failure)
+{
+    failure_clear(&s3->failure);
+    s3->failure = *failure;
     *failure = (S3Failure){0};
 }
 
@@ -172,6 +104,19 @@ const char *s3_bucket(const S3 *s3)
     return s3->bucket;
 }
 
+Progress *s3_progress(const S3 *s3)
+{
+    return s3->progress;
+}
+
+bool s3_is_same_service(const S3 *a, const S3 *b)
+{
+    const S3Credentials *ours = a->service->credentials, *theirs = b->service->credentials;
+    return strcmp(a->service->endpoint, b->service->endpoint) == 0 && ours && theirs &&
+           strcmp(ours->access_key, theirs->access_key) == 0 &&
+           strcmp(ours->secret_key, theirs->secret_key) == 0;
+}
+
 /* -- answers -- */
 
 void s3_answer_begin(S3Answer *answer)
@@ -187,6 +132,7 @@ void s3_answer_clear(S3Answer *answer)
     g_free(answer->etag);
     g_free(answer->request_id);
     g_free(answer->date);
+    g_free(answer->origin);
     *answer = (S3Answer){0};
 }
 
@@ -218,6 +164,8 @@ size_t s3_answer_header(char *data, size_t one, size_t size, void *user)
         take_etag(answer, value);
     else if (g_ascii_strcasecmp(line, "x-amz-request-id") == 0)
         take_text(&answer->request_id, value);
+    else if (g_ascii_strcasecmp(line, S3_ORIGIN_HEADER) == 0)
+        take_text(&answer->origin, value);
     else if (g_ascii_strcasecmp(line, "date") == 0)
         take_text(&answer->date, value);
     else if (g_ascii_strcasecmp(line, "last-modified") == 0)
@@ -308,11 +256,30 @@ static void configure(S3 *s3, CURL *curl, char *fault)
         curl_easy_setopt(curl, CURLOPT_CAINFO, s3->ca_file);
 }
 
+static char *payload_of(const S3Ask *ask)
+{
+    g_autofree char *digest = digest_of(ask->body, ask->size);
+    return g_strdup(digest_hex(digest));
+}
+
+/* libcurl would call every body a form, and wait for leave to send it. */
+static void give_body(CURL *curl, const S3Ask *ask, struct curl_slist **headers)
+{
+    if (strcmp(ask->method, "GET") == 0 || strcmp(ask->method, "HEAD") == 0)
+        return;
+    *headers = curl_slist_append(*headers, "Content-Type:");
+    *headers = curl_slist_append(*headers, "Expect:");
+    curl_easy_setopt(curl, CURLOPT_POSTFIELDS, ask->body ? ask->body : "");
+    curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)ask->size);
+    curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, ask->method);
+}
+
 void s3_prepare(S3 *s3, CURL *curl, const S3Ask *ask, struct curl_slist **headers, char *fault)
 {
     g_autofree char *path = path_of(s3, ask->key);
     g_autofree char *query = ask->query ? s3_query(ask->query) : g_strdup("");
-    const S3Request request = {ask->method, s3->host, path, query, S3_NO_PAYLOAD, ask->headers};
+    g_autofree char *payload = ask->body ? payload_of(ask) : g_strdup(S3_NO_PAYLOAD);
+    const S3Request request = {ask->method, s3->host, path, query, payload, ask->headers};
     g_auto(GStrv) lines = s3_sign(&request, s3->service->credentials, s3->service->region,
                                   clock_now_ms() / 1000 + s3->skew_s);
     const char *scheme_end = strstr(s3->service->endpoint, "://");
@@ -322,6 +289,7 @@ void s3_prepare(S3 *s3, CURL *curl, const S3Ask *ask, struct curl_slist **header
     *headers = NULL;
     for (char **line = lines; *line; line++)
         *headers = curl_slist_append(*headers, *line);
+    give_body(curl, ask, headers);
     configure(s3, curl, fault);
     curl_easy_setopt(curl, CURLOPT_URL, url);
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, *headers);
@@ -362,7 +330,7 @@ int64_t s3_wait_ms(const S3Answer *answer, int tries)
     return MAX(wait, answer->retry_after_s * 1000);
 }
 
-static bool sleep_for(const S3 *s3, int64_t ms)
+bool s3_pause(const S3 *s3, int64_t ms)
 {
     int64_t end = clock_monotonic_ms() + ms;
     while (!is_stopped(s3)) {
@@ -387,8 +355,7 @@ static bool corrects_clock(S3 *s3, const S3Answer *answer)
     return true;
 }
 
-/* Until there is an answer that counts. False: *error. */
-static bool ask_service(S3 *s3, const S3Ask *ask, S3Answer *answer, GError **error)
+bool s3_ask(S3 *s3, const S3Ask *ask, S3Answer *answer, GError **error)
 {
     int64_t began = clock_monotonic_ms();
     for (int tries = 1;; tries++) {
@@ -406,7 +373,7 @@ static bool ask_service(S3 *s3, const S3Ask *ask, S3Answer *answer, GError **err
         if (!s3_is_worth_a_try(answer, code) || tries > s3->retries ||
             answer->retry_after_s > s3->timeout_seconds)
             return s3_fail(s3, error);
-        sleep_for(s3, s3_wait_ms(answer, tries));
+        s3_pause(s3, s3_wait_ms(answer, tries));
     }
 }
 
@@ -439,6 +406,7 @@ void s3_note(S3 *s3, const S3Ask *ask, const S3Answer *answer, CURLcode code, co
     failure_clear(failure);
     failure->method = g_strdup(ask->method);
     failure->of_bucket = !ask->key;
+    failure->action = ask->action;
     const char *scheme_end = strstr(s3->service->endpoint, "://");
     failure->url = g_strdup_printf("%.*s://%s%s", (int)(scheme_end - s3->service->endpoint),
                                    s3->service->endpoint, s3->host, path);
@@ -504,9 +472,9 @@ S3Page *s3_list(S3 *s3, const char *prefix, const char *token, GError **error)
                            token ? "continuation-token" : NULL,
                            token,
                            NULL};
-    const S3Ask ask = {.method = "GET", .query = query};
+    const S3Ask ask = {.method = "GET", .action = "list", .query = query};
     const char *fault;
-    if (!ask_service(s3, &ask, &answer, error))
+    if (!s3_ask(s3, &ask, &answer, error))
         return NULL;
     S3Page *page = s3_xml_page(answer.body->data, answer.body->len, &fault);
     if (page)

@@ -33,6 +33,7 @@ typedef enum {
 /* The request that failed last, as it was tried last. Texts may be NULL. */
 typedef struct {
     char *method, *url; /* without its query */
+    const char *action; /* "list", "read", "write", "copy", …; static */
     bool of_bucket;     /* the request was of the bucket, not of an object */
     long status;        /* 0: there was no answer */
     char *code, *message, *request_id;
@@ -67,6 +68,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(S3, s3_free)
 const S3Failure *s3_failure(const S3 *s3);
 const S3Service *s3_service(const S3 *s3);
 const char *s3_bucket(const S3 *s3);
+Progress *s3_progress(const S3 *s3); /* or NULL */
+/* Whether both are asked at the same place with the same keys. */
+bool s3_is_same_service(const S3 *a, const S3 *b);
 
 /* One page of the keys that begin with `prefix`, by bytes. token: the page before's next, or NULL.
  */

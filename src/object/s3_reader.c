@@ -79,7 +79,7 @@ static S3Ask ask_of(const Part *part, const char *headers[3])
     if (*part->reader->etag)
         headers[count++] = part->if_match;
     headers[count] = NULL;
-    return (S3Ask){.method = "GET", .key = part->reader->key, .headers = headers};
+    return (S3Ask){.method = "GET", .action = "read", .key = part->reader->key, .headers = headers};
 }
 
 static void part_start(Part *part)

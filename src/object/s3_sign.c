@@ -49,9 +49,16 @@ char *s3_escape(const char *text, gboolean keep_slashes)
     return g_string_free(escaped, FALSE);
 }
 
+/* Headers by their names: "a:" comes before "a-b:", though ':' comes behind '-'. Ties, as those of
+ * a query's keys, by what follows. */
 static int compare_texts(gconstpointer a, gconstpointer b)
 {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
+    const char *one = *(const char *const *)a, *other = *(const char *const *)b;
+    size_t length = strcspn(one, ":"), others = strcspn(other, ":");
+    int order = memcmp(one, other, MIN(length, others));
+    if (order == 0 && length != others)
+        order = length < others ? -1 : 1;
+    return order ? order : strcmp(one, other);
 }
 
 static char *join_sorted(GPtrArray *texts, const char *between)

@@ -52,7 +52,8 @@ static void element_ends(GMarkupParseContext *context, const char *name, gpointe
     const GSList *names = g_markup_parse_context_get_element_stack(context);
     const char *parent = names && names->next ? names->next->data : "";
     walk->depth--;
-    walk->leaf(walk->data, parent, name, walk->text->str);
+    if (walk->leaf)
+        walk->leaf(walk->data, parent, name, walk->text->str);
     if (walk->end)
         walk->end(walk->data, name);
     g_string_truncate(walk->text, 0);
@@ -64,13 +65,15 @@ static void text_comes(GMarkupParseContext *context G_GNUC_UNUSED, const char *t
     g_string_append_len(((Walk *)data)->text, text, (gssize)size);
 }
 
+/* root: what it has to be; NULL: anything. */
 static bool walk_xml(Walk *walk, const void *data, size_t size, const char *root)
 {
     static const GMarkupParser PARSER = {element_begins, element_ends, text_comes, NULL, NULL};
     walk->text = g_string_new(NULL);
     g_autoptr(GMarkupParseContext) context = g_markup_parse_context_new(&PARSER, 0, walk, NULL);
     bool good = size > 0 && g_markup_parse_context_parse(context, data, (gssize)size, NULL) &&
-                g_markup_parse_context_end_parse(context, NULL) && g_strcmp0(walk->root, root) == 0;
+                g_markup_parse_context_end_parse(context, NULL) &&
+                (!root || g_strcmp0(walk->root, root) == 0);
     g_string_free(walk->text, TRUE);
     g_free(walk->root);
     return good;
@@ -189,4 +192,84 @@ void s3_xml_error(const void *data, size_t size, char **code, char **message, ch
     ErrorFields fields = {code, message, request_id};
     Walk walk = {.leaf = error_leaf, .data = &fields};
     walk_xml(&walk, data, size, "Error");
+}
+
+/* -- other answers -- */
+
+bool s3_xml_is(const void *data, size_t size, const char *root)
+{
+    Walk walk = {0};
+    return walk_xml(&walk, data, size, root);
+}
+
+typedef struct {
+    const char *name;
+    char *text;
+} Wanted;
+
+static void wanted_leaf(gpointer data, const char *parent, const char *name, const char *text)
+{
+    Wanted *wanted = data;
+    if (*parent && !wanted->text && strcmp(name, wanted->name) == 0)
+        wanted->text = g_strdup(text);
+}
+
+char *s3_xml_text(const void *data, size_t size, const char *name)
+{
+    Wanted wanted = {name, NULL};
+    Walk walk = {.leaf = wanted_leaf, .data = &wanted};
+    if (!walk_xml(&walk, data, size, NULL))
+        g_clear_pointer(&wanted.text, g_free);
+    return wanted.text;
+}
+
+static void upload_free(gpointer data)
+{
+    S3Upload *upload = data;
+    g_free(upload->key);
+    g_free(upload->id);
+    g_free(upload);
+}
+
+typedef struct {
+    GPtrArray *uploads;
+    char *key, *id;
+} Uploads;
+
+static void uploads_leaf(gpointer data, const char *parent, const char *name, const char *text)
+{
+    Uploads *uploads = data;
+    if (strcmp(parent, "Upload") != 0)
+        return;
+    if (strcmp(name, "Key") == 0) {
+        g_free(uploads->key);
+        uploads->key = g_uri_unescape_string(text, NULL);
+    } else if (strcmp(name, "UploadId") == 0) {
+        g_free(uploads->id);
+        uploads->id = g_strdup(text);
+    }
+}
+
+static void uploads_end(gpointer data, const char *name)
+{
+    Uploads *uploads = data;
+    if (strcmp(name, "Upload") != 0)
+        return;
+    if (uploads->key && uploads->id && *uploads->key && *uploads->id) {
+        S3Upload *upload = g_new0(S3Upload, 1);
+        *upload = (S3Upload){g_steal_pointer(&uploads->key), g_steal_pointer(&uploads->id)};
+        g_ptr_array_add(uploads->uploads, upload);
+    }
+    g_clear_pointer(&uploads->key, g_free);
+    g_clear_pointer(&uploads->id, g_free);
+}
+
+GPtrArray *s3_xml_uploads(const void *data, size_t size)
+{
+    Uploads uploads = {.uploads = g_ptr_array_new_with_free_func(upload_free)};
+    Walk walk = {.leaf = uploads_leaf, .end = uploads_end, .data = &uploads};
+    walk_xml(&walk, data, size, "ListMultipartUploadsResult");
+    g_free(uploads.key);
+    g_free(uploads.id);
+    return uploads.uploads;
 }

@@ -17,6 +17,7 @@
 #include "store/pushed.h"
 #include "store/pushes.h"
 #include "store/uploads.h"
+#include "upkeep/gc_objects.h"
 #include "upkeep/gc_registry.h"
 #include "upkeep/kept.h"
 
@@ -280,6 +281,8 @@ bool gc_run(Service *service, bool dry_run, GcResult *result, GError **error)
         g_propagate_error(error, g_steal_pointer(&failure));
         return false;
     }
-    return (result->busy || images_collect(&gc, error)) && data_sweep(&gc, error) &&
+    /* The bucket before the rows that know whose copies lie there. */
+    return gc_objects(service, dry_run, result, error) &&
+           (result->busy || images_collect(&gc, error)) && data_sweep(&gc, error) &&
            gc_uploads(service, dry_run, result, error);
 }

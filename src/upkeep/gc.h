@@ -10,8 +10,10 @@
 #include "import/service.h"
 
 typedef struct {
-    bool busy;                  /* somebody works in the layout of a registry's images */
-    int images;                 /* of deleted models, in the registry that keeps them */
+    bool busy;  /* somebody works in the layout of a registry's images */
+    int images; /* of deleted models, in the registry that keeps them */
+    int copies; /* of the model files of deleted models, in the service's own bucket */
+    int64_t copy_bytes;
     bool refused;               /* that registry lets nobody delete, or not us */
     int blobs, temporary, kept; /* how many; temporary: left-over files */
     int models;                 /* deleted long ago, whose timelines go */

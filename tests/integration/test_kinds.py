@@ -21,7 +21,8 @@ ANSWERS = {"reading_kind": "ConfigValueInvalid", "link_fault": "ModelFilesCopyFa
            "failure_kind": "ImageBuildFailedSeeLog",
            "tag_list_kind": "ImageTagListFailed", "unreachable_name": "ImageTagListFailed",
            "login_kind": "SourceImageTokenExpired", "push_kind": "ImageBuildFailed",
-           "object_kind": "ModelFilesCopyFailed"}
+           "s3_event_kind": "ModelFilesCopyFailed",
+           "create_kind": "BucketCreateFailed"}
 
 
 @pytest.fixture(scope="module")

@@ -82,6 +82,26 @@ static void without_credentials_nothing_is_signed(void **state)
     assert_null(lines[1]);
 }
 
+/* Where one name is the beginning of another, as those of a copy are. */
+static void headers_are_sorted_by_their_names_alone(void **state)
+{
+    static const char *const ONE[] = {"x-amz-copy-source:/b/k", "x-amz-copy-source-if-match:\"e\"",
+                                      NULL};
+    static const char *const OTHER[] = {"x-amz-copy-source-if-match:\"e\"",
+                                        "x-amz-copy-source:/b/k", NULL};
+    const S3Request request = {"PUT", HOST, "/k", "", S3_NO_PAYLOAD, ONE};
+    const char *signature = "78a90b3526518dda4c42e2d77eccbc6a2adc06a1bce2370785821a4359471ecd";
+    const S3Request turned = {"PUT", HOST, "/k", "", S3_NO_PAYLOAD, OTHER};
+    assert_signed(
+        &request,
+        "host;x-amz-content-sha256;x-amz-copy-source;x-amz-copy-source-if-match;x-amz-date",
+        signature);
+    assert_signed(
+        &turned,
+        "host;x-amz-content-sha256;x-amz-copy-source;x-amz-copy-source-if-match;x-amz-date",
+        signature);
+}
+
 static void keys_are_sorted_before_they_meet_their_values(void **state)
 {
     static const char *const PAIRS[] = {"a-b", "1", "a", "2", "a", "1", "ä/", "x y", NULL};
@@ -96,6 +116,7 @@ int main(void)
         cmocka_unit_test(a_question_without_a_value),
         cmocka_unit_test(a_list),
         cmocka_unit_test(writing_an_object),
+        cmocka_unit_test(headers_are_sorted_by_their_names_alone),
         cmocka_unit_test(a_token_is_signed_and_sent),
         cmocka_unit_test(without_credentials_nothing_is_signed),
         cmocka_unit_test(keys_are_sorted_before_they_meet_their_values),
