@@ -47,3 +47,12 @@ def test_bench_push_measures_what_waybill_sends_and_leaves_nothing_behind(tmp_pa
     for row in ("curl, one blob (the limit)", "waybill copy", "waybill import"):
         assert row in done.stdout
     assert os.listdir(tmp_path) == []
+
+
+def test_bench_source_measures_an_import_from_a_bucket_and_leaves_nothing_behind(tmp_path):
+    done = subprocess.run([ROOT / "scripts/bench", "source", "--waybill", PROGRAM, "--mib", "64",
+                           "--rounds", "1", "--dir", tmp_path], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    for row in ("curl, parallel GET", "cp + fsync", "sha256", "waybill import, own bucket"):
+        assert row in done.stdout
+    assert os.listdir(tmp_path) == []
