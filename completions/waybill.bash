@@ -10,9 +10,9 @@ _waybill_types="TensorFlow PyTorch MindSpore MXNet Caffe XGBoost Scikit_Learn Sp
 _waybill_options() {
     case $1 in
     import) echo "--name --version --type --runtime --config --child --platform --description
-        --dereference --no-cache --verify --if-exists --retries --timeout --detach --format --json" ;;
+        --dereference --dynamic --no-cache --verify --if-exists --retries --timeout --detach --format --json" ;;
     check) echo "--name --version --type --runtime --config --child --platform --description
-        --dereference --format --json" ;;
+        --dereference --dynamic --format --json" ;;
     init) echo "--type --force --json" ;;
     events) echo "--type --after --follow --all --reason --kind --since --limit --waterfall --deleted --json" ;;
     wait) echo "--timeout" ;;
@@ -31,7 +31,7 @@ _waybill_options() {
     verify) echo "--drop-damaged --json" ;;
     try) echo "--input --path" ;;
     show) echo "--key --json" ;;
-    retry) echo "--config --dependencies --child --from --no-cache --retries --timeout --json" ;;
+    retry) echo "--config --dependencies --child --from --dynamic --no-cache --retries --timeout --json" ;;
     update) echo "--description --dependencies --retries --timeout --detach --json" ;;
     copy | key | diff | explain | backup | restore | doctor) echo "--json" ;;
     esac

@@ -2,11 +2,13 @@
 
 #include <curl/curl.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/digest.h"
 #include "base/io.h"
 #include "build/environment.h"
 #include "build/rootfs.h"
@@ -18,6 +20,7 @@
 #define ANSWER_MS  30000
 #define HEALTH_MS  5000
 #define ANSWER_MAX (16 << 20)
+#define MODEL_AT   "/run/waybill/model"
 
 struct Trial {
     const Settings *settings;
@@ -155,6 +158,34 @@ static bool trial_open(Trial *trial, GError **error)
     return trial->sandbox != NULL;
 }
 
+/* The blobs under names of their own: the container sees no other model's. */
+static bool give_blobs(Trial *trial, const TrialSpec *spec, GError **error)
+{
+    if (!spec->blobs || spec->blobs->len == 0)
+        return true;
+    g_autofree char *model = sandbox_directory(trial->sandbox, "model", error);
+    g_autofree char *blobs =
+        model ? sandbox_directory(trial->sandbox, "model/blobs/sha256", error) : NULL;
+    autofd directory = blobs ? open(blobs, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (!blobs)
+        return false;
+    if (directory < 0)
+        return io_fail(error, errno, "%s", blobs);
+    for (guint i = 0; i < spec->blobs->len; i++)
+        if (!layout_link_blob(spec->images, spec->blobs->pdata[i], directory,
+                              digest_hex(spec->blobs->pdata[i]), error))
+            return false;
+    sandbox_bind(trial->sandbox, model, MODEL_AT);
+    return true;
+}
+
+static char **with_source(char **environment, const GPtrArray *blobs)
+{
+    return blobs && blobs->len
+               ? g_environ_setenv(environment, "WAYBILL_MODEL_SOURCE", MODEL_AT, TRUE)
+               : environment;
+}
+
 Trial *trial_new(const TrialSpec *spec, GError **error)
 {
     g_autoptr(Trial) trial = g_new0(Trial, 1);
@@ -168,8 +199,10 @@ Trial *trial_new(const TrialSpec *spec, GError **error)
     if (trial->held < 0)
         return NULL;
     trial->lowers = unpack_image(trial->unpacked, spec->images, spec->image, spec->progress, error);
-    if (!trial->lowers || !take_settings(trial, spec->image, error) || !trial_open(trial, error))
+    if (!trial->lowers || !take_settings(trial, spec->image, error) || !trial_open(trial, error) ||
+        !give_blobs(trial, spec, error))
         return NULL;
+    trial->environment = with_source(trial->environment, spec->blobs);
     const SandboxCommand command = {.argv = (const char *const *)trial->argv,
                                     .environment = (const char *const *)trial->environment,
                                     .directory = trial->directory,

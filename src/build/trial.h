@@ -23,6 +23,9 @@ typedef struct {
     const char *data; /* the data directory, absolute */
     Layout *images;
     const Image *image;
+    /* Digests (char *) of blobs that the container finds as an OCI layout has them, where
+     * WAYBILL_MODEL_SOURCE says; or NULL. */
+    const GPtrArray *blobs;
     Progress *progress;
 } TrialSpec;
 

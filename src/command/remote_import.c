@@ -150,6 +150,8 @@ static json_t *body_of(const ImportRequest *request, const char *location)
                   "initial_config", request->config_text);
     set_flag(body, "no_cache", request->no_cache);
     set_flag(body, "verify", request->verify);
+    if (request->dynamic)
+        json_object_set_new(body, "load_mode", json_string("dynamic"));
     return body;
 }
 
@@ -163,6 +165,8 @@ static json_t *retry_body_of(const ImportRequest *request, const char *location)
     if (dependencies)
         json_object_set_new(body, "dependencies", dependencies);
     set_flag(body, "no_cache", request->no_cache);
+    if (request->dynamic)
+        json_object_set_new(body, "load_mode", json_string("dynamic"));
     return body;
 }
 

@@ -75,10 +75,6 @@ ImportRequest *request_options_take(Session *session, RequestOptions *options, c
 {
     g_autoptr(ImportRequest) request = import_request_new();
     *status = EXIT_USAGE;
-    if (options->dynamic) {
-        complain("--dynamic: dynamic loading is not in this version");
-        return NULL;
-    }
     request->source = g_strdup(source);
     request->project = g_strdup(session_project(session));
     request->name = g_steal_pointer(&options->name);
@@ -90,6 +86,7 @@ ImportRequest *request_options_take(Session *session, RequestOptions *options, c
     request->description = g_steal_pointer(&options->description);
     request->dereference = options->dereference;
     request->no_cache = options->no_cache;
+    request->dynamic = options->dynamic;
     request->verify = options->verify;
     request->actor = g_strdup(session_actor());
     if (options->config && !request_read_config(request, options->config))

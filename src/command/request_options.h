@@ -20,7 +20,7 @@ typedef struct {
     {"platform", 0, 0, G_OPTION_ARG_FILENAME, &(options).platform, "Platform (as image.platform says)", "OS/ARCH"},    \
     {"description", 0, 0, G_OPTION_ARG_FILENAME, &(options).description, "At most 100 characters", "TEXT"},            \
     {"dereference", 0, 0, G_OPTION_ARG_NONE, &(options).dereference, "Follow links that leave the package", NULL},     \
-    {"dynamic", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_NONE, &(options).dynamic, NULL, NULL}
+    {"dynamic", 0, 0, G_OPTION_ARG_NONE, &(options).dynamic, "Load the model's files at start, not in the image", NULL}
 /* Of `import` alone: what only a build needs. */
 #define BUILD_OPTIONS(options)                                                                                         \
     {"no-cache", 0, 0, G_OPTION_ARG_NONE, &(options).no_cache, "Build the environment image anew", NULL},              \

@@ -7,7 +7,7 @@
 
 typedef struct {
     char *config, *dependencies, *child, *from;
-    gboolean no_cache;
+    gboolean no_cache, dynamic;
 } Changes;
 
 static void changes_clear(Changes *changes)
@@ -22,8 +22,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Changes, changes_clear)
 /* What is packed is another than the former attempt's: the next one looks at the package. */
 static bool packs_anew(const char *source, const Changes *changes)
 {
-    return source || changes->child || changes->config || g_strcmp0(changes->from, "check") == 0 ||
-           g_strcmp0(changes->from, "copy") == 0;
+    return source || changes->child || changes->config || changes->dynamic ||
+           g_strcmp0(changes->from, "check") == 0 || g_strcmp0(changes->from, "copy") == 0;
 }
 
 static bool request_change(ImportRequest *request, const Model *model, const char *source,
@@ -40,6 +40,7 @@ static bool request_change(ImportRequest *request, const Model *model, const cha
     }
     request->from = g_steal_pointer(&changes->from);
     request->no_cache = changes->no_cache;
+    request->dynamic = request->dynamic || changes->dynamic;
     g_free(request->version);
     request->version = g_strdup(model->version);
     if (changes->dependencies) {
@@ -111,6 +112,7 @@ static int retry_on_server(Session *session, const Model *model, const char *sou
     request->child = g_steal_pointer(&changes->child);
     request->from = g_steal_pointer(&changes->from);
     request->no_cache = changes->no_cache;
+    request->dynamic = changes->dynamic;
     if (changes->dependencies)
         request->dependencies = request_read_dependencies(changes->dependencies);
     if ((changes->dependencies && !request->dependencies) ||
@@ -150,6 +152,8 @@ int command_retry(Session *session, int argc, char **argv)
          "Begin at check, copy, environment or build", "STAGE"},
         {"no-cache", 0, 0, G_OPTION_ARG_NONE, &changes.no_cache,
          "Build the environment image anew, of an imported model too", NULL},
+        {"dynamic", 0, 0, G_OPTION_ARG_NONE, &changes.dynamic,
+         "Load the model's files at start, not in the image", NULL},
         TRIES_OPTIONS(tries),
         {"json", 0, 0, G_OPTION_ARG_NONE, &json, "One event object a line", NULL},
         {NULL}};
@@ -161,10 +165,11 @@ int command_retry(Session *session, int argc, char **argv)
         return status;
     const char *source = argc > 2 ? argv[2] : NULL;
     bool changed = source || changes.config || changes.dependencies || changes.child ||
-                   changes.from || changes.no_cache;
+                   changes.from || changes.no_cache || changes.dynamic;
     /* Of an imported model there is nothing to retry, whatever is changed: a new version is an
      * import. */
-    bool alone = !(source || changes.config || changes.dependencies || changes.child);
+    bool alone =
+        !(source || changes.config || changes.dependencies || changes.child || changes.dynamic);
     if (changed && (strcmp(model->outcome, "imported") != 0 || (changes.no_cache && alone)))
         return (session->remote ? retry_on_server : retry_changed)(session, model, source, &changes,
                                                                    &tries, json);

@@ -5,6 +5,7 @@
 #include "build/trial.h"
 #include "command/command.h"
 #include "command/interrupt.h"
+#include "import/dynamic.h"
 
 #define INPUT_MAX (64 << 20)
 
@@ -22,7 +23,7 @@ static char *read_input(const char *text)
 }
 
 /* All of it lies where it can be unpacked, then. */
-static Image *model_image(Session *session, const Model *model, GError **error)
+static Image *model_image(Session *session, const Model *model, GPtrArray **blobs, GError **error)
 {
     Service *service = session->service;
     if (!model->image_digest) {
@@ -36,7 +37,10 @@ static Image *model_image(Session *session, const Model *model, GError **error)
     json_auto_t *descriptor =
         source ? source->resolve(source, NULL, model->image_digest, error) : NULL;
     g_autoptr(Image) image = descriptor ? image_read(source, descriptor, NULL, NULL, error) : NULL;
-    return image && images_bring(service, images, image, error) ? g_steal_pointer(&image) : NULL;
+    if (!image || !images_bring(service, images, image, error))
+        return NULL;
+    *blobs = dynamic_bring(service, images, model->id, model->image_digest, error);
+    return *blobs ? g_steal_pointer(&image) : NULL;
 }
 
 static void print_log(Trial *trial)
@@ -67,7 +71,8 @@ static int print_answer(Session *session, Trial *trial, const TrialRequest *requ
     return good ? EXIT_DONE : EXIT_FAILED;
 }
 
-static int try_image(Session *session, const Image *image, const TrialRequest *request)
+static int try_image(Session *session, const Image *image, const GPtrArray *blobs,
+                     const TrialRequest *request)
 {
     TrialState state;
     g_autoptr(GError) error = NULL;
@@ -76,6 +81,7 @@ static int try_image(Session *session, const Image *image, const TrialRequest *r
                             .data = service->data->path,
                             .images = service->images,
                             .image = image,
+                            .blobs = blobs,
                             .progress = &service->progress};
     g_autoptr(Trial) trial = trial_new(&spec, &error);
     if (!trial || !trial_wait(trial, &state, &error)) {
@@ -122,12 +128,13 @@ int command_try(Session *session, int argc, char **argv)
     /* gc leaves alone what is unpacked. */
     g_auto(Interrupt) interrupt G_GNUC_UNUSED = interrupt_catch(&session->service->progress);
     autofd lock = layout_lock(session->service->images, false, &error);
-    g_autoptr(Image) image = lock >= 0 ? model_image(session, model, &error) : NULL;
+    g_autoptr(GPtrArray) blobs = NULL;
+    g_autoptr(Image) image = lock >= 0 ? model_image(session, model, &blobs, &error) : NULL;
     if (!image) {
         complain("%s", error->message);
         return progress_stopped(&session->service->progress) ? EXIT_INTERRUPTED : EXIT_FAILED;
     }
     g_autofree char *where = g_strdup(path ? path : body ? "/" : "/health");
     const TrialRequest request = {.method = body ? POST : GET, .path = where, .body = body};
-    return try_image(session, image, &request);
+    return try_image(session, image, blobs, &request);
 }

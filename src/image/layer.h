@@ -62,3 +62,6 @@ GBytes *layer_of_text(const char *path, const char *text);
  * progress->stop was seen). */
 Layer *layer_write(const LayerPlan *plan, Package *package, BlobSink *sink, Progress *progress,
                    Event **finding, GError **error);
+/* The same of a file's content alone: a blob that is no layer. */
+Layer *layer_write_raw(const PackageFile *file, Package *package, BlobSink *sink,
+                       Progress *progress, Event **finding, GError **error);

@@ -13,6 +13,7 @@ typedef struct {
     Progress *progress;
     BlobPipe *pipe;
     bool own_digests;
+    bool raw;       /* a file's content alone, which is no layer */
     int64_t copied; /* bytes of content */
     Event **finding;
     GError **error;
@@ -81,12 +82,14 @@ static bool write_content(LayerWrite *write, const PackageFile *file)
         return false;
     if (write->own_digests)
         blob_pipe_end_file(write->pipe);
-    return append_zeros(write, tar_padding(file->identity.size));
+    return write->raw || append_zeros(write, tar_padding(file->identity.size));
 }
 
 static bool write_entries(LayerWrite *write)
 {
     g_autoptr(GByteArray) headers = g_byte_array_new();
+    if (write->raw)
+        return write_content(write, write->plan->files->pdata[0]);
     for (guint i = 0; i < write->plan->files->len; i++) {
         g_byte_array_set_size(headers, 0);
         layer_plan_headers(write->plan, i, headers);
@@ -115,15 +118,16 @@ static Layer *write_layer(LayerWrite *write, BlobSink *sink)
     return blob_pipe_commit(pipe, &layer->existed, write->error) ? g_steal_pointer(&layer) : NULL;
 }
 
-Layer *layer_write(const LayerPlan *plan, Package *package, BlobSink *sink, Progress *progress,
-                   Event **finding, GError **error)
+static Layer *write_plan(const LayerPlan *plan, bool raw, Package *package, BlobSink *sink,
+                         Progress *progress, Event **finding, GError **error)
 {
     for (;;) {
         GError *failure = NULL;
         LayerWrite write = {.plan = plan,
                             .package = package,
                             .progress = progress,
-                            .own_digests = !layer_plan_is_single(plan),
+                            .own_digests = !raw && !layer_plan_is_single(plan),
+                            .raw = raw,
                             .finding = finding,
                             .error = &failure};
         Layer *layer = write_layer(&write, sink);
@@ -136,4 +140,19 @@ Layer *layer_write(const LayerPlan *plan, Package *package, BlobSink *sink, Prog
             g_propagate_error(error, failure);
         return NULL;
     }
+}
+
+Layer *layer_write(const LayerPlan *plan, Package *package, BlobSink *sink, Progress *progress,
+                   Event **finding, GError **error)
+{
+    return write_plan(plan, false, package, sink, progress, finding, error);
+}
+
+Layer *layer_write_raw(const PackageFile *file, Package *package, BlobSink *sink,
+                       Progress *progress, Event **finding, GError **error)
+{
+    g_autoptr(GPtrArray) files = g_ptr_array_new();
+    g_ptr_array_add(files, (gpointer)file);
+    const LayerPlan plan = {files, file->identity.size};
+    return write_plan(&plan, true, package, sink, progress, finding, error);
 }

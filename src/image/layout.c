@@ -205,6 +205,14 @@ int layout_open_blob(const Layout *layout, const char *digest, GError **error)
     return path ? layout_open_file(layout, path, IMAGE_ERROR_NO_BLOB, error) : -1;
 }
 
+bool layout_link_blob(const Layout *layout, const char *digest, int directory, const char *name,
+                      GError **error)
+{
+    g_autofree char *path = blob_path(digest, error);
+    return path && (linkat(layout->fd, path, directory, name, 0) == 0 ||
+                    io_fail(error, errno, "%s/%s", layout->directory, path));
+}
+
 int64_t layout_blob_size(const Layout *layout, const char *digest)
 {
     autofd fd = layout_open_blob(layout, digest, NULL);

@@ -43,6 +43,9 @@ bool layout_has_blob(const Layout *layout, const char *digest, int64_t size);
 int64_t layout_blob_size(const Layout *layout, const char *digest);
 /* Opened for reading; -1: IMAGE_ERROR_NO_BLOB or IO_ERROR. */
 int layout_open_blob(const Layout *layout, const char *digest, GError **error);
+/* A second name for a blob, in a directory of the same file system. */
+bool layout_link_blob(const Layout *layout, const char *digest, int directory, const char *name,
+                      GError **error);
 /* A small blob (JSON), verified against its digest; at most 4 MiB. */
 GBytes *layout_read_blob(const Layout *layout, const char *digest, GError **error);
 /* Re-hashes a blob. expected_size -1: any. *found, when not NULL, is set to what its bytes hash to

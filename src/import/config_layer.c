@@ -28,12 +28,13 @@ bool config_layer_is_needed(Import *import)
 }
 
 /* While its blob is there. *there false: gc took the blob before its row was written. */
-static bool row_record(Import *import, const char *digest, int64_t size, bool *there,
+static bool row_record(Import *import, int position, const char *digest, int64_t size, bool *there,
                        GError **error)
 {
     Service *service = import->service;
     ImageRepository *images = import_images(import, error);
     const LayerRow row = {.origin = (char *)CONFIG_ORIGIN,
+                          .position = position,
                           .digest = (char *)digest,
                           .diff_id = (char *)digest,
                           .media_type = (char *)LAYER_MEDIA_TYPE,
@@ -50,18 +51,23 @@ static bool row_record(Import *import, const char *digest, int64_t size, bool *t
            db_commit(service->db, error);
 }
 
-bool config_layer_record(Import *import, GError **error)
+bool config_layer_add(Import *import, int position, const char *place, const char *text,
+                      GError **error)
 {
-    if (!config_layer_is_needed(import))
-        return true;
-    g_autoptr(GBytes) layer = layer_of_text(PLACE, import->config->document->text);
+    g_autoptr(GBytes) layer = layer_of_text(place, text);
     for (bool there = false; !there;) {
         ImageRepository *images =
             service_has_room(import->service, error) ? import_images(import, error) : NULL;
         g_autofree char *digest = images ? image_repository_put(images, layer, error) : NULL;
         int64_t size = (int64_t)g_bytes_get_size(layer);
-        if (!digest || !row_record(import, digest, size, &there, error))
+        if (!digest || !row_record(import, position, digest, size, &there, error))
             return false;
     }
     return true;
+}
+
+bool config_layer_record(Import *import, GError **error)
+{
+    return !config_layer_is_needed(import) ||
+           config_layer_add(import, 0, PLACE, import->config->document->text, error);
 }

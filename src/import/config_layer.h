@@ -12,3 +12,6 @@
 bool config_layer_is_needed(Import *import);
 /* Makes it where it is needed, and records it for the attempt. */
 bool config_layer_record(Import *import, GError **error);
+/* A small layer of one file that the service makes, at that place of the attempt's. */
+bool config_layer_add(Import *import, int position, const char *place, const char *text,
+                      GError **error);

@@ -9,6 +9,7 @@
 #include "base/io.h"
 #include "image/image_archive.h"
 #include "image/image_json.h"
+#include "image/model_pack.h"
 #include "image/referrers.h"
 #include "import/carried.h"
 #include "import/import.h"
@@ -18,6 +19,7 @@
 #define ARCHIVE_SCHEME "oci-archive:"
 #define LAYOUT_SCHEME  "oci:"
 #define ARCHIVE_SUFFIX ".tar"
+#define PACK_TAG       ".model"
 
 void copy_target_clear(CopyTarget *target)
 {
@@ -88,8 +90,19 @@ static Artifact *artifact_of(Service *service, ImageSource *from, const char *mo
     return digest ? artifact_read(from, &manifest, error) : NULL;
 }
 
-void copy_source_of_model(CopySource *source, Service *service, ImageRepository *images,
-                          const char *model_id, const Image *image)
+/* The list of a dynamic model's files. NULL with *error unset: it is none. */
+static Artifact *pack_of(Service *service, ImageSource *from, const char *model_id,
+                         const Image *image, GError **error)
+{
+    int64_t size;
+    g_autofree char *digest =
+        artifact_find_pack(service->db, model_id, image->manifest->digest, &size, error);
+    const Descriptor manifest = {(char *)IMAGE_MEDIA_MANIFEST, digest, size};
+    return digest ? artifact_read(from, &manifest, error) : NULL;
+}
+
+bool copy_source_of_model(CopySource *source, Service *service, ImageRepository *images,
+                          const char *model_id, const Image *image, GError **error)
 {
     g_autoptr(GError) failure = NULL;
     source->from = image_repository_source(images);
@@ -97,10 +110,17 @@ void copy_source_of_model(CopySource *source, Service *service, ImageRepository 
     source->image = image;
     source->artifact = artifact_of(service, source->from, model_id, image, &failure);
     source->why = failure ? g_strdup(failure->message) : NULL;
+    g_clear_error(&failure);
+    source->pack = pack_of(service, source->from, model_id, image, &failure);
+    if (!failure)
+        return true;
+    g_propagate_error(error, g_steal_pointer(&failure));
+    return false;
 }
 
 void copy_source_clear(CopySource *source)
 {
+    g_clear_pointer(&source->pack, artifact_free);
     g_clear_pointer(&source->artifact, artifact_free);
     g_clear_pointer(&source->why, g_free);
 }
@@ -127,6 +147,37 @@ static bool push_artifact(const CopySource *source, Registry *registry, CopiedBy
     return true;
 }
 
+/* The files of a dynamic model, as the layers of an image are sent; then the list of them, which
+ * refers to the image. They are the model: that they cannot be sent fails the copy. */
+static bool push_pack(const CopySource *source, ImagePush push, CopiedBytes *copied, GError **error)
+{
+    const Artifact *pack = source->pack;
+    ImagePushed pushed = {0};
+    g_autoptr(GPtrArray) files = g_ptr_array_new();
+    for (guint i = 1; i < pack->blobs->len; i++)
+        g_ptr_array_add(files, pack->blobs->pdata[i]);
+    const Image as_image = {.manifest = pack->manifest,
+                            .config = pack->blobs->pdata[0],
+                            .layers = files};
+    push.image = &as_image;
+    push.tag = NULL;
+    bool done = image_push(&push, &pushed, error);
+    copied->pushed.sent += pushed.sent;
+    copied->pushed.mounted += pushed.mounted;
+    copied->pushed.present += pushed.present;
+    copied->pushed.wire += pushed.wire;
+    copied->pushed.source_failed |= pushed.source_failed;
+    return done && referrers_push(push.to, source->from, pack, source->image->manifest, error);
+}
+
+static int64_t pack_size(const Artifact *pack)
+{
+    int64_t size = 0;
+    for (guint i = 0; pack && i < pack->blobs->len; i++)
+        size += ((const Descriptor *)pack->blobs->pdata[i])->size;
+    return size;
+}
+
 bool copy_to_registry(Service *service, const CopySource *source, RegistryLogin *login,
                       const Reference *to, const char *mount_from, Registry **registry,
                       CopiedBytes *copied, GError **error)
@@ -144,10 +195,26 @@ bool copy_to_registry(Service *service, const CopySource *source, RegistryLogin 
                             .parallel =
                                 (int)settings_int(service->settings, "registry.max_parallel"),
                             .progress = &service->progress};
-    progress_begin(&service->progress, source->image->size);
-    bool done = image_push(&push, &copied->pushed, error);
+    progress_begin(&service->progress, source->image->size + pack_size(source->pack));
+    bool done = image_push(&push, &copied->pushed, error) &&
+                (!source->pack || push_pack(source, push, copied, error));
     progress_end(&service->progress);
     return done && push_artifact(source, *registry, copied, error);
+}
+
+/* A dynamic model's files go with it: under the image's tag with `.model` behind it, for a layout
+ * lists nothing without one. */
+static bool pack_to_layout(Service *service, const CopySource *source, Layout *layout,
+                           const char *tag, GError **error)
+{
+    g_autofree char *name = g_strconcat(tag, PACK_TAG, NULL);
+    for (guint i = 0; i < source->pack->blobs->len; i++)
+        if (!image_copy_blob(source->from, source->pack->blobs->pdata[i], layout,
+                             &service->progress, NULL, error))
+            return false;
+    return image_copy_blob(source->from, source->pack->manifest, layout, &service->progress, NULL,
+                           error) &&
+           layout_add_tag(layout, source->pack->manifest, name, error);
 }
 
 static bool copy_to_layout(Service *service, const CopySource *source, const Reference *to,
@@ -156,10 +223,11 @@ static bool copy_to_layout(Service *service, const CopySource *source, const Ref
     g_autoptr(Layout) layout = layout_create(to->directory, error);
     if (!layout)
         return false;
-    progress_begin(&service->progress, source->image->size);
+    progress_begin(&service->progress, source->image->size + pack_size(source->pack));
     bool done = image_copy(source->from, source->image, layout, &service->progress, &pushed->sent,
                            &pushed->present, NULL, error) &&
-                layout_add_tag(layout, source->image->manifest, to->tag, error);
+                layout_add_tag(layout, source->image->manifest, to->tag, error) &&
+                (!source->pack || pack_to_layout(service, source, layout, to->tag, error));
     progress_end(&service->progress);
     return done;
 }
@@ -202,6 +270,13 @@ static bool copy_image(Service *service, const CopySource *source, RegistryLogin
                                 &registry, &copied->bytes, error);
     if (target->kind == COPY_LAYOUT)
         return copy_to_layout(service, source, target->reference, &copied->bytes.pushed, error);
+    if (source->pack) {
+        g_set_error(
+            error, IMPORT_ERROR, IMPORT_ERROR_USAGE,
+            "the model is loaded dynamically, and its files do not go into an archive: copy "
+            "it to a registry or a layout");
+        return false;
+    }
     copied->bytes.pushed.sent = source->image->size;
     return strcmp(target->file, "-") == 0
                ? write_archive(service, source, target->tag, STDOUT_FILENO, error)
@@ -239,13 +314,26 @@ bool copy_model(Service *service, const Model *model, const CopyTarget *target, 
         g_propagate_error(error, g_steal_pointer(&failure));
     else if (image) {
         g_auto(CopySource) source = {0};
-        copy_source_of_model(&source, service, images, model->id, image);
-        return copy_image(service, &source, login, target, copied, error);
+        if (copy_source_of_model(&source, service, images, model->id, image, error))
+            return copy_image(service, &source, login, target, copied, error);
+        registry_login_free(login);
     }
     return false;
 }
 
 /* -- of a server's -- */
+
+/* The list of a dynamic model's files, where the registry has one of the image. */
+static Artifact *pack_in_registry(Registry *registry, const Image *image, GError **error)
+{
+    json_auto_t *found =
+        referrers_list(registry, image->manifest->digest, MODEL_PACK_ARTIFACT, error);
+    if (!found || json_array_size(found) == 0)
+        return NULL;
+    g_autoptr(Descriptor) manifest =
+        image_json_descriptor(json_array_get(found, 0), "a referrer", error);
+    return manifest ? artifact_read(registry_source(registry), manifest, error) : NULL;
+}
 
 bool copy_from_registry(Service *service, const Reference *from, RegistryLogin *login,
                         const CopyTarget *target, Copied *copied, GError **error)
@@ -268,6 +356,13 @@ bool copy_from_registry(Service *service, const Reference *from, RegistryLogin *
         if (carried)
             source.artifact = g_steal_pointer(&carried->artifact);
         source.why = failure ? g_strdup(failure->message) : NULL;
+        g_clear_error(&failure);
+        source.pack = place.registry ? pack_in_registry(place.registry, image, &failure) : NULL;
+        if (failure) {
+            registry_login_free(there);
+            g_propagate_error(error, g_steal_pointer(&failure));
+            return false;
+        }
         return copy_image(service, &source, there, target, copied, error);
     }
     return false;

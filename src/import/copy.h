@@ -52,10 +52,11 @@ typedef struct {
     const Registry *registry; /* that `from` is of; NULL: of a layout */
     Artifact *artifact;       /* what is said of it, in the same source; NULL: nothing */
     char *why;                /* that cannot be read; or NULL */
+    Artifact *pack; /* the files of a dynamic model, in the same source; NULL: they are in the image */
 } CopySource;
-/* An image of our own store. */
-void copy_source_of_model(CopySource *source, Service *service, ImageRepository *images,
-                          const char *model_id, const Image *image);
+/* An image of our own store. False: *error, it is not known what belongs to it. */
+bool copy_source_of_model(CopySource *source, Service *service, ImageRepository *images,
+                          const char *model_id, const Image *image, GError **error);
 void copy_source_clear(CopySource *source);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CopySource, copy_source_clear)
 

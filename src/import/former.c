@@ -51,6 +51,12 @@ static bool same_dependencies(Import *import, const Attempt *row, bool *same, GE
     return true;
 }
 
+static bool was_dynamic(const Attempt *attempt)
+{
+    g_autoptr(ImportRequest) request = import_request_from_json(attempt->request, NULL);
+    return request && request->dynamic;
+}
+
 static bool former_compare(Import *import, const char *listing, Former *former, GError **error)
 {
     g_autoptr(GError) failure = NULL;
@@ -69,7 +75,8 @@ static bool former_compare(Import *import, const char *listing, Former *former, 
     const char *text =
         import->config && import->config->document ? import->config->document->text : NULL;
     former->same = g_strcmp0(row->listing, listing) == 0 && g_strcmp0(row->config, text) == 0 &&
-                   g_strcmp0(row->runtime, import->runtime) == 0;
+                   g_strcmp0(row->runtime, import->runtime) == 0 &&
+                   was_dynamic(row) == import->request->dynamic;
     former->same_base = is_of_base(result, base);
     return same_dependencies(import, row, &former->same_dependencies, error);
 }
@@ -77,7 +84,9 @@ static bool former_compare(Import *import, const char *listing, Former *former, 
 static bool layers_kept(Service *service, ImageRepository *images, const char *model_id,
                         int attempt, const char *origin, bool *kept, GError **error)
 {
-    g_autoptr(GPtrArray) rows = layers_of(service->db, model_id, attempt, error);
+    g_autoptr(GPtrArray) rows = strcmp(origin, LAYER_ORIGIN_BLOB) == 0
+                                    ? blobs_of(service->db, model_id, attempt, error)
+                                    : layers_of(service->db, model_id, attempt, error);
     *kept = rows != NULL;
     for (guint i = 0; *kept && i < rows->len; i++) {
         const LayerRow *row = rows->pdata[i];
@@ -92,7 +101,7 @@ static bool layers_kept(Service *service, ImageRepository *images, const char *m
  * store's lock. Of a layout it is looked at within, under the layout's lock. */
 static bool ask_registry(Import *import, Former *former, GError **error)
 {
-    bool config = false;
+    bool config = false, blobs = false;
     Service *service = import->service;
     const char *id = import->model->id;
     ImageRepository *images = import_images(import, error);
@@ -101,10 +110,11 @@ static bool ask_registry(Import *import, Former *former, GError **error)
     if (!environments ||
         !layers_kept(service, images, id, former->attempt, "model", &former->copied, error) ||
         !layers_kept(service, images, id, former->attempt, CONFIG_ORIGIN, &config, error) ||
+        !layers_kept(service, images, id, former->attempt, LAYER_ORIGIN_BLOB, &blobs, error) ||
         !layers_kept(service, environments, id, former->attempt, "environment", &former->built,
                      error))
         return false;
-    former->copied = former->copied && config;
+    former->copied = former->copied && config && blobs;
     return true;
 }
 
@@ -136,7 +146,10 @@ bool former_layers_kept(Service *service, const char *model_id, int attempt, boo
     /* A layout has one repository, whatever it is called. */
     g_autoptr(ImageRepository) images = image_repository_open(service->store, model_id, error);
     return images && layers_kept(service, images, model_id, attempt, "model", kept, error) &&
-           (!*kept || layers_kept(service, images, model_id, attempt, CONFIG_ORIGIN, kept, error));
+           (!*kept ||
+            layers_kept(service, images, model_id, attempt, CONFIG_ORIGIN, kept, error)) &&
+           (!*kept ||
+            layers_kept(service, images, model_id, attempt, LAYER_ORIGIN_BLOB, kept, error));
 }
 
 static bool copy_holds(Import *import, const Former *former, GError **error)

@@ -4,6 +4,7 @@
 
 #include "base/digest.h"
 #include "image/image_json.h"
+#include "image/model_pack.h"
 #include "image/reference.h"
 #include "import/provenance.h"
 #include "model/model.h"
@@ -102,6 +103,7 @@ Repository *repository_find(Db *db, const char *path, GError **error)
 
 /* What is said of an image of a model (store/artifacts.h), as a manifest. */
 #define ARTIFACT_COLUMNS "a.artifact_digest, '" IMAGE_MEDIA_MANIFEST "', a.artifact_size "
+#define PACK_COLUMNS     "a.pack_digest, '" IMAGE_MEDIA_MANIFEST "', a.pack_size "
 
 static PushedManifest *manifest_of_model(Db *db, const Repository *repository,
                                          const char *reference, GError **error)
@@ -114,7 +116,8 @@ static PushedManifest *manifest_of_model(Db *db, const Repository *repository,
             ? g_strconcat(COLUMNS,
                           OF_MODEL
                           "AND a.image_digest = $3 UNION ALL SELECT " ARTIFACT_COLUMNS OF_MODEL
-                          "AND a.artifact_digest = $3",
+                          "AND a.artifact_digest = $3 UNION ALL SELECT " PACK_COLUMNS OF_MODEL
+                          "AND a.pack_digest = $3",
                           NULL)
             : g_strconcat(COLUMNS, OF_MODEL LISTED "AND m.version = $3", NULL);
     g_autoptr(DbRows) rows =
@@ -186,28 +189,41 @@ bool repository_has_blob(Db *db, const Repository *repository, const char *diges
     return *has || !repository->model || models_have_blob(db, repository, digest, has, error);
 }
 
-/* Adds what is said of the listed image of a model, in no order. */
-static bool add_artifacts(Db *db, const Repository *repository, const char *subject,
-                          const char *artifact_type, GPtrArray *referrers, GError **error)
+static bool add_found(DbRows *rows, const char *type, GPtrArray *referrers, GError **error)
 {
     GError *failure = NULL;
-    if (!repository->model || (artifact_type && strcmp(artifact_type, PROVENANCE_ARTIFACT) != 0))
-        return true;
-    g_autoptr(DbRows) rows = db_query(db, &failure,
-                                      "SELECT " ARTIFACT_COLUMNS OF_MODEL LISTED
-                                      "AND a.image_digest = $3 AND a.artifact_digest IS NOT NULL",
-                                      "sss", repository->project, repository->model, subject);
     while (rows && db_next(rows, &failure)) {
         PushedManifest *manifest = g_new0(PushedManifest, 1);
         manifest->digest = g_strdup(db_text(rows, 0));
         manifest->media_type = g_strdup(db_text(rows, 1));
         manifest->size = db_int(rows, 2);
-        manifest->artifact_type = g_strdup(PROVENANCE_ARTIFACT);
+        manifest->artifact_type = g_strdup(type);
         g_ptr_array_add(referrers, manifest);
     }
     if (failure)
         g_propagate_error(error, failure);
-    return !failure;
+    return rows && !failure;
+}
+
+/* Adds what is said of the listed image of a model, in no order. */
+static bool add_artifacts(Db *db, const Repository *repository, const char *subject,
+                          const char *artifact_type, GPtrArray *referrers, GError **error)
+{
+    static const struct {
+        const char *type, *sql;
+    } KINDS[] = {{PROVENANCE_ARTIFACT, "SELECT " ARTIFACT_COLUMNS OF_MODEL LISTED
+                                       "AND a.image_digest = $3 AND a.artifact_digest IS NOT NULL"},
+                 {MODEL_PACK_ARTIFACT, "SELECT " PACK_COLUMNS OF_MODEL LISTED
+                                       "AND a.image_digest = $3 AND a.pack_digest IS NOT NULL"}};
+    for (size_t i = 0; repository->model && i < G_N_ELEMENTS(KINDS); i++) {
+        if (artifact_type && strcmp(artifact_type, KINDS[i].type) != 0)
+            continue;
+        g_autoptr(DbRows) rows = db_query(db, error, KINDS[i].sql, "sss", repository->project,
+                                          repository->model, subject);
+        if (!add_found(rows, KINDS[i].type, referrers, error))
+            return false;
+    }
+    return true;
 }
 
 static gint compare_manifests(gconstpointer a, gconstpointer b)

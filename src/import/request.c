@@ -69,6 +69,8 @@ char *import_request_to_json(const ImportRequest *request)
         json_object_set_new(object, "rebuild", json_true());
     if (request->no_cache)
         json_object_set_new(object, "no_cache", json_true());
+    if (request->dynamic)
+        json_object_set_new(object, "dynamic", json_true());
     if (request->verify)
         json_object_set_new(object, "verify", json_true());
     if (request->dereference)
@@ -93,6 +95,7 @@ ImportRequest *import_request_from_json(const char *text, GError **error)
         *field_of(request, i) = g_strdup(json_string_value(json_object_get(object, FIELDS[i].key)));
     request->rebuild = json_is_true(json_object_get(object, "rebuild"));
     request->no_cache = json_is_true(json_object_get(object, "no_cache"));
+    request->dynamic = json_is_true(json_object_get(object, "dynamic"));
     request->verify = json_is_true(json_object_get(object, "verify"));
     request->dereference = json_is_true(json_object_get(object, "dereference"));
     json_decref(object);

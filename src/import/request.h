@@ -35,6 +35,7 @@ typedef struct {
     bool rebuild;  /* what the last attempt packed is built anew: the package is not looked at */
     bool no_cache; /* its environment is built, whether there is one or not */
     bool verify;   /* the image is run before it counts; else as build.verify says */
+    bool dynamic;  /* the model's files are no part of the image: they are loaded at start */
     bool dereference; /* links that leave the package are followed: asked for on this machine's own
                          command line only */
     bool of_server;   /* it may name an upload; not kept */

@@ -202,7 +202,8 @@ static Event *event_started(const Import *import)
     Event *event =
         event_with(event_import_started(), "{s:i, s:I, s:s, s:s}", "attempt", import->job->attempt,
                    "waited_ms", (json_int_t)MAX(clock_now_ms() - import->job->created_at, 0),
-                   "waybill", WAYBILL_VERSION, "load_mode", "packed");
+                   "waybill", WAYBILL_VERSION, "load_mode",
+                   request->dynamic ? "dynamic" : "packed");
     event->stage = "queue";
     event->actor = g_strdup(request->actor);
     event_with_text(event, "source", request->source);

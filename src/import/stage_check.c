@@ -311,8 +311,11 @@ static void look_at_engine(Look *look)
         package_check_engine(look->package, type, look->findings);
 }
 
+/* A dynamic model has none: its files are no part of the image. */
 static void look_at_limits(Look *look)
 {
+    if (look->request->dynamic)
+        return;
     const PackageLimits limits = {.model_file_bytes =
                                       settings_bytes(look->settings, "limits.model_file_gib"),
                                   .model_bytes = settings_bytes(look->settings, "limits.model_gib"),

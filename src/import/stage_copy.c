@@ -20,6 +20,7 @@
 #include "image/layer.h"
 #include "image/reference.h"
 #include "import/config_layer.h"
+#include "import/dynamic.h"
 #include "import/file_digests.h"
 #include "import/own_copy.h"
 #include "import/pipeline.h"
@@ -377,14 +378,19 @@ StageResult stage_copy(Import *import, GError **error)
         return STAGE_ERROR;
     if (unusable && needs_base(import))
         return import_fail(import, "copy", g_steal_pointer(&unusable), error);
+    Package *packed = import->request->dynamic ? dynamic_packed(import->package) : NULL;
+    const Package *packing = packed ? packed : import->package;
     Copy copy = {.import = import,
-                 .plans = layer_plan(import->package, most),
+                 .plans = layer_plan(packing, most),
                  .machine = file_digests_machine(),
-                 .bytes_left = import->package->bytes};
+                 .bytes_left = packing->bytes};
     result = own_copy_keep(import, &copy.kept, error);
     if (result == STAGE_CLOSED) {
-        progress_begin(&import->service->progress, import->package->bytes);
+        progress_begin(&import->service->progress,
+                       copy.bytes_left + (packed ? import->package->bytes : 0));
         result = copy_all(&copy, error);
+        if (result == STAGE_CLOSED && packed)
+            result = dynamic_copy(import, error);
         progress_end(&import->service->progress);
     }
     if (result == STAGE_CLOSED && !config_layer_record(import, error))
@@ -393,6 +399,7 @@ StageResult stage_copy(Import *import, GError **error)
         result = import_close(import, "copy", json_object(), copy_events(&copy), error);
     g_ptr_array_unref(copy.plans);
     json_decref(copy.kept);
+    dynamic_packed_free(packed);
     g_free(copy.machine);
     return result;
 }

@@ -8,6 +8,7 @@
 #include "base/signing.h"
 #include "event/timeline.h"
 #include "image/referrers.h"
+#include "import/dynamic.h"
 #include "import/provenance.h"
 #include "store/artifacts.h"
 
@@ -68,7 +69,8 @@ static bool send(Import *import, const Image *image, const Artifact *artifact, c
                             error);
 }
 
-static bool record(Import *import, const Artifact *artifact, GError **error)
+/* pack: of a dynamic model; or NULL. Its files are rows already. */
+static bool record(Import *import, const Artifact *artifact, const Artifact *pack, GError **error)
 {
     Db *db = import->service->db;
     const char *id = import->model->id;
@@ -77,6 +79,13 @@ static bool record(Import *import, const Artifact *artifact, GError **error)
     if (!transaction ||
         !artifact_set(db, id, attempt, artifact->manifest->digest, artifact->manifest->size, error))
         return false;
+    if (pack) {
+        const Descriptor *config = pack->blobs->pdata[0];
+        if (!artifact_set_pack(db, id, attempt, pack->manifest->digest, pack->manifest->size,
+                               error) ||
+            !artifact_add_blob(db, id, attempt, config->digest, config->size, error))
+            return false;
+    }
     for (guint i = 0; i < artifact->blobs->len; i++) {
         const Descriptor *blob = artifact->blobs->pdata[i];
         if (!artifact_add_blob(db, id, attempt, blob->digest, blob->size, error))
@@ -97,12 +106,15 @@ StageResult stage_describe(Import *import, GError **error)
     if (!image)
         return STAGE_ERROR;
     g_autoptr(Artifact) artifact = describe(import, image, &failure);
-    g_autofree char *why = NULL;
-    if (artifact && send(import, image, artifact, &why, &failure) &&
-        record(import, artifact, &failure))
+    g_autofree char *why = NULL, *pack_why = NULL;
+    g_autoptr(Artifact) pack = artifact ? dynamic_describe(import, image, &failure) : NULL;
+    if (artifact && !failure && send(import, image, artifact, &why, &failure) &&
+        (!pack || send(import, image, pack, &pack_why, &failure)) &&
+        record(import, artifact, pack, &failure))
         return import_close(import, "describe",
-                            json_pack("{s:s, s:s*}", "artifact", artifact->manifest->digest, "why",
-                                      why),
+                            json_pack("{s:s, s:s*, s:s*, s:s*}", "artifact",
+                                      artifact->manifest->digest, "why", why, "pack",
+                                      pack ? pack->manifest->digest : NULL, "pack_why", pack_why),
                             events_new(NULL, NULL), error);
     if (g_error_matches(failure, G_IO_ERROR, G_IO_ERROR_CANCELLED))
         return STAGE_STOPPED;

@@ -112,7 +112,12 @@ StageResult stage_share(Import *import, GError **error)
     if (!images)
         return STAGE_ERROR;
     Sharing sharing = {import, {0}, json_array(), NULL, events_new(NULL, NULL), false};
-    copy_source_of_model(&sharing.source, service, images, import->model->id, image);
+    if (!copy_source_of_model(&sharing.source, service, images, import->model->id, image, error)) {
+        copy_source_clear(&sharing.source);
+        json_decref(sharing.shared);
+        g_ptr_array_unref(sharing.events);
+        return STAGE_ERROR;
+    }
     share_with_all(&sharing);
     copy_source_clear(&sharing.source);
     reference_free(sharing.former);

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "build/trial.h"
+#include "import/dynamic.h"
 #include "import/pipeline.h"
 
 #define SHOWN_LINES 20
@@ -90,10 +91,16 @@ StageResult stage_verify(Import *import, GError **error)
     autofd lock = layout_lock(import->service->images, false, &failure);
     if (lock < 0 || !images_bring(import->service, import_images(import, NULL), image, &failure))
         return verify_failed(import, g_steal_pointer(&failure), error);
+    g_autoptr(GPtrArray) blobs =
+        dynamic_bring(import->service, import_images(import, NULL), import->model->id,
+                      image->manifest->digest, &failure);
+    if (!blobs)
+        return verify_failed(import, g_steal_pointer(&failure), error);
     const TrialSpec spec = {.settings = import->service->settings,
                             .data = import->service->data->path,
                             .images = import->service->images,
                             .image = image,
+                            .blobs = blobs,
                             .progress = &import->service->progress};
     g_autoptr(Trial) trial = trial_new(&spec, &failure);
     if (!trial || !trial_wait(trial, &state, &failure))

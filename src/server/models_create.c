@@ -36,8 +36,8 @@ static void check_words(const json_t *body, GPtrArray *faults)
     const char *load = json_string_value(json_object_get(body, "load_mode"));
     if (copy && strcmp(copy, "true") != 0 && strcmp(copy, "false") != 0)
         request_fault(faults, "source_copy is \"%s\"; expected \"true\" or \"false\"", copy);
-    if (load && strcmp(load, "packed") != 0)
-        request_fault(faults, "load_mode is \"%s\"; expected \"packed\"", load);
+    if (load && strcmp(load, "packed") != 0 && strcmp(load, "dynamic") != 0)
+        request_fault(faults, "load_mode is \"%s\"; expected \"packed\" or \"dynamic\"", load);
 }
 
 char *source_of(const Server *server, const char *project, const char *location)
@@ -96,6 +96,8 @@ static ImportRequest *request_of(HttpRequest *http, json_t *body, GPtrArray *fau
     request->type = request_text(body, "model_type");
     request->runtime = request_text(body, "runtime");
     request->no_cache = json_is_true(json_object_get(body, "no_cache"));
+    request->dynamic =
+        g_strcmp0(json_string_value(json_object_get(body, "load_mode")), "dynamic") == 0;
     request->verify = json_is_true(json_object_get(body, "verify"));
     request->description = request_text(body, "description");
     request->config_text = request_text(body, "initial_config");

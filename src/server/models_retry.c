@@ -9,6 +9,7 @@ static const RequestField FIELDS[] = {{"source_location", JSON_STRING, false},
                                       {"initial_config", JSON_STRING, false},
                                       {"dependencies", JSON_ARRAY, false},
                                       {"from", JSON_STRING, false},
+                                      {"load_mode", JSON_STRING, false},
                                       {"no_cache", JSON_TRUE, false}};
 
 /* Takes the new value over, where there is one. */
@@ -77,7 +78,12 @@ static ImportRequest *request_changed(HttpRequest *request, Service *service, co
     bool configured = replace(&import->config_text, request_text(body, "initial_config"));
     if (configured)
         replace(&import->config_file, g_strdup("initial_config"));
-    import->rebuild = import->rebuild && !configured &&
+    const char *load = json_string_value(json_object_get(body, "load_mode"));
+    if (load && strcmp(load, "packed") != 0 && strcmp(load, "dynamic") != 0)
+        request_fault(faults, "load_mode is \"%s\"; expected \"packed\" or \"dynamic\"", load);
+    if (load)
+        import->dynamic = strcmp(load, "dynamic") == 0;
+    import->rebuild = import->rebuild && !configured && !load &&
                       !json_is_string(json_object_get(body, "source_location")) &&
                       g_strcmp0(import->from, "check") != 0 && g_strcmp0(import->from, "copy") != 0;
     import->rebuild |= is_imported(model); /* what it packed stays */

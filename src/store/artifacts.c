@@ -11,6 +11,15 @@ bool artifact_set(Db *db, const char *model_id, int attempt, const char *digest,
                    "si", model_id, (int64_t)attempt);
 }
 
+bool artifact_set_pack(Db *db, const char *model_id, int attempt, const char *digest, int64_t size,
+                       GError **error)
+{
+    return db_exec(db, error,
+                   "UPDATE attempts SET pack_digest = $3, pack_size = $4 WHERE model_id = $1 AND "
+                   "attempt = $2",
+                   "sisi", model_id, (int64_t)attempt, digest, size);
+}
+
 bool artifact_add_blob(Db *db, const char *model_id, int attempt, const char *digest, int64_t size,
                        GError **error)
 {
@@ -27,6 +36,20 @@ char *artifact_find(Db *db, const char *model_id, const char *image_digest, int6
         db_query(db, error,
                  "SELECT artifact_digest, artifact_size FROM attempts WHERE model_id = $1 AND "
                  "image_digest = $2 AND artifact_digest IS NOT NULL ORDER BY attempt DESC LIMIT 1",
+                 "ss", model_id, image_digest);
+    if (!rows || !db_next(rows, error))
+        return NULL;
+    *size = db_int(rows, 1);
+    return g_strdup(db_text(rows, 0));
+}
+
+char *artifact_find_pack(Db *db, const char *model_id, const char *image_digest, int64_t *size,
+                         GError **error)
+{
+    g_autoptr(DbRows) rows =
+        db_query(db, error,
+                 "SELECT pack_digest, pack_size FROM attempts WHERE model_id = $1 AND "
+                 "image_digest = $2 AND pack_digest IS NOT NULL ORDER BY attempt DESC LIMIT 1",
                  "ss", model_id, image_digest);
     if (!rows || !db_next(rows, error))
         return NULL;

@@ -6,6 +6,9 @@
 /* Within the caller's transaction: the attempt's artifact is this manifest. */
 bool artifact_set(Db *db, const char *model_id, int attempt, const char *digest, int64_t size,
                   GError **error);
+/* Of a dynamic model: this manifest lists its files. */
+bool artifact_set_pack(Db *db, const char *model_id, int attempt, const char *digest, int64_t size,
+                       GError **error);
 /* It names this blob. */
 bool artifact_add_blob(Db *db, const char *model_id, int attempt, const char *digest, int64_t size,
                        GError **error);
@@ -13,3 +16,6 @@ bool artifact_add_blob(Db *db, const char *model_id, int attempt, const char *di
  * NULL with *error unset: nothing. */
 char *artifact_find(Db *db, const char *model_id, const char *image_digest, int64_t *size,
                     GError **error);
+/* The same of the manifest that lists its files. */
+char *artifact_find_pack(Db *db, const char *model_id, const char *image_digest, int64_t *size,
+                         GError **error);

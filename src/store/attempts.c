@@ -162,22 +162,35 @@ static LayerRow *layer_of_row(DbRows *rows)
     return row;
 }
 
-GPtrArray *layers_of(Db *db, const char *model_id, int attempt, GError **error)
+static GPtrArray *rows_of(Db *db, const char *sql, const char *model_id, int attempt,
+                          GError **error)
 {
     g_autoptr(GPtrArray) layers = g_ptr_array_new_with_free_func((GDestroyNotify)layer_row_free);
-    g_autoptr(DbRows) rows =
-        db_query(db, error,
-                 LAYER_COLUMNS
-                 "WHERE model_id = $1 AND attempt = $2 "
-                 "ORDER BY CASE origin WHEN 'base' THEN 0 WHEN 'environment' THEN 1 WHEN 'model' "
-                 "THEN 2 ELSE 3 END, position",
-                 "si", model_id, (int64_t)attempt);
+    g_autoptr(DbRows) rows = db_query(db, error, sql, "si", model_id, (int64_t)attempt);
     GError *failure = NULL;
     while (rows && db_next(rows, &failure))
         g_ptr_array_add(layers, layer_of_row(rows));
     if (failure)
         g_propagate_error(error, failure);
     return rows && !failure ? g_steal_pointer(&layers) : NULL;
+}
+
+GPtrArray *layers_of(Db *db, const char *model_id, int attempt, GError **error)
+{
+    return rows_of(db,
+                   LAYER_COLUMNS
+                   "WHERE model_id = $1 AND attempt = $2 AND origin <> '" LAYER_ORIGIN_BLOB "' "
+                   "ORDER BY CASE origin WHEN 'base' THEN 0 WHEN 'environment' THEN 1 WHEN 'model' "
+                   "THEN 2 ELSE 3 END, position",
+                   model_id, attempt, error);
+}
+
+GPtrArray *blobs_of(Db *db, const char *model_id, int attempt, GError **error)
+{
+    return rows_of(db,
+                   LAYER_COLUMNS "WHERE model_id = $1 AND attempt = $2 AND origin = "
+                                 "'" LAYER_ORIGIN_BLOB "' ORDER BY position",
+                   model_id, attempt, error);
 }
 
 LayerRow *layer_of_recipe(Db *db, const char *recipe, GError **error)
@@ -193,7 +206,7 @@ bool attempt_inherit_layers(Db *db, const char *model_id, int from, int to, GErr
                    "INSERT INTO layers SELECT model_id, $3, origin, position, digest, size, "
                    "media_type, diff_id, files, file, recipe "
                    "FROM layers WHERE model_id = $1 AND attempt = $2 AND origin IN ('model', "
-                   "'config')",
+                   "'config', '" LAYER_ORIGIN_BLOB "')",
                    "sii", model_id, (int64_t)from, (int64_t)to) &&
            db_exec(db, error,
                    "UPDATE files SET digest = (SELECT digest FROM files f WHERE f.model_id = $1 "

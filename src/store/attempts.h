@@ -45,6 +45,10 @@ typedef struct {
 } LayerRow;
 void layer_row_free(LayerRow *row);
 bool layer_insert(Db *db, const char *model_id, int attempt, const LayerRow *row, GError **error);
+/* A file of a dynamic model, which is a blob beside the image: a row that is no layer of it. */
+#define LAYER_ORIGIN_BLOB "blob"
+/* Of LayerRow, by path. */
+GPtrArray *blobs_of(Db *db, const char *model_id, int attempt, GError **error);
 /* In the image's order: base, environment, model. */
 GPtrArray *layers_of(Db *db, const char *model_id, int attempt, GError **error);
 /* A layer that was packed by the same recipe before. NULL with *error unset: none. */

@@ -4,9 +4,9 @@
 #include "image/registry_push.h"
 
 typedef struct {
-    char *project, *name;      /* of the model */
-    char *repository;          /* in the store of images */
-    char *manifest, *artifact; /* digests; artifact may be NULL */
+    char *project, *name;             /* of the model */
+    char *repository;                 /* in the store of images */
+    char *manifest, *artifact, *pack; /* digests; the latter two may be NULL */
 } Garbage;
 
 static void garbage_free(Garbage *garbage)
@@ -16,6 +16,7 @@ static void garbage_free(Garbage *garbage)
     g_free(garbage->repository);
     g_free(garbage->manifest);
     g_free(garbage->artifact);
+    g_free(garbage->pack);
     g_free(garbage);
 }
 
@@ -25,7 +26,8 @@ static GPtrArray *garbage_list(Db *db, GError **error)
     g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func((GDestroyNotify)garbage_free);
     g_autoptr(DbRows) rows = db_query(
         db, error,
-        "SELECT DISTINCT m.project, m.name, a.image_digest, a.artifact_digest FROM attempts a JOIN "
+        "SELECT DISTINCT m.project, m.name, a.image_digest, a.artifact_digest, a.pack_digest FROM "
+        "attempts a JOIN "
         "models m ON m.id = a.model_id WHERE m.deleted_at IS NOT NULL AND a.image_removed = 0 AND "
         "a.image_digest IS NOT NULL AND NOT EXISTS (SELECT 1 FROM attempts b JOIN models n ON "
         "n.id = b.model_id WHERE n.project = m.project AND n.name = m.name AND n.deleted_at IS "
@@ -38,7 +40,8 @@ static GPtrArray *garbage_list(Db *db, GError **error)
                              .name = g_strdup(db_text(rows, 1)),
                              .repository = reference_repository(db_text(rows, 0), db_text(rows, 1)),
                              .manifest = g_strdup(db_text(rows, 2)),
-                             .artifact = g_strdup(db_text(rows, 3))};
+                             .artifact = g_strdup(db_text(rows, 3)),
+                             .pack = g_strdup(db_text(rows, 4))};
         g_ptr_array_add(list, garbage);
     }
     if (failure)
@@ -55,6 +58,8 @@ static bool delete_there(Service *service, const Garbage *garbage, bool *refused
     return registry &&
            (!garbage->artifact ||
             registry_delete_manifest(registry, garbage->artifact, refused, error)) &&
+           (*refused || !garbage->pack ||
+            registry_delete_manifest(registry, garbage->pack, refused, error)) &&
            (*refused || registry_delete_manifest(registry, garbage->manifest, refused, error));
 }
 

@@ -1,5 +1,7 @@
 #include "upkeep/kept.h"
 
+#include "store/attempts.h"
+
 #include <string.h>
 
 #include "image/reference.h"
@@ -85,7 +87,7 @@ static void note_model(KeptBlob *kept, const char *id, const char *project, cons
 #define ATTEMPTS                                                                                  \
     "WITH kept AS (SELECT m.id, m.project, m.name, m.version, a.attempt, a.outcome, "             \
     "a.image_digest, a.image_size, a.image_manifest_size, a.config_digest, a.artifact_digest, "   \
-    "a.artifact_size FROM models m "                                                              \
+    "a.artifact_size, a.pack_digest, a.pack_size FROM models m "                                  \
     "JOIN attempts n ON n.model_id = m.id AND n.attempt = m.attempt "                             \
     "JOIN attempts a ON a.model_id = m.id "                                                       \
     "WHERE m.deleted_at IS NULL AND ($1 = '' OR m.id = $1) AND (a.attempt = m.attempt "           \
@@ -106,9 +108,12 @@ bool kept_add_models(Kept *kept, Db *db, const char *model_id, bool images_alone
                  "UNION ALL " OF_ATTEMPT "k.image_digest, k.image_manifest_size, 1 " WITH_AN_IMAGE
                  "UNION ALL " OF_ATTEMPT "k.config_digest, CASE $2 WHEN 0 THEN -1 ELSE "
                  "k.image_size - k.image_manifest_size - (SELECT coalesce(sum(l.size), 0) FROM "
-                 "layers l WHERE l.model_id = k.id AND l.attempt = k.attempt) END, 0 " WITH_AN_IMAGE
-                 "UNION ALL " OF_ATTEMPT "k.artifact_digest, k.artifact_size, 1 " WITH_AN_IMAGE
+                 "layers l WHERE l.model_id = k.id AND l.attempt = k.attempt AND l.origin <> "
+                 "'" LAYER_ORIGIN_BLOB "') END, 0 " WITH_AN_IMAGE "UNION ALL " OF_ATTEMPT
+                 "k.artifact_digest, k.artifact_size, 1 " WITH_AN_IMAGE
                  "AND k.artifact_digest IS NOT NULL "
+                 "UNION ALL " OF_ATTEMPT "k.pack_digest, k.pack_size, 1 " WITH_AN_IMAGE
+                 "AND k.pack_digest IS NOT NULL "
                  "UNION ALL " OF_ATTEMPT "b.digest, b.size, 0 FROM kept k JOIN artifact_blobs b "
                  "ON b.model_id = k.id AND b.attempt = k.attempt "
                  "WHERE k.outcome <> 'failed' ORDER BY 3, 4, 1, 5",

@@ -109,7 +109,6 @@ def test_version_alone_is_the_programs(waybill):
     (["import", "b:1", "--type", "Image"], ["SOURCE", "b:1"]),
     (["import", "s3://B/folder"], ["s3://BUCKET/DIR", "lower-case"]),
     (["import", "oci:folder:tag"], ["--type Image"]),
-    (["import", "/", "--dynamic"], ["--dynamic", "not in this version"]),
 ])
 def test_wrong_usage_is_said_and_records_nothing(waybill, arguments, words):
     wrong_usage(waybill.run(*arguments), *words)

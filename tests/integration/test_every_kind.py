@@ -115,7 +115,7 @@ ELSEWHERE = {
 def kinds_of_cases():
     """{(reason, kind)} that a case expects by its name; "kind": null is the row without one."""
     return {(wanted["reason"], wanted["kind"] or "")
-            for case in load_cases().values() if not {"registry", "dynamic"} & set(case.get("needs", []))
+            for case in load_cases().values() if not {"registry"} & set(case.get("needs", []))
             for wanted in case["expect"].get("has", []) if "kind" in wanted}
 
 

@@ -175,8 +175,9 @@ def test_retry_takes_source_config_and_stage(server, package):
     assert server.settled(model_id)["model_status"] == "failed"
     url = f"/v1/default/models/{model_id}/retry"
     for body, code, words in [
-            ({"no_cache": "yes", "load_mode": "dynamic"}, "ModelArts.0104",
-             ["no_cache must be true or false", "load_mode is not a field of this version"]),
+            ({"no_cache": "yes", "storage": "fast"}, "ModelArts.0104",
+             ["no_cache must be true or false", "storage is not a field of this version"]),
+            ({"load_mode": "lazy"}, "ModelArts.3037", ['load_mode is "lazy"; expected "packed" or "dynamic"']),
             ({"from": "build"}, "ModelArts.0104", ["from build: attempt 1"]),
             ({"initial_config": "{"}, "ModelArts.3015", ["initial_config:1:2: found the end"]),
             ({"initial_config": "{}", "dependencies": [1]}, "ModelArts.3016",
