@@ -26,8 +26,8 @@ static bool packs_anew(const char *source, const Changes *changes)
            g_strcmp0(changes->from, "copy") == 0;
 }
 
-static bool request_change(ImportRequest *request, const Model *model, const char *source,
-                           Changes *changes)
+static bool request_change(const Session *session, ImportRequest *request, const Model *model,
+                           const char *source, Changes *changes)
 {
     request->rebuild = request->rebuild && !packs_anew(source, changes);
     if (source) {
@@ -50,7 +50,7 @@ static bool request_change(ImportRequest *request, const Model *model, const cha
     }
     return (!changes->dependencies || request->dependencies) &&
            (!changes->config || request_read_config(request, changes->config)) &&
-           (request->rebuild || request_is_sound(request));
+           (request->rebuild || request_is_sound(session, request));
 }
 
 /* What the newest attempt was asked for, with the changes; NULL: *status says what was printed. */
@@ -65,7 +65,7 @@ static ImportRequest *request_changed(Session *session, const Model *model, cons
         return NULL;
     }
     *status = EXIT_USAGE;
-    if (!request_change(request, model, source, changes))
+    if (!request_change(session, request, model, source, changes))
         return NULL;
     *status = request_config_check(session, request);
     return *status < 0 ? g_steal_pointer(&request) : NULL;
@@ -115,7 +115,7 @@ static int retry_on_server(Session *session, const Model *model, const char *sou
         request->dependencies = request_read_dependencies(changes->dependencies);
     if ((changes->dependencies && !request->dependencies) ||
         (changes->config && !request_read_config(request, changes->config)) ||
-        (source && !request_is_sound(request)))
+        (source && !request_is_sound(session, request)))
         return EXIT_USAGE;
     int status = remote_retry(session, model, request, !json && !session->quiet, &submission);
     return status >= 0 ? status : tries_follow(session, &submission, tries, &session->out, json);

@@ -28,18 +28,13 @@ static bool change_source(ImportRequest *import, const Server *server, const jso
     const char *location = json_string_value(json_object_get(body, "source_location"));
     if (!location)
         return true;
-    char *source = source_of(server, import->project, location);
-    if (!replace(&import->source, source)) {
+    if (!request_take_source(server, import, location, faults)) {
         *reply = source_refused();
         return false;
     }
-    g_autoptr(GPtrArray) wrong = import_request_check(import);
-    for (guint i = 0; i < wrong->len; i++) {
-        const RequestFault *fault = wrong->pdata[i];
-        request_fault(faults, "%s: %s",
-                      strcmp(fault->field, "source") == 0 ? "source_location" : fault->field,
-                      fault->message);
-    }
+    g_autoptr(GPtrArray) wrong = request_faults_new();
+    import_request_check(import, wrong);
+    request_faults_take(wrong, faults);
     return true;
 }
 

@@ -25,5 +25,7 @@ void doctor_machine(Doctor *doctor);
 void doctor_sandbox(Doctor *doctor);
 /* And where their packages come from: asks indexes and mirrors, for seconds where they are away. */
 void doctor_sources(Doctor *doctor);
+/* The templates of templates.dir, where it is set. */
+void doctor_templates(Doctor *doctor);
 /* The registries of images.url and image.share_to; asks each of them. */
 void doctor_registries(Doctor *doctor);
