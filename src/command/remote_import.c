@@ -134,7 +134,9 @@ static bool version_find(RemoteRun *run, char **failed, GError **error)
     }
     const char *version = json_string_value(json_object_get(existing, "model_version"));
     const char *status = json_string_value(json_object_get(existing, "model_status"));
-    if (g_strcmp0(status, "failed") == 0)
+    /* A retry keeps the template that the failed one was asked for by, unless it names another. */
+    const bool suits = request->template || !json_object_get(existing, "template");
+    if (g_strcmp0(status, "failed") == 0 && suits)
         *failed = g_strdup(json_string_value(json_object_get(existing, "model_id")));
     else if (!request->version)
         request->version = version ? model_version_next(version) : g_strdup(MODEL_FIRST_VERSION);
@@ -191,6 +193,7 @@ static json_t *retry_body_of(const ImportRequest *request, const char *location)
     if (dependencies)
         json_object_set_new(body, "dependencies", dependencies);
     set_flag(body, "no_cache", request->no_cache);
+    set_template(body, request);
     return body;
 }
 

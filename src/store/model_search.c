@@ -11,9 +11,6 @@
     "EXISTS (SELECT 1 FROM attempts w WHERE w.model_id = m.id AND w.attempt < m.attempt AND " \
     "w.outcome = 'imported')"
 
-/* A request is kept as JSON: quotes within its texts are escaped. */
-#define BY_TEMPLATE "replace(a.request, '\"template\":', '') <> a.request"
-
 /* replace() because LIKE folds case in one engine and not in the other, and has wildcards. */
 #define WHERE(there)                                                                            \
     "WHERE m.project = $1 AND m.deleted_at IS " there " "                                       \

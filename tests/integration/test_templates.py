@@ -8,6 +8,8 @@ import pytest
 from attempts import SOUND
 from conftest import write_package
 from serving import Server
+from test_openapi import SOURCE, faults, schema_fields, validator_of
+from test_shell import complete
 from wholeness import assert_store, event_names
 
 APIS = [{"url": "/", "method": "post", "request": {"Content-type": "multipart/form-data",
@@ -182,6 +184,20 @@ def test_a_broken_template_names_file_place_found_and_expected(ready, templates,
     assert listed.stdout.startswith("tf-image ")
 
 
+def test_a_runtime_beside_the_template_s_own_is_a_fault(ready, templates, base_layout, model):
+    ready.run("runtime", "add", "other", "--image", f"oci:{base_layout}:latest", check=True)
+    templates(tf_image=TEMPLATE | {"runtime": "base"})
+    ready.run("import", model(), "--template", "tf-image", "--runtime", "base", check=True)
+    refused = ready.run("import", model(), "--template", "tf-image", "--runtime", "other")
+    assert refused.returncode == 2 and "says \"base\", the request says other" in refused.stderr, str(refused)
+
+
+def test_completion_knows_the_templates(ready, templates):
+    templates(torch=TEMPLATE | {"engine": "PyTorch"})
+    assert complete(ready, "import", "x", "--template", "") == {"tf-image", "torch"}
+    assert "--infer-format" in complete(ready, "check", "x", "--infer")
+
+
 def test_every_fault_is_told_not_the_first(ready, templates, model):
     templates(broken={"engine": "x", "y": 1, "config": {}, "inputs": []})
     complaints = ready.run("import", model(), "--template", "broken").stderr.splitlines()
@@ -248,6 +264,10 @@ def test_a_model_by_a_template(served, model):
     for query, found in (("model_type=Template", 1), ("model_type=TensorFlow", 1), ("model_type=Custom", 0),
                          ("not_model_type=Template", 0), ("not_model_type=Custom", 1)):
         assert served.get(f"/models?{query}").json["count"] == found, query
+    document = json.loads(SOURCE.read_text())
+    assert set(details) <= schema_fields(document, "Model"), set(details) - schema_fields(document, "Model")
+    assert not faults(validator_of(document, {"$ref": "#/components/schemas/Model"}), details)
+    assert not faults(validator_of(document, {"$ref": "#/components/schemas/CreateModel"}), asked)
     shown = served.waybill.run("models", "--server", f"http://{served.netloc}", check=True).stdout
     assert "TensorFlow" in shown
 
@@ -332,6 +352,10 @@ def test_a_check_by_a_template(served, model):
 def test_the_list_over_http(served, templates):
     templates(pytorch_any=TEMPLATE | {"engine": "PyTorch", "runtime": "torch", "theme": "Common", "name": "Any"})
     whole = served.get("/models/template").json
+    document = json.loads(SOURCE.read_text())
+    for template in whole["templates"]:
+        assert set(template) == schema_fields(document, "ModelTemplate")
+        assert not faults(validator_of(document, {"$ref": "#/components/schemas/ModelTemplate"}), template)
     assert (whole["count"], whole["total_count"]) == (2, 2)
     assert [one["template_id"] for one in whole["templates"]] == ["pytorch-any", "tf-image"]
     assert whole["templates"][1]["template_labels"] == {"theme": "Classification", "engine": "TensorFlow",
@@ -357,3 +381,53 @@ def test_the_command_line_of_a_server(served, templates, model):
     assert client.run("templates", "--server", url, check=True).stdout.startswith("tf-image ")
     refused = client.run("import", model(), "--template", "nope", "--server", url)
     assert refused.returncode == 2 and "there is no template nope; there are: tf-image" in refused.stderr
+
+
+def test_the_live_list_says_the_same_type(served, model):
+    connection = served.connection()
+    connection.request("GET", "/v1/default/events/stream")
+    answer = connection.getresponse()
+    served.settled(post(served, body(model())).json["model_id"])
+    types = set()
+    for line in answer:
+        if line.startswith(b"data: ") and b"model_type" in line:
+            change = json.loads(line[6:])
+            types.add(change["model_type"])
+            if change["model_status"] == "published":
+                break
+    connection.close()
+    assert types == {"Template"}
+
+
+def test_a_retry_over_http_may_take_another_template(served, templates, model, tmp_path):
+    templates(custom=TEMPLATE | {"engine": "Custom"})
+    folder = write_package(tmp_path / "other", {"weights.bin": "x"})
+    failed = served.settled(post(served, body(folder)).json["model_id"])
+    assert failed["failure"]["reason"] == "ModelFileMissing"
+    path = f"/v1/default/models/{failed['model_id']}/retry"
+    refused = served.ask("POST", path, {"template": {"template_id": "nope"}, "source_location": f"file://{folder}"})
+    assert faults_of(refused) == ["template: there is no template nope; there are: custom, tf-image"]
+    assert faults_of(served.ask("POST", path, {"template": {"template_id": "custom"}}))
+    outside = {"template": body("/etc", template_id="custom")["template"]}
+    assert served.ask("POST", path, outside).json["error_code"] == "ModelArts.3017"
+    assert served.ask("POST", path, {"template": body(folder, template_id="custom")["template"]}).status == 200
+    details = served.settled(failed["model_id"])
+    assert (details["model_status"], details["engine"]) == ("published", "Custom")
+    assert details["template"]["template_id"] == "custom"
+
+
+def test_a_failed_one_is_tried_again_by_the_command_line_of_a_server(served, templates, model, tmp_path):
+    url, client = f"http://{served.netloc}", served.waybill
+    templates(custom=TEMPLATE | {"engine": "Custom"})
+    folder = write_package(tmp_path / "other", {"weights.bin": "x"})
+    arguments = ["import", folder, "--name", "m", "--server", url, "--json"]
+    assert client.run(*arguments, "--template", "tf-image").returncode == 1
+    again = client.run(*arguments, "--template", "custom", check=True)
+    assert {event["attempt"] for event in again.events} == {2}
+    packed = write_package(tmp_path / "packed", {"model/config.json": {"model_algorithm": "a", "model_type": "Custom"},
+                                                 "model/x": "x"})
+    assert client.run("import", folder, "--name", "n", "--server", url, "--template", "tf-image").returncode == 1
+    client.run("import", packed, "--name", "n", "--server", url, check=True)
+    rows = [json.loads(line) for line in client.run("models", "--server", url, "--json", check=True).stdout.splitlines()]
+    assert {(row["model_name"], row["model_version"], row["model_status"]) for row in rows} == {
+        ("m", "0.0.1", "published"), ("n", "0.0.1", "failed"), ("n", "0.0.2", "published")}
