@@ -4,6 +4,7 @@
 #include "command/remote_import.h"
 #include "command/request_options.h"
 #include "command/tries.h"
+#include "import/training.h"
 
 typedef struct {
     char *config, *dependencies, *child, *from;
@@ -31,6 +32,7 @@ static bool request_change(const Session *session, ImportRequest *request, const
 {
     request->rebuild = request->rebuild && !packs_anew(source, changes);
     if (source) {
+        training_forget(request);
         g_free(request->source);
         request->source = g_strdup(source);
     }

@@ -308,12 +308,10 @@ Model *session_model_deleted(Session *session, const char *text, int *status)
 
 const Command COMMANDS[] = {
     {"import", "SOURCE", "Import a model and follow its events to the end",
-     "SOURCE is a directory that holds model/, or with --type Image an image,\n"
-     "HOST/REPOSITORY:TAG or oci:DIR:TAG; or s3://BUCKET/DIR, obs://BUCKET/DIR, or "
-     "training://ID[/DIR]\n"
-     "of a training job. With --template ID it is the model directory itself. With --server the "
-     "directory is sent there; the same\n"
-     "command again goes on after a break.\n"
+     "SOURCE is a directory that holds model/, s3://BUCKET/DIR, obs://BUCKET/DIR, or\n"
+     "training://ID of a training job; with --type Image an image, HOST/REPOSITORY:TAG or\n"
+     "oci:DIR:TAG; with --template ID the model directory itself. With --server a directory is\n"
+     "sent there; the same command again goes on after a break.\n"
      "--if-exists, of a version that is there: same takes equal content for a success and refuses\n"
      "other content, fail refuses, retry imports other content as the next attempt.\n"
      "Exit status: 0 imported, 1 failed (the events say why) or out of time, 2 wrong usage\n"

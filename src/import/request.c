@@ -120,7 +120,10 @@ void import_request_set_attribute(ImportRequest *request, const char *key, const
 {
     json_auto_t *all = request->attributes ? json_loads(request->attributes, 0, NULL) : NULL;
     json_auto_t *now = all ? json_incref(all) : json_object();
-    json_object_set_new(now, key, json_string(value));
+    if (value)
+        json_object_set_new(now, key, json_string(value));
+    else
+        json_object_del(now, key);
     char *text = json_dumps(now, JSON_COMPACT | JSON_SORT_KEYS);
     g_free(request->attributes);
     request->attributes = g_strdup(text);

@@ -79,7 +79,7 @@ bool import_request_brought(const ImportRequest *request, const Event *finding);
 /* The id of upload://ID, a pointer into the source; NULL: the source is none. */
 const char *import_request_upload(const ImportRequest *request);
 
-/* One of the attributes that is a text; the caller frees it. NULL: it is none. */
+/* One of the attributes that is a text; the caller frees it. NULL: it is none, and unset. */
 char *import_request_attribute(const ImportRequest *request, const char *key);
 void import_request_set_attribute(ImportRequest *request, const char *key, const char *value);
 #define ATTRIBUTE_JOB         "source_job_id"

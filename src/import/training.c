@@ -113,6 +113,18 @@ static char *part_of(const ImportRequest *request, const char *place, const char
     return NULL;
 }
 
+void training_forget(ImportRequest *request)
+{
+    if (!request->training)
+        return;
+    const char *text = request->training + strlen(TRAINING_SCHEME);
+    g_autofree char *id = g_strndup(text, strcspn(text, "/"));
+    g_autofree char *job = import_request_attribute(request, ATTRIBUTE_JOB);
+    if (g_strcmp0(job, id) == 0)
+        import_request_set_attribute(request, ATTRIBUTE_JOB, NULL);
+    g_clear_pointer(&request->training, g_free);
+}
+
 /* What stands behind the id: no way out of the job's place. */
 static bool rest_is_sound(const char *rest)
 {

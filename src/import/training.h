@@ -22,3 +22,5 @@ bool training_check(const Settings *settings, GError **error);
  * where the request has none. Of other sources nothing. faults: of RequestFault; the ids that it
  * names are those that the project may import from. */
 void training_resolve(const Settings *settings, ImportRequest *request, GPtrArray *faults);
+/* The request gets another source: what the former one set of it does not count any more. */
+void training_forget(ImportRequest *request);

@@ -65,7 +65,7 @@ bool request_take_source(const Server *server, ImportRequest *import, const char
                          GPtrArray *faults)
 {
     g_autoptr(GPtrArray) wrong = request_faults_new();
-    g_clear_pointer(&import->training, g_free);
+    training_forget(import);
     g_free(import->source);
     import->source = g_strdup(location);
     training_resolve(server->settings, import, wrong);

@@ -6,7 +6,7 @@ from urllib.parse import quote
 import pytest
 
 from attempts import SOUND
-from conftest import write_package
+from conftest import ROOT, write_package
 from serving import Server
 from test_openapi import SOURCE, faults, schema_fields, validator_of
 from test_shell import complete
@@ -232,6 +232,12 @@ def test_the_list(ready, templates):
     gone = ready.run("templates", "--set", "templates.dir=/nowhere/at/all")
     assert gone.returncode == 3 and "templates.dir cannot be read" in gone.stderr
     assert ready.run("templates", "--set", "templates.dir=relative").returncode == 2
+
+
+def test_the_documents_example_is_sound(ready, templates):
+    text = (ROOT / "docs/sources.md").read_text()
+    templates(documented=text.split("```json\n")[1].split("```")[0])
+    assert "documented " in ready.run("templates", check=True).stdout
 
 
 # -- over HTTP --

@@ -81,7 +81,14 @@ def test_a_retry_reads_the_same_place_or_another_job_s(presets, rgw, bucket, pac
     assert waybill.run("import", "training://first", "--name", "m").returncode == 1
     rgw.put_folder(bucket, "second", package())
     waybill.run("retry", "m", "training://second", check=True)
-    assert shown(waybill, "m")["resolved_location"] == f"s3://{bucket}/second"
+    details = shown(waybill, "m")
+    assert details["resolved_location"] == f"s3://{bucket}/second"
+    assert (details["source_location"], details["source_job_id"]) == ("training://second", "second")
+    assert waybill.run("import", "training://first", "--name", "n").returncode == 1
+    waybill.run("retry", "n", package(), check=True)
+    details = shown(waybill, "n")
+    assert details["source_location"] == f"file://{package()}"
+    assert not {"resolved_location", "source_job_id"} & set(details), "it is not the job's any more"
 
 
 def test_the_job_of_any_import_is_kept_and_shown(ready, package):
