@@ -1,7 +1,7 @@
 # bash completion for waybill: commands, options, model names, runtimes.
 # A test holds the options against `waybill COMMAND --help`.
 
-_waybill_commands="import init check events wait models show log try copy diff report explain retry update cancel delete runtime gc verify
+_waybill_commands="import init check events wait models show log try copy diff report explain retry update cancel delete runtime templates gc verify
     backup restore token audit serve maintenance access-key key credential doctor"
 _waybill_common="--data --project --server --config-file --set --lang --color --utc --quiet --help"
 _waybill_types="TensorFlow PyTorch MindSpore MXNet Caffe XGBoost Scikit_Learn Spark_MLlib ONNX LLM
@@ -10,9 +10,9 @@ _waybill_types="TensorFlow PyTorch MindSpore MXNet Caffe XGBoost Scikit_Learn Sp
 _waybill_options() {
     case $1 in
     import) echo "--name --version --type --runtime --config --child --platform --description
-        --dereference --dynamic --no-cache --verify --if-exists --retries --timeout --detach --format --json" ;;
+        --template --infer-format --source-job-id --source-job-version --dereference --dynamic --no-cache --verify --if-exists --retries --timeout --detach --format --json" ;;
     check) echo "--name --version --type --runtime --config --child --platform --description
-        --dereference --dynamic --format --json" ;;
+        --template --infer-format --source-job-id --source-job-version --dereference --dynamic --format --json" ;;
     init) echo "--type --force --json" ;;
     events) echo "--type --after --follow --all --reason --kind --since --limit --waterfall --deleted --json" ;;
     wait) echo "--timeout" ;;
@@ -33,7 +33,7 @@ _waybill_options() {
     show) echo "--key --json" ;;
     retry) echo "--config --dependencies --child --from --dynamic --no-cache --retries --timeout --json" ;;
     update) echo "--description --dependencies --retries --timeout --detach --json" ;;
-    copy | key | diff | explain | backup | restore | doctor) echo "--json" ;;
+    copy | key | diff | explain | templates | backup | restore | doctor) echo "--json" ;;
     esac
 }
 
@@ -42,7 +42,7 @@ _waybill_ask() {
     local i options=()
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
-        --data | --project | --server) options+=("${COMP_WORDS[i]}" "${COMP_WORDS[i + 1]}") ;;
+        --data | --project | --server | --config-file | --set) options+=("${COMP_WORDS[i]}" "${COMP_WORDS[i + 1]}") ;;
         esac
     done
     "${COMP_WORDS[0]}" "$@" "${options[@]}" 2>/dev/null
@@ -54,6 +54,10 @@ _waybill_models() {
 
 _waybill_runtimes() {
     _waybill_ask runtime list --color never | awk '{ print $1 }'
+}
+
+_waybill_templates() {
+    _waybill_ask templates --color never | awk '{ print $1 }'
 }
 
 _waybill_tokens() {
@@ -84,7 +88,8 @@ _waybill_look() {
         --name | --version | --runtime | --config | --dependencies | --child | --platform | --description | \
             --type | --status | --image | --engine | --after | --attempt | --timeout | \
             --from | --if-exists | --retries | --output | --message | --until | --listen | --workers | --log-format | --format | \
-            --user | --role | --expires | --for | --host | --url | --limit | --input | --path | --key) ((i++)) ;;
+            --user | --role | --expires | --for | --host | --url | --limit | --input | --path | --key | \
+            --template | --infer-format | --source-job-id | --source-job-version) ((i++)) ;;
         -* | : | =) ;;
         *)
             if [[ -z $command ]]; then
@@ -116,6 +121,7 @@ _waybill_value() {
         _waybill_words "publishing published failed building building_failed" "$2"
         ;;
     --runtime) _waybill_words "$(_waybill_runtimes)" "$2" ;;
+    --template) _waybill_words "$(_waybill_templates)" "$2" ;;
     --engine) _waybill_words "$_waybill_types" "$2" ;;
     --type)
         if [[ $command == events ]]; then
@@ -126,7 +132,8 @@ _waybill_value() {
         ;;
     --project | --server | --set | --name | --version | --platform | --description | --image | --after | \
         --attempt | --timeout | --retries | --message | --until | \
-        --user | --expires | --host | --url | --limit) ;;
+        --user | --expires | --host | --url | --limit | \
+        --infer-format | --source-job-id | --source-job-version) ;;
     *) return 1 ;;
     esac
 }

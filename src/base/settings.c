@@ -37,6 +37,7 @@ static const SettingRow TABLE[] = {
     {"sources.allow", SETTING_TEXT, "",
      "prefixes that a request may import from, blanks between them: PREFIX, with {project} in it, "
      "or PROJECT=PREFIX"},
+    {"templates.dir", SETTING_DIRECTORY, "", "directory of the templates, ID.json each"},
     {"security.secret_key", SETTING_TEXT, "",
      "key that secrets are sealed with: 64 hex digits, base64, or a file; DATA/secret.key when "
      "empty"},
@@ -136,12 +137,14 @@ static const SettingRow TABLE[] = {
 
 #define TABLE_COUNT (G_N_ELEMENTS(TABLE) - 1)
 
-#define ADVICE "advice." /* the section whose keys are not in the table */
+/* The sections whose keys are not in the table. */
+enum { ADVICE, TRAINING, OPEN_SECTIONS };
+static const char *const OPEN_PREFIXES[] = {[ADVICE] = "advice.", [TRAINING] = "training."};
 
 struct Settings {
     char *values[TABLE_COUNT];
     char *origins[TABLE_COUNT];
-    GPtrArray *advice; /* of SettingEntry */
+    GPtrArray *open[OPEN_SECTIONS]; /* of SettingEntry */
 };
 
 const SettingRow *settings_table(void)
@@ -157,7 +160,8 @@ void settings_free(Settings *settings)
         g_free(settings->values[i]);
         g_free(settings->origins[i]);
     }
-    g_ptr_array_unref(settings->advice);
+    for (size_t i = 0; i < OPEN_SECTIONS; i++)
+        g_ptr_array_unref(settings->open[i]);
     g_free(settings);
 }
 
@@ -291,6 +295,11 @@ static const char *setting_check(SettingType type, const char *value, char **nor
             return "a path that begins with /";
         *normal = g_strdup(value);
         return NULL;
+    case SETTING_DIRECTORY:
+        if ((*value && *value != '/') || !text_prints(value))
+            return "a directory's absolute path";
+        *normal = g_strdup(value);
+        return NULL;
     case SETTING_PLATFORM:
         if (*value && !settings_is_platform(value))
             return "os/architecture, such as linux/amd64 or linux/arm64";
@@ -305,23 +314,24 @@ static const char *setting_check(SettingType type, const char *value, char **nor
     g_assert_not_reached();
 }
 
-static void advice_put(Settings *settings, const char *key, const char *value, const char *origin)
+static void entry_put(GPtrArray *section, const char *key, const char *value, const char *origin)
 {
     guint at;
-    if (g_ptr_array_find_with_equal_func(settings->advice, key, entry_has_key, &at))
-        g_ptr_array_remove_index(settings->advice, at);
+    if (g_ptr_array_find_with_equal_func(section, key, entry_has_key, &at))
+        g_ptr_array_remove_index(section, at);
     SettingEntry *entry = g_new(SettingEntry, 1);
     *entry = (SettingEntry){g_strdup(key), g_strdup(value), g_strdup(origin)};
-    g_ptr_array_add(settings->advice, entry);
+    g_ptr_array_add(section, entry);
 }
 
 static bool setting_put(Settings *settings, const char *key, const char *value, const char *origin,
                         GError **error)
 {
-    if (g_str_has_prefix(key, ADVICE)) {
-        advice_put(settings, key + strlen(ADVICE), value, origin);
-        return true;
-    }
+    for (size_t i = 0; i < OPEN_SECTIONS; i++)
+        if (g_str_has_prefix(key, OPEN_PREFIXES[i])) {
+            entry_put(settings->open[i], key + strlen(OPEN_PREFIXES[i]), value, origin);
+            return true;
+        }
     int at = setting_index(key);
     if (at < 0) {
         g_set_error(error, SETTINGS_ERROR, 0, "%s: there is no setting %s", origin, key);
@@ -454,7 +464,8 @@ static bool settings_read_sets(Settings *settings, const char *const *sets, GErr
 Settings *settings_load(const char *file, const char *const *sets, GError **error)
 {
     g_autoptr(Settings) settings = g_new0(Settings, 1);
-    settings->advice = g_ptr_array_new_with_free_func(entry_free);
+    for (size_t i = 0; i < OPEN_SECTIONS; i++)
+        settings->open[i] = g_ptr_array_new_with_free_func(entry_free);
     for (size_t i = 0; i < TABLE_COUNT; i++)
         if (!setting_put(settings, TABLE[i].key, TABLE[i].otherwise, "default", error))
             return NULL;
@@ -489,7 +500,12 @@ int64_t settings_bytes(const Settings *settings, const char *key)
 
 const GPtrArray *settings_advice(const Settings *settings)
 {
-    return settings->advice;
+    return settings->open[ADVICE];
+}
+
+const GPtrArray *settings_training(const Settings *settings)
+{
+    return settings->open[TRAINING];
 }
 
 const char *settings_origin(const Settings *settings, const char *key)

@@ -2,8 +2,9 @@
  * both.
  *
  * Every key stands in one table with its type, its default and its meaning; those of [advice] are
- * the catalogue's reasons, which event/advice.c knows. An unknown key or a bad value is an error
- * that names where it stands. A setting that is accepted works: none is listed before it does
+ * the catalogue's reasons, which event/advice.c knows, those of [training] whatever the house calls
+ * its jobs (import/training.c). An unknown key or a bad value is an error that names where it
+ * stands. A setting that is accepted works: none is listed before it does
  * something. */
 #pragma once
 
@@ -17,6 +18,7 @@ GQuark settings_error_quark(void);
 typedef enum {
     SETTING_TEXT,
     SETTING_PATH,       /* begins with a slash: a URL's path */
+    SETTING_DIRECTORY,  /* begins with a slash, "" is none */
     SETTING_GIB,        /* a size in GiB, fractions allowed, above 0 */
     SETTING_COUNT,      /* a whole number, 1 or more */
     SETTING_PROCESSORS, /* a whole number, 1 or more; "" is how many processors there are */
@@ -64,8 +66,10 @@ typedef struct {
     char *value;
     char *origin; /* as settings_origin() */
 } SettingEntry;
-/* [advice]: of SettingEntry, every key once. Whoever reads it checks key and value. */
+/* [advice] and [training]: of SettingEntry, every key once. Whoever reads it checks key and value.
+ */
 const GPtrArray *settings_advice(const Settings *settings);
+const GPtrArray *settings_training(const Settings *settings);
 /* Where the value comes from: "default", a file's name and line, the environment's variable or
  * "--set". */
 const char *settings_origin(const Settings *settings, const char *key);

@@ -86,6 +86,7 @@ int command_copy(Session *session, int argc, char **argv);
 int command_log(Session *session, int argc, char **argv);
 int command_explain(Session *session, int argc, char **argv);
 int command_runtime(Session *session, int argc, char **argv);
+int command_templates(Session *session, int argc, char **argv);
 int command_gc(Session *session, int argc, char **argv);
 int command_maintenance(Session *session, int argc, char **argv);
 int command_verify(Session *session, int argc, char **argv);

@@ -61,6 +61,13 @@ static bool write_attempts(Db *db, const json_t *item, GError **error)
     return true;
 }
 
+/* Of an import by a template its engine. */
+static const char *type_of(const json_t *item)
+{
+    const char *engine = json_string_value(json_object_get(item, "engine"));
+    return engine ? engine : json_string_value(json_object_get(item, "model_type"));
+}
+
 static bool write_model(Db *db, const json_t *item, GError **error)
 {
     const char *id = text_of(item, "model_id"), *project = text_of(item, "project");
@@ -77,8 +84,7 @@ static bool write_model(Db *db, const json_t *item, GError **error)
                    "excluded.type, description = excluded.description, attempt = excluded.attempt",
                    "ssssisssiiis", id, project, text_of(item, "model_name"),
                    text_of(item, "model_version"),
-                   model_version_number(text_of(item, "model_version")),
-                   json_string_value(json_object_get(item, "model_type")),
+                   model_version_number(text_of(item, "model_version")), type_of(item),
                    text_of(item, "description"), text_of(item, "owner"),
                    number_of(item, "create_at"), number_of(item, "attempt"),
                    number_of(item, "deleted_at"),

@@ -10,6 +10,7 @@
 #include "model/config.h"
 #include "model/document.h"
 #include "model/model.h"
+#include "model/model_template.h"
 #include "object/folder.h"
 
 typedef struct {
@@ -18,6 +19,7 @@ typedef struct {
     bool shown; /* a progress bar */
     Package *package;
     PackageFile *beside; /* waybill.json, or NULL */
+    bool elsewhere;      /* the package lies where the server reaches it: nothing is sent */
 } RemoteRun;
 
 static void run_clear(RemoteRun *run)
@@ -46,6 +48,9 @@ static int findings_say(const RemoteRun *run, const Findings *findings)
 static int package_read_in(RemoteRun *run)
 {
     const ImportRequest *request = run->request;
+    run->elsewhere = import_request_is_bucket(request) || import_request_is_training(request);
+    if (run->elsewhere)
+        return -1;
     g_autoptr(GError) error = NULL;
     g_autoptr(Findings) findings = findings_new();
     PackageSource *source = folder_source_new(request->source_path, request->dereference, &error);
@@ -54,7 +59,7 @@ static int package_read_in(RemoteRun *run)
     if (!run->package)
         return complain_of(error);
     Event *finding = NULL;
-    if (run->package->child_found)
+    if (run->package->child_found && !request->template)
         run->beside = source->find(source, CONFIG_BESIDE, &finding);
     if (finding)
         findings_add(findings, finding);
@@ -72,6 +77,8 @@ static char *type_of_text(const char *text, size_t size)
 
 static char *type_of_package(const RemoteRun *run)
 {
+    if (!run->package)
+        return NULL;
     const PackageFile *file = run->beside ? run->beside : package_find(run->package, "config.json");
     Event *finding = NULL;
     g_autoptr(GBytes) bytes =
@@ -88,6 +95,8 @@ static char *type_of_package(const RemoteRun *run)
 static bool type_find(RemoteRun *run)
 {
     ImportRequest *request = run->request;
+    if (request->template)
+        request->type = g_strdup(TEMPLATE_TYPE);
     if (!request->type)
         request->type = request->config_text
                             ? type_of_text(request->config_text, strlen(request->config_text))
@@ -125,7 +134,9 @@ static bool version_find(RemoteRun *run, char **failed, GError **error)
     }
     const char *version = json_string_value(json_object_get(existing, "model_version"));
     const char *status = json_string_value(json_object_get(existing, "model_status"));
-    if (g_strcmp0(status, "failed") == 0)
+    /* A retry keeps the template that the failed one was asked for by, unless it names another. */
+    const bool suits = request->template || !json_object_get(existing, "template");
+    if (g_strcmp0(status, "failed") == 0 && suits)
         *failed = g_strdup(json_string_value(json_object_get(existing, "model_id")));
     else if (!request->version)
         request->version = version ? model_version_next(version) : g_strdup(MODEL_FIRST_VERSION);
@@ -141,6 +152,23 @@ static void set_flag(json_t *body, const char *field, bool set)
         json_object_set_new(body, field, json_true());
 }
 
+/* Where the model lies says source_location: the input's id is the server's to know. */
+static void set_template(json_t *body, const ImportRequest *request)
+{
+    json_auto_t *template = request->template ? json_loads(request->template, 0, NULL) : NULL;
+    if (!template)
+        return;
+    json_object_del(template, "template_inputs");
+    json_object_set(body, "template", template);
+}
+
+static void set_job(json_t *body, const ImportRequest *request)
+{
+    json_auto_t *job = request->attributes ? json_loads(request->attributes, 0, NULL) : NULL;
+    if (job)
+        json_object_update(body, job);
+}
+
 static json_t *body_of(const ImportRequest *request, const char *location)
 {
     json_t *body =
@@ -152,6 +180,8 @@ static json_t *body_of(const ImportRequest *request, const char *location)
     set_flag(body, "verify", request->verify);
     if (request->dynamic)
         json_object_set_new(body, "load_mode", json_string("dynamic"));
+    set_template(body, request);
+    set_job(body, request);
     return body;
 }
 
@@ -167,6 +197,7 @@ static json_t *retry_body_of(const ImportRequest *request, const char *location)
     set_flag(body, "no_cache", request->no_cache);
     if (request->dynamic)
         json_object_set_new(body, "load_mode", json_string("dynamic"));
+    set_template(body, request);
     return body;
 }
 
@@ -195,14 +226,17 @@ static bool ask_for(const RemoteRun *run, const char *failed, const char *locati
     return post(run->session, path, body, submission, error);
 }
 
-/* upload://ID. NULL: *error. */
+/* upload://ID, or where the server finds the package by itself. NULL: *error. */
 static char *send_package(const RemoteRun *run, GError **error)
 {
     Session *session = run->session;
+    if (run->elsewhere)
+        return g_strdup(run->request->source);
     Progress *progress = &session->service->progress;
     ProgressBar *bar = progress_bar_new(&session->err, progress, run->shown);
-    g_autofree char *upload =
-        remote_upload(session->remote, run->package, run->beside, progress, error);
+    g_autofree char *upload = remote_upload(session->remote, run->package,
+                                            run->request->template ? "" : PACKAGE_DEFAULT_CHILD "/",
+                                            run->beside, progress, error);
     progress_bar_free(bar);
     if (!upload && g_error_matches(*error, REMOTE_ERROR, REMOTE_ERROR_STOPPED))
         complain("interrupted; what has arrived is kept for a while: the same command goes on");

@@ -244,15 +244,16 @@ static void item_add(Delivery *upload, const char *child, const PackageFile *fil
 }
 
 /* A UUID of the eighth version (RFC 9562): of what is sent, and by whom. */
-static char *id_of(const Remote *remote, const Package *package, const PackageFile *beside)
+static char *id_of(const Remote *remote, const Package *package, const char *under,
+                   const PackageFile *beside)
 {
     g_autofree char *listing = package_listing_digest(package);
     g_autofree char *path = remote_path(remote, "/uploads");
     const FileIdentity none = {0}, *identity = beside ? &beside->identity : &none;
     g_autofree char *text =
-        g_strdup_printf("%s\n%s\n%s\n%s\n%s\n%" G_GINT64_FORMAT " %" G_GINT64_FORMAT
+        g_strdup_printf("%s\n%s\n%s\n%s\n%s\n%s\n%" G_GINT64_FORMAT " %" G_GINT64_FORMAT
                         " %" G_GINT64_FORMAT,
-                        path, g_get_host_name(), session_actor(), package->child, listing,
+                        path, g_get_host_name(), session_actor(), package->child, under, listing,
                         identity->size, identity->mtime_ns, identity->ctime_ns);
     g_autofree char *digest = digest_of(text, strlen(text));
     const char *hex = digest_hex(digest);
@@ -308,19 +309,18 @@ static bool upload_send(Delivery *upload, GError **error)
     return sent;
 }
 
-char *remote_upload(Remote *remote, Package *package, const PackageFile *beside, Progress *progress,
-                    GError **error)
+char *remote_upload(Remote *remote, Package *package, const char *under, const PackageFile *beside,
+                    Progress *progress, GError **error)
 {
     Delivery upload = {.remote = remote,
                        .package = package,
                        .progress = progress,
-                       .id = id_of(remote, package, beside),
+                       .id = id_of(remote, package, under, beside),
                        .items = g_ptr_array_new_with_free_func((GDestroyNotify)item_free)};
     pthread_mutex_init(&upload.lock, NULL);
     for (guint i = 0; i < package->files->len; i++) {
         const PackageFile *file = package->files->pdata[i];
-        item_add(&upload, package->child, file,
-                 g_strconcat(PACKAGE_DEFAULT_CHILD "/", file->path, NULL));
+        item_add(&upload, package->child, file, g_strconcat(under, file->path, NULL));
     }
     if (beside)
         item_add(&upload, ".", beside, g_strdup(beside->path));

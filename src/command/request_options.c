@@ -1,10 +1,13 @@
 #include "command/request_options.h"
 
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/io.h"
 #include "command/event_view.h"
+#include "import/templates.h"
+#include "import/training.h"
 #include "model/document.h"
 #include "store/runtimes.h"
 
@@ -18,6 +21,10 @@ void request_options_clear(RequestOptions *options)
     g_free(options->child);
     g_free(options->platform);
     g_free(options->description);
+    g_free(options->template);
+    g_free(options->infer_format);
+    g_free(options->job);
+    g_free(options->job_version);
     *options = (RequestOptions){0};
 }
 
@@ -57,9 +64,8 @@ bool request_read_config(ImportRequest *request, const char *file)
     return true;
 }
 
-bool request_is_sound(ImportRequest *request)
+static bool faults_say(const GPtrArray *faults)
 {
-    g_autoptr(GPtrArray) faults = import_request_check(request);
     for (guint i = 0; i < faults->len; i++) {
         const RequestFault *fault = faults->pdata[i];
         if (strcmp(fault->field, "source") == 0)
@@ -68,6 +74,68 @@ bool request_is_sound(ImportRequest *request)
             complain("--%s: %s", fault->field, fault->message);
     }
     return faults->len == 0;
+}
+
+bool request_is_sound(const Session *session, ImportRequest *request)
+{
+    g_autoptr(GPtrArray) faults = request_faults_new();
+    if (!session->remote)
+        training_resolve(session->settings, request, faults);
+    import_request_check(request, faults);
+    return faults_say(faults);
+}
+
+/* The same of a new one. */
+static bool new_request_is_sound(const Session *session, ImportRequest *request)
+{
+    g_autoptr(GPtrArray) faults = request_faults_new();
+    if (!session->remote) {
+        training_resolve(session->settings, request, faults);
+        templates_apply(session->settings, request, faults);
+    }
+    import_request_check(request, faults);
+    return faults_say(faults);
+}
+
+/* {template_id, infer_format, template_inputs}, as over HTTP. False: a fault, which was printed. */
+static bool take_template(ImportRequest *request, const RequestOptions *options)
+{
+    if (options->infer_format && !options->template)
+        complain("--infer-format: only with --template");
+    if (!options->template)
+        return !options->infer_format;
+    if (request->type) {
+        complain("--type: not with --template, which says it");
+        return false;
+    }
+    if (!request->child)
+        request->child = g_strdup(".");
+    if (!g_utf8_validate(options->template, -1, NULL) ||
+        (options->infer_format && !g_utf8_validate(options->infer_format, -1, NULL)) ||
+        !g_utf8_validate(request->source, -1, NULL)) {
+        complain("--template: it is not UTF-8");
+        return false;
+    }
+    json_auto_t *template =
+        json_pack("{s:s, s:s*, s:[{s:s}]}", "template_id", options->template, "infer_format",
+                  options->infer_format, "template_inputs", "input", request->source);
+    char *text = json_dumps(template, JSON_COMPACT | JSON_SORT_KEYS);
+    request->template = g_strdup(text);
+    free(text);
+    return true;
+}
+
+/* False: a fault, which was printed. */
+static bool take_job(ImportRequest *request, const char *key, const char *option, const char *value)
+{
+    if (!value)
+        return true;
+    if (*value && g_utf8_validate(value, -1, NULL)) {
+        import_request_set_attribute(request, key, value);
+        return true;
+    }
+    complain("%s: expected a text in UTF-8", option);
+    return false;
 }
 
 ImportRequest *request_options_take(Session *session, RequestOptions *options, const char *source,
@@ -91,7 +159,11 @@ ImportRequest *request_options_take(Session *session, RequestOptions *options, c
     request->actor = g_strdup(session_actor());
     if (options->config && !request_read_config(request, options->config))
         return NULL;
-    return request_is_sound(request) ? g_steal_pointer(&request) : NULL;
+    if (!take_template(request, options) ||
+        !take_job(request, ATTRIBUTE_JOB, "--source-job-id", options->job) ||
+        !take_job(request, ATTRIBUTE_JOB_VERSION, "--source-job-version", options->job_version))
+        return NULL;
+    return new_request_is_sound(session, request) ? g_steal_pointer(&request) : NULL;
 }
 
 int request_config_check(Session *session, const ImportRequest *request)

@@ -5,6 +5,7 @@
 
 typedef struct {
     char *name, *version, *type, *runtime, *config, *child, *platform, *description;
+    char *template, *infer_format, *job, *job_version;
     gboolean dereference, dynamic, no_cache, verify;
 } RequestOptions;
 
@@ -19,6 +20,12 @@ typedef struct {
     {"child", 0, 0, G_OPTION_ARG_FILENAME, &(options).child, "Model directory beneath SOURCE (model)", "DIR"},         \
     {"platform", 0, 0, G_OPTION_ARG_FILENAME, &(options).platform, "Platform (as image.platform says)", "OS/ARCH"},    \
     {"description", 0, 0, G_OPTION_ARG_FILENAME, &(options).description, "At most 100 characters", "TEXT"},            \
+    {"template", 0, 0, G_OPTION_ARG_FILENAME, &(options).template, "Config of this template: SOURCE is the model itself", \
+     "ID"},                                                                                                            \
+    {"infer-format", 0, 0, G_OPTION_ARG_FILENAME, &(options).infer_format, "Its input and output mode (the first)",    \
+     "MODE"},                                                                                                          \
+    {"source-job-id", 0, 0, G_OPTION_ARG_FILENAME, &(options).job, "Training job that made the model", "ID"},          \
+    {"source-job-version", 0, 0, G_OPTION_ARG_FILENAME, &(options).job_version, "Its version", "VERSION"},             \
     {"dereference", 0, 0, G_OPTION_ARG_NONE, &(options).dereference, "Follow links that leave the package", NULL},     \
     {"dynamic", 0, 0, G_OPTION_ARG_NONE, &(options).dynamic, "Load the model's files at start, not in the image", NULL}
 /* Of `import` alone: what only a build needs. */
@@ -37,8 +44,9 @@ void request_options_clear(RequestOptions *options);
 char *request_read_dependencies(const char *file);
 /* --config FILE into the request. False: it cannot be read, which was printed. */
 bool request_read_config(ImportRequest *request, const char *file);
-/* False: the request breaks its rules, which was printed (exit 2). */
-bool request_is_sound(ImportRequest *request);
+/* False: the request breaks its rules, which was printed (exit 2). Where a training job's output
+ * lies is looked up, with --server it is there. */
+bool request_is_sound(const Session *session, ImportRequest *request);
 /* Faults of what the request itself brings (--config, --dependencies) are the request's: exit 2,
  * with the findings on standard error. -1: none. */
 int request_config_check(Session *session, const ImportRequest *request);

@@ -4,6 +4,7 @@
 #include "command/remote_import.h"
 #include "command/request_options.h"
 #include "command/tries.h"
+#include "import/training.h"
 
 typedef struct {
     char *config, *dependencies, *child, *from;
@@ -26,11 +27,12 @@ static bool packs_anew(const char *source, const Changes *changes)
            g_strcmp0(changes->from, "check") == 0 || g_strcmp0(changes->from, "copy") == 0;
 }
 
-static bool request_change(ImportRequest *request, const Model *model, const char *source,
-                           Changes *changes)
+static bool request_change(const Session *session, ImportRequest *request, const Model *model,
+                           const char *source, Changes *changes)
 {
     request->rebuild = request->rebuild && !packs_anew(source, changes);
     if (source) {
+        training_forget(request);
         g_free(request->source);
         request->source = g_strdup(source);
     }
@@ -51,7 +53,7 @@ static bool request_change(ImportRequest *request, const Model *model, const cha
     }
     return (!changes->dependencies || request->dependencies) &&
            (!changes->config || request_read_config(request, changes->config)) &&
-           (request->rebuild || request_is_sound(request));
+           (request->rebuild || request_is_sound(session, request));
 }
 
 /* What the newest attempt was asked for, with the changes; NULL: *status says what was printed. */
@@ -66,7 +68,7 @@ static ImportRequest *request_changed(Session *session, const Model *model, cons
         return NULL;
     }
     *status = EXIT_USAGE;
-    if (!request_change(request, model, source, changes))
+    if (!request_change(session, request, model, source, changes))
         return NULL;
     *status = request_config_check(session, request);
     return *status < 0 ? g_steal_pointer(&request) : NULL;
@@ -117,7 +119,7 @@ static int retry_on_server(Session *session, const Model *model, const char *sou
         request->dependencies = request_read_dependencies(changes->dependencies);
     if ((changes->dependencies && !request->dependencies) ||
         (changes->config && !request_read_config(request, changes->config)) ||
-        (source && !request_is_sound(request)))
+        (source && !request_is_sound(session, request)))
         return EXIT_USAGE;
     int status = remote_retry(session, model, request, !json && !session->quiet, &submission);
     return status >= 0 ? status : tries_follow(session, &submission, tries, &session->out, json);

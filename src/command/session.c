@@ -5,6 +5,7 @@
 #include "command/command.h"
 #include "command/mirror.h"
 #include "event/advice.h"
+#include "import/training.h"
 
 void complain(const char *format, ...)
 {
@@ -164,6 +165,7 @@ static bool session_prepare(Session *session)
     session->settings =
         settings_load(session->config_file, (const char *const *)session->sets, &error);
     bool ready = session->settings && advice_set(session->settings, &error) &&
+                 training_check(session->settings, &error) &&
                  image_store_url_is_valid(settings_text(session->settings, "images.url"), &error);
     if (!ready)
         complain("%s", error->message);
@@ -306,9 +308,10 @@ Model *session_model_deleted(Session *session, const char *text, int *status)
 
 const Command COMMANDS[] = {
     {"import", "SOURCE", "Import a model and follow its events to the end",
-     "SOURCE is a directory that holds model/, or with --type Image an image,\n"
-     "HOST/REPOSITORY:TAG or oci:DIR:TAG. With --server the directory is sent there; the same\n"
-     "command again goes on after a break.\n"
+     "SOURCE is a directory that holds model/, s3://BUCKET/DIR, obs://BUCKET/DIR, or\n"
+     "training://ID of a training job; with --type Image an image, HOST/REPOSITORY:TAG or\n"
+     "oci:DIR:TAG; with --template ID the model directory itself. With --server a directory is\n"
+     "sent there; the same command again goes on after a break.\n"
      "--if-exists, of a version that is there: same takes equal content for a success and refuses\n"
      "other content, fail refuses, retry imports other content as the next attempt.\n"
      "Exit status: 0 imported, 1 failed (the events say why) or out of time, 2 wrong usage\n"
@@ -378,6 +381,12 @@ const Command COMMANDS[] = {
      "customize_service.py; again, it takes the packages' newer versions. Needs mmdebstrap.\n"
      "Exit status: 1 when nothing could be added.",
      command_runtime},
+    {"templates", "", "The templates that models may be imported by",
+     "Those of templates.dir, or with --server of the server: id, engine, runtime, input and "
+     "output\n"
+     "modes (the first is the default), name. --json has each as a whole.\n"
+     "Exit status: 1 when a template cannot be used.",
+     command_templates, true},
     {"gc", "", "Remove what nothing refers to, and left-overs", NULL, command_gc},
     {"verify", "[MODEL]", "Hash again what is kept, and say what is damaged and what mends it",
      "Without MODEL: everything, base images and the store itself included.\n"

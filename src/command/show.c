@@ -21,10 +21,11 @@ static const char *text_of(const json_t *details, const char *key)
     return json_string_value(json_object_get(details, key));
 }
 
-/* As the command line takes it. */
+/* As the command line takes it; of a training job where its output lies. */
 static const char *source_shown(const json_t *details)
 {
-    const char *source = text_of(details, "source_location");
+    const char *resolved = text_of(details, "resolved_location");
+    const char *source = resolved ? resolved : text_of(details, "source_location");
     return g_str_has_prefix(source, "file://") ? source + strlen("file://") : source;
 }
 
@@ -93,6 +94,30 @@ static void print_packages(const Terminal *terminal, const json_t *packages, boo
         print_row(terminal, zh ? "已安装" : "installed", row->str);
 }
 
+static void print_template(const Terminal *terminal, const json_t *template, bool zh)
+{
+    const char *id = text_of(template, "template_id"), *mode = text_of(template, "infer_format");
+    g_autofree char *row = id ? g_strdup_printf("%s, %s", id, mode ? mode : "-") : NULL;
+    print_row(terminal, zh ? "模板" : "template", row);
+}
+
+/* What a program sent along: any text. */
+static void print_job(const Terminal *terminal, const json_t *details, bool zh)
+{
+    const char *job = text_of(details, ATTRIBUTE_JOB);
+    const char *version = text_of(details, ATTRIBUTE_JOB_VERSION);
+    const bool resolved = text_of(details, "resolved_location") != NULL;
+    const char *asked = resolved ? text_of(details, "source_location") : NULL;
+    if (!job)
+        return;
+    g_autofree char *row =
+        g_strdup_printf("%s%s%s%s%s%s", job, version ? (zh ? ",版本 " : ", version ") : "",
+                        version ? version : "", asked ? " (" : "", asked ? asked : "",
+                        asked ? ")" : "");
+    g_autofree char *safe = text_safe(row);
+    print_row(terminal, zh ? "训练作业" : "training job", safe);
+}
+
 static void print_details(Session *session, const Model *model, const json_t *details)
 {
     const Terminal *terminal = &session->out;
@@ -104,11 +129,13 @@ static void print_details(Session *session, const Model *model, const json_t *de
     print_row(terminal, "id", model->id);
     print_row(terminal, zh ? "状态" : "status", model_status(model));
     print_row(terminal, zh ? "类型" : "type", model->type);
+    print_template(terminal, json_object_get(details, "template"), zh);
     print_row(terminal, zh ? "运行时" : "runtime", text_of(details, "runtime"));
     print_row(terminal, zh ? "描述" : "description", model->description);
     print_dependencies(terminal, json_object_get(details, "dependencies"), zh);
     print_packages(terminal, json_object_get(details, "packages"), zh);
     print_row(terminal, zh ? "来源" : "source", source_shown(details));
+    print_job(terminal, details, zh);
     print_row(terminal, zh ? "创建时间" : "created", created);
     print_row(terminal, zh ? "创建者" : "owner", model->owner);
     print_row(terminal, zh ? "尝试次数" : "attempt", attempt);

@@ -7,6 +7,7 @@
 #include "import/config_layer.h"
 #include "import/dependencies.h"
 #include "import/environment.h"
+#include "model/model_template.h"
 
 static void copy_members(json_t *to, const json_t *from, const char *const *keys)
 {
@@ -101,11 +102,27 @@ static const char *error_code_of(const json_t *failure)
     }
 }
 
-/* A folder as the API takes it, so that who reads it back finds what was asked for. */
+/* A folder as the API takes it, and a training job's output as it was asked for, so that who reads
+ * it back finds what was written. */
 static json_t *source_location(const ImportRequest *request)
 {
+    if (request->training)
+        return json_string(request->training);
     const bool is_folder = request->source_path && *request->source == '/';
     return json_sprintf("%s%s", is_folder ? "file://" : "", request->source);
+}
+
+/* model_type as it was asked for: clients that compare the two would take an import of a template
+ * for a changed one. What the template made of it is the engine. */
+static void set_template(json_t *item, const ImportRequest *request, const Model *model)
+{
+    json_t *template = request->template ? json_loads(request->template, 0, NULL) : NULL;
+    if (!template)
+        return;
+    json_object_set_new(item, "template", template);
+    json_object_set_new(item, "model_type", json_string(TEMPLATE_TYPE));
+    if (model->type)
+        json_object_set_new(item, "engine", json_string(model->type));
 }
 
 json_t *model_item(Service *service, const Model *model, GError **error)
@@ -127,6 +144,7 @@ json_t *model_item(Service *service, const Model *model, GError **error)
                   "publishable_flag", 0, "source_copy", "true", "specification", "attempt",
                   model->attempt);
     json_object_set_new(item, "source_location", source_location(request));
+    set_template(item, request, model);
     g_autofree char *text = timeline_last(service->db, model->id, error);
     json_t *last = text ? json_loads(text, 0, NULL) : NULL;
     json_t *failure = last ? failure_of(service, model, last, error) : NULL;
@@ -241,6 +259,8 @@ json_t *model_details(Service *service, const Model *model, GError **error)
         return NULL;
     if (attempt->runtime)
         json_object_set_new(details, "runtime", json_string(attempt->runtime));
+    if (request->training)
+        json_object_set_new(details, "resolved_location", json_string(request->source));
     json_t *failure = json_object_get(details, "failure");
     if (failure) {
         json_object_set_new(details, "error_code", json_string(error_code_of(failure)));

@@ -182,8 +182,12 @@ static json_t *parameters(const Import *import)
 {
     const ImportRequest *request = import->request;
     json_t *asked = json_object();
+    g_autofree char *job = import_request_attribute(request, ATTRIBUTE_JOB);
     set_text(asked, "source", request->source);
     set_text(asked, "child", request->child);
+    set_text(asked, "template", request->template);
+    set_text(asked, "training", request->training);
+    set_text(asked, ATTRIBUTE_JOB, job);
     set_text(asked, "model_type", import->model->type);
     set_text(asked, "runtime", import->runtime ? import->runtime : request->runtime);
     set_text(asked, "platform", request->platform);

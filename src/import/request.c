@@ -1,6 +1,7 @@
 #include "import/request.h"
 
 #include <gio/gio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/settings.h"
@@ -8,6 +9,7 @@
 #include "image/reference.h"
 #include "model/config.h"
 #include "model/model.h"
+#include "model/model_template.h"
 #include "object/s3_address.h"
 #include "store/models.h"
 #include "store/uploads.h"
@@ -37,6 +39,8 @@ static const struct {
     {"dependencies", offsetof(ImportRequest, dependencies)},
     {"dependencies_file", offsetof(ImportRequest, dependencies_file)},
     {"attributes", offsetof(ImportRequest, attributes)},
+    {"template", offsetof(ImportRequest, template)},
+    {"training", offsetof(ImportRequest, training)},
     {"actor", offsetof(ImportRequest, actor)},
     {"asked_over", offsetof(ImportRequest, asked_over)},
     {"from", offsetof(ImportRequest, from)},
@@ -109,10 +113,35 @@ char *import_request_directory(const ImportRequest *request, const char *directo
     return g_build_filename(request->source_path, directory, NULL);
 }
 
+char *import_request_attribute(const ImportRequest *request, const char *key)
+{
+    json_auto_t *all = request->attributes ? json_loads(request->attributes, 0, NULL) : NULL;
+    return g_strdup(json_string_value(json_object_get(all, key)));
+}
+
+void import_request_set_attribute(ImportRequest *request, const char *key, const char *value)
+{
+    json_auto_t *all = request->attributes ? json_loads(request->attributes, 0, NULL) : NULL;
+    json_auto_t *now = all ? json_incref(all) : json_object();
+    if (value)
+        json_object_set_new(now, key, json_string(value));
+    else
+        json_object_del(now, key);
+    char *text = json_dumps(now, JSON_COMPACT | JSON_SORT_KEYS);
+    g_free(request->attributes);
+    request->attributes = g_strdup(text);
+    free(text);
+}
+
+bool import_request_is_training(const ImportRequest *request)
+{
+    return g_str_has_prefix(request->source, TRAINING_SCHEME);
+}
+
 bool import_request_is_reference(const ImportRequest *request)
 {
     return !request->source_path && !import_request_upload(request) &&
-           !import_request_is_bucket(request);
+           !import_request_is_bucket(request) && !import_request_is_training(request);
 }
 
 bool import_request_is_bucket(const ImportRequest *request)
@@ -144,10 +173,7 @@ void request_fault_free(RequestFault *fault)
     g_free(fault);
 }
 
-static void fault_add(GPtrArray *faults, const char *field, const char *format, ...)
-    G_GNUC_PRINTF(3, 4);
-
-static void fault_add(GPtrArray *faults, const char *field, const char *format, ...)
+void request_fault_say(GPtrArray *faults, const char *field, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -163,7 +189,7 @@ static void check_reference(const ImportRequest *request, GPtrArray *faults)
     g_autoptr(GError) error = NULL;
     g_autoptr(Reference) reference = reference_parse(request->source, &error);
     if (!reference)
-        fault_add(faults, "source", "%s", error->message);
+        request_fault_say(faults, "source", "%s", error->message);
 }
 
 static void check_bucket(const ImportRequest *request, GPtrArray *faults)
@@ -171,7 +197,7 @@ static void check_bucket(const ImportRequest *request, GPtrArray *faults)
     g_autoptr(GError) error = NULL;
     g_autoptr(S3Address) address = s3_address_parse(request->source, &error);
     if (!address)
-        fault_add(faults, "source", "%s", error->message);
+        request_fault_say(faults, "source", "%s", error->message);
 }
 
 /* With --type Image an existing directory is a package, anything else a reference; else it must be
@@ -180,24 +206,26 @@ static void check_source(ImportRequest *request, GPtrArray *faults)
 {
     bool is_image = g_strcmp0(request->type, "Image") == 0;
     if (!g_utf8_validate(request->source, -1, NULL)) {
-        fault_add(faults, "source", "the path is not UTF-8");
+        request_fault_say(faults, "source", "the path is not UTF-8");
         return;
     }
     if (s3_address_is_meant(request->source)) {
         check_bucket(request, faults);
         return;
     }
+    if (import_request_is_training(request))
+        return; /* asked of a server, or a fault already (training.h) */
     const char *upload = import_request_upload(request);
     if (upload) {
         if (!request->of_server)
-            fault_add(faults, "source",
-                      "%s is an upload: only a server has those; give a directory",
-                      request->source);
+            request_fault_say(faults, "source",
+                              "%s is an upload: only a server has those; give a directory",
+                              request->source);
         else if (!upload_id_is_valid(upload))
-            fault_add(faults, "source",
-                      "\"%s\"; expected " UPLOAD_SCHEME "ID, the upload_id that "
-                      "the upload began with",
-                      request->source);
+            request_fault_say(faults, "source",
+                              "\"%s\"; expected " UPLOAD_SCHEME "ID, the upload_id that "
+                              "the upload began with",
+                              request->source);
         return;
     }
     if (g_file_test(request->source, G_FILE_TEST_IS_DIR))
@@ -205,17 +233,24 @@ static void check_source(ImportRequest *request, GPtrArray *faults)
     else if (is_image)
         check_reference(request, faults);
     else if (g_str_has_prefix(request->source, "oci:"))
-        fault_add(faults, "source", "%s is an image reference: add --type Image", request->source);
+        request_fault_say(faults, "source", "%s is an image reference: add --type Image",
+                          request->source);
     else if (g_file_test(request->source, G_FILE_TEST_EXISTS))
-        fault_add(faults, "source", "%s is not a directory; expected one that holds %s/",
-                  request->source, PACKAGE_DEFAULT_CHILD);
+        request_fault_say(faults, "source", "%s is not a directory; expected one that holds %s/",
+                          request->source, PACKAGE_DEFAULT_CHILD);
     else
-        fault_add(faults, "source", "there is no directory %s", request->source);
+        request_fault_say(faults, "source", "there is no directory %s", request->source);
 }
 
-/* A folder's last part; of an image its repository's or its layout's. */
+/* A folder's last part; of an image its repository's or its layout's; of a training job's output,
+ * whose last part says "output" or the like, what it is asked for by. */
 static char *name_of_source(const ImportRequest *request)
 {
+    if (request->training || import_request_is_training(request)) {
+        const char *asked = request->training ? request->training : request->source;
+        g_autofree char *last = g_path_get_basename(asked + strlen(TRAINING_SCHEME));
+        return model_name_from(last);
+    }
     if (request->source_path) {
         g_autofree char *last = g_path_get_basename(request->source_path);
         return model_name_from(last);
@@ -241,15 +276,16 @@ static void check_child(const char *child, GPtrArray *faults)
     g_auto(GStrv) parts = g_strsplit(child, "/", -1);
     if (!*child || *child == '/' || g_strv_contains((const char *const *)parts, "..") ||
         !g_utf8_validate(child, -1, NULL))
-        fault_add(faults, "child",
-                  "\"%s\"; expected a directory beneath SOURCE, such as %s, or . for SOURCE itself",
-                  child, PACKAGE_DEFAULT_CHILD);
+        request_fault_say(
+            faults, "child",
+            "\"%s\"; expected a directory beneath SOURCE, such as %s, or . for SOURCE itself",
+            child, PACKAGE_DEFAULT_CHILD);
 }
 
 void request_fault_add(GPtrArray *faults, const char *field, const char *value, const char *rule)
 {
     g_autofree char *shown = event_text(value);
-    fault_add(faults, field, "\"%s\"; expected %s", shown, rule);
+    request_fault_say(faults, field, "\"%s\"; expected %s", shown, rule);
 }
 
 static void check_rule(GPtrArray *faults, const char *field, const char *value, const char *rule)
@@ -258,13 +294,19 @@ static void check_rule(GPtrArray *faults, const char *field, const char *value, 
         request_fault_add(faults, field, value, rule);
 }
 
-static void check_type(const char *type, GPtrArray *faults)
+static void check_type(const ImportRequest *request, GPtrArray *faults)
 {
-    if (config_is_model_type(type))
+    const char *type = request->type;
+    const bool is_template = strcmp(type, TEMPLATE_TYPE) == 0;
+    if (config_is_model_type(type) || (is_template && request->template))
+        return; /* one that could not be applied is a fault already */
+    if (is_template) {
+        request_fault_say(faults, "type", "\"" TEMPLATE_TYPE "\" needs a template");
         return;
+    }
     g_autofree char *types = g_strjoinv(", ", (char **)CONFIG_MODEL_TYPES);
     g_autofree char *shown = event_text(type);
-    fault_add(faults, "type", "\"%s\"; expected one of %s", shown, types);
+    request_fault_say(faults, "type", "\"%s\"; expected one of %s", shown, types);
 }
 
 static void check_platform(const char *platform, GPtrArray *faults)
@@ -272,13 +314,18 @@ static void check_platform(const char *platform, GPtrArray *faults)
     if (settings_is_platform(platform))
         return;
     g_autofree char *shown = event_text(platform);
-    fault_add(faults, "platform",
-              "\"%s\"; expected os/architecture, such as linux/amd64 or linux/arm64", shown);
+    request_fault_say(faults, "platform",
+                      "\"%s\"; expected os/architecture, such as linux/amd64 or linux/arm64",
+                      shown);
 }
 
-GPtrArray *import_request_check(ImportRequest *request)
+GPtrArray *request_faults_new(void)
 {
-    GPtrArray *faults = g_ptr_array_new_with_free_func((GDestroyNotify)request_fault_free);
+    return g_ptr_array_new_with_free_func((GDestroyNotify)request_fault_free);
+}
+
+void import_request_check(ImportRequest *request, GPtrArray *faults)
+{
     g_free(g_steal_pointer(&request->source_path));
     check_source(request, faults);
     if (!request->project)
@@ -297,8 +344,7 @@ GPtrArray *import_request_check(ImportRequest *request)
     check_rule(faults, "description", request->description,
                model_rule_description(request->description));
     if (request->type)
-        check_type(request->type, faults);
+        check_type(request, faults);
     if (request->platform)
         check_platform(request->platform, faults);
-    return faults;
 }

@@ -27,6 +27,9 @@ typedef struct {
     char *dependencies; /* JSON, an array: they win over config.json's; NULL: those count */
     char *dependencies_file; /* their name, as config_file */
     char *attributes; /* JSON: what a program sent along and is given back as it was; or NULL */
+    char *template;   /* JSON, {template_id, infer_format, template_inputs}; or NULL. What it brings
+                         is in config_text, type and child once it was applied (templates.h) */
+    char *training;   /* training://… as it was written, whose place the source is; or NULL */
     char *actor;
     char *asked_over; /* HTTP, on a loopback address or a network: then sources.h bounds what it and
                          its package name; NULL: this machine's own command line */
@@ -50,13 +53,18 @@ typedef struct {
     char *field;   /* "version", "source"; each face has its own words for them */
     char *message; /* the value, what was expected */
 } RequestFault;
+/* Adds one to faults. */
+void request_fault_say(GPtrArray *faults, const char *field, const char *format, ...)
+    G_GNUC_PRINTF(3, 4);
 /* "VALUE"; expected RULE */
 void request_fault_add(GPtrArray *faults, const char *field, const char *value, const char *rule);
 void request_fault_free(RequestFault *fault);
 
-/* Fills in what follows from the rest (name from the source, child) and returns every fault, an
- * empty array when there is none. */
-GPtrArray *import_request_check(ImportRequest *request);
+/* Of RequestFault. */
+GPtrArray *request_faults_new(void);
+
+/* Fills in what follows from the rest (name from the source, child) and adds every fault. */
+void import_request_check(ImportRequest *request, GPtrArray *faults);
 
 /* Kept with the attempt, so that another process can go on with it. */
 char *import_request_to_json(const ImportRequest *request);
@@ -72,6 +80,15 @@ bool import_request_brought(const ImportRequest *request, const Event *finding);
 /* The id of upload://ID, a pointer into the source; NULL: the source is none. */
 const char *import_request_upload(const ImportRequest *request);
 
+/* One of the attributes that is a text; the caller frees it. NULL: it is none, and unset. */
+char *import_request_attribute(const ImportRequest *request, const char *key);
+void import_request_set_attribute(ImportRequest *request, const char *key, const char *value);
+#define ATTRIBUTE_JOB         "source_job_id"
+#define ATTRIBUTE_JOB_VERSION "source_job_version"
+
+#define TRAINING_SCHEME "training://"
+/* What a training job left, where it was not looked up yet (training.h). */
+bool import_request_is_training(const ImportRequest *request);
 /* A package in an object store (object/s3_address.h). */
 bool import_request_is_bucket(const ImportRequest *request);
 /* An image reference instead of a package. */

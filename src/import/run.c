@@ -196,6 +196,28 @@ static const Stage *stage_next(Import *import, GError **error)
     return NULL;
 }
 
+/* The training job that made the model, where the request names one. */
+static void event_with_job(Event *event, const ImportRequest *request)
+{
+    static const char *const KEYS[] = {ATTRIBUTE_JOB, ATTRIBUTE_JOB_VERSION};
+    for (size_t i = 0; i < G_N_ELEMENTS(KEYS); i++) {
+        g_autofree char *value = import_request_attribute(request, KEYS[i]);
+        if (value)
+            event_with_text(event, KEYS[i], value);
+    }
+}
+
+static void event_with_template(Event *event, const ImportRequest *request)
+{
+    json_auto_t *template = request->template ? json_loads(request->template, 0, NULL) : NULL;
+    const char *id = json_string_value(json_object_get(template, "template_id"));
+    const char *mode = json_string_value(json_object_get(template, "infer_format"));
+    if (id)
+        event_with_text(event, "template_id", id);
+    if (mode)
+        event_with_text(event, "infer_format", mode);
+}
+
 static Event *event_started(const Import *import)
 {
     const ImportRequest *request = import->request;
@@ -218,6 +240,10 @@ static Event *event_started(const Import *import)
         g_autofree char *digest = digest_of(request->config_text, strlen(request->config_text));
         event_with(event, "{s:s}", "config_digest", digest);
     }
+    if (request->training)
+        event_with_text(event, "training", request->training);
+    event_with_job(event, request);
+    event_with_template(event, request);
     return request->actor ? event_with_text(event, "actor", request->actor) : event;
 }
 

@@ -40,7 +40,7 @@ static void config_keep(Config *config, const Node *root)
     config->port = port_of(root);
 }
 
-static Config *config_new(const char *file)
+Config *config_new(const char *file)
 {
     Config *config = g_new0(Config, 1);
     config->file = g_strdup(file);
@@ -86,7 +86,7 @@ static const char *reading_kind(const DocumentFault *fault)
     return of_field ? "value" : "syntax";
 }
 
-static void report_reading(Check *check)
+void check_reading(Check *check)
 {
     const GPtrArray *faults = check->document->faults;
     for (guint i = 0; i < faults->len; i++) {
@@ -126,7 +126,7 @@ static void check_document(Check *check)
 {
     Config *config = check->config;
     const Node *root = check->document->root;
-    report_reading(check);
+    check_reading(check);
     if (check->document->byte_order_mark)
         g_ptr_array_add(config->warnings, g_strdup("byte order mark"));
     if (!root)
@@ -154,7 +154,7 @@ Config *config_read_dependencies(const void *bytes, size_t size, const char *fil
     document_name(config->document, "dependencies");
     Check check = {.config = config, .document = config->document, .context = context};
     check.model_type = decisive_type(config, context);
-    report_reading(&check);
+    check_reading(&check);
     if (config->document->root)
         check_dependencies(&check, node_member(config->document->root, "dependencies"));
     check_finish(&check, findings);

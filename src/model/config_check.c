@@ -110,7 +110,9 @@ void check_missing(Check *check, const Node *object, const char *key, const char
 
 void check_warn(Check *check, const Node *node)
 {
-    if (!check->silent)
+    if (check->strict)
+        check_fault(check, "value", node, "nothing: there is no such field");
+    else if (!check->silent)
         g_ptr_array_add(check->config->warnings, node_dotted(node));
 }
 

@@ -18,6 +18,7 @@ typedef struct {
     GPtrArray *faults;      /* of the first CONFIG_MAX_FAULTS */
     guint count;            /* of all faults */
     bool silent;            /* read only: faults are counted, nothing is told */
+    bool strict;            /* a field that nobody knows is a fault, not a warning */
 } Check;
 
 typedef struct Field Field;
@@ -68,9 +69,11 @@ Event *check_broken(Check *check, const Field *field, const Node *value);
 /* 8 of what an object lacks: its place is the object's. */
 void check_missing(Check *check, const Node *object, const char *key, const char *expected,
                    const char *example);
-/* A field that is kept and not used. */
+/* A field that is kept and not used; where the check is strict, a fault. */
 void check_warn(Check *check, const Node *node);
 
+/* What the reader of the document found. */
+void check_reading(Check *check);
 /* Hands the faults over, in the order of the text. */
 void check_finish(Check *check, Findings *findings);
 
@@ -86,7 +89,13 @@ json_t *text_listing(const char *const *names);
 
 /* The tables and rules, by topic. */
 extern const char *const PROTOCOLS[]; /* http, https */
+extern const Field CONFIG_API;        /* an element of apis */
+Config *config_new(const char *file);
 void check_root(Check *check, const Node *root);
+/* A config of an engine that lacks those fields, as something else says what they are: their keys,
+ * and by whom they are said. */
+void check_skeleton(Check *check, const Node *object, const char *const *elsewhere,
+                    const char *expected);
 void rule_health(Check *check, const Field *field, const Node *value);
 extern const Field HEALTH_MEMBERS[];
 void rule_dependencies(Check *check, const Field *field, const Node *value);

@@ -202,7 +202,7 @@ static const Field API_MEMBERS[] = {
     {0},
 };
 
-static const Field API = {
+const Field CONFIG_API = {
     .kinds = KIND(NODE_OBJECT),
     .expected = "an object {url, method, protocol, request, response}",
     .rule = rule_members,
@@ -254,7 +254,7 @@ static const Field CONFIG_FIELDS[] = {
         .kinds = KIND(NODE_ARRAY),
         .expected = "an array of {url, method, protocol, request, response}",
         .rule = rule_elements,
-        .members = &API,
+        .members = &CONFIG_API,
     },
     {
         .key = "dependencies",
@@ -296,4 +296,19 @@ void check_root(Check *check, const Node *root)
     if (check_is_image(check) && check->context->package && !node_member(root, "swr_location"))
         check_missing(check, root, "swr_location", REFERENCE_RULE,
                       "\"swr_location\": \"registry.example.com/team/model:1.0\"");
+}
+
+void check_skeleton(Check *check, const Node *object, const char *const *elsewhere,
+                    const char *expected)
+{
+    for (const Field *field = CONFIG_FIELDS; field->key; field++) {
+        const Node *value = node_member(object, field->key);
+        const bool is_elsewhere = text_is_among(field->key, elsewhere);
+        if (value && is_elsewhere)
+            check_fault(check, "value", value, expected);
+        else if (value)
+            check_field(check, field, value);
+        else if (field->example && !is_elsewhere)
+            check_missing(check, object, field->key, field->expected, field->example);
+    }
 }

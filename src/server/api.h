@@ -59,6 +59,7 @@ HttpReply models_retry(HttpRequest *request);
 HttpReply models_cancel(HttpRequest *request);
 HttpReply models_diff(HttpRequest *request);
 HttpReply runtimes_get(HttpRequest *request);
+HttpReply templates_get(HttpRequest *request);
 HttpReply events_list(HttpRequest *request);
 HttpReply events_stream(HttpRequest *request);
 HttpReply project_stream(HttpRequest *request);

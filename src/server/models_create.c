@@ -3,8 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "import/sources.h"
-#include "model/config.h"
+#include "import/templates.h"
 #include "server/api.h"
 #include "server/idempotency.h"
 #include "server/request_fields.h"
@@ -21,7 +20,8 @@ static const RequestField FIELDS[] = {
     {"model_docs", JSON_ARRAY, false},       {"install_type", JSON_ARRAY, false},
     {"dependencies", JSON_ARRAY, false},     {"apis", JSON_ARRAY, false},
     {"input_params", JSON_ARRAY, false},     {"output_params", JSON_ARRAY, false},
-    {"no_cache", JSON_TRUE, false},          {"verify", JSON_TRUE, false}};
+    {"no_cache", JSON_TRUE, false},          {"verify", JSON_TRUE, false},
+    {"template", JSON_OBJECT, false}};
 
 /* What is kept and given back as it was sent. */
 static const char *const ECHOED[] = {"model_algorithm", "execution_code",     "source_job_id",
@@ -30,30 +30,21 @@ static const char *const ECHOED[] = {"model_algorithm", "execution_code",     "s
                                      "install_type",    "load_mode",          "apis",
                                      "input_params",    "output_params",      NULL};
 
+static bool is_template(const json_t *body)
+{
+    return g_strcmp0(json_string_value(json_object_get(body, "model_type")), TEMPLATE_TYPE) == 0;
+}
+
 static void check_words(const json_t *body, GPtrArray *faults)
 {
+    if (!is_template(body) && !request_is_unset(json_object_get(body, "template")))
+        request_fault(faults, "template: only with model_type " TEMPLATE_TYPE);
     const char *copy = json_string_value(json_object_get(body, "source_copy"));
     const char *load = json_string_value(json_object_get(body, "load_mode"));
     if (copy && strcmp(copy, "true") != 0 && strcmp(copy, "false") != 0)
         request_fault(faults, "source_copy is \"%s\"; expected \"true\" or \"false\"", copy);
     if (load && strcmp(load, "packed") != 0 && strcmp(load, "dynamic") != 0)
         request_fault(faults, "load_mode is \"%s\"; expected \"packed\" or \"dynamic\"", load);
-}
-
-char *source_of(const Server *server, const char *project, const char *location)
-{
-    bool is_file = g_str_has_prefix(location, "file:///");
-    if (g_str_has_prefix(location, UPLOAD_SCHEME))
-        return g_strdup(location); /* of this project, which is asked for when it is submitted */
-    g_autofree char *bucket = sources_place_of_bucket(server->settings, location);
-    g_autofree char *place = is_file  ? g_strdup(location)
-                             : bucket ? g_strdup(bucket)
-                                      : sources_place_of_image(location);
-    if (!place ||
-        !sources_allow(server->settings,
-                       strcmp(server_asked_over(server), ASKED_OVER_LOOPBACK) == 0, project, place))
-        return NULL;
-    return g_strdup(is_file ? location + strlen("file://") : location);
 }
 
 static char *echoed_of(json_t *body)
@@ -71,21 +62,8 @@ static char *echoed_of(json_t *body)
     return copy;
 }
 
-/* The field of the body that sets what is wrong. */
-static const char *field_of_fault(const RequestFault *fault)
-{
-    static const char *const FIELDS_OF[][2] = {{"name", "model_name"},
-                                               {"version", "model_version"},
-                                               {"type", "model_type"},
-                                               {"source", "source_location"},
-                                               {"project", "project_id"}};
-    for (size_t i = 0; i < G_N_ELEMENTS(FIELDS_OF); i++)
-        if (strcmp(fault->field, FIELDS_OF[i][0]) == 0)
-            return FIELDS_OF[i][1];
-    return fault->field;
-}
-
-static ImportRequest *request_of(HttpRequest *http, json_t *body, GPtrArray *faults)
+static ImportRequest *request_of(HttpRequest *http, json_t *body, GPtrArray *faults,
+                                 bool *forbidden)
 {
     g_autoptr(ImportRequest) request = import_request_new();
     request->project = g_strdup(http->arguments[0]);
@@ -105,25 +83,27 @@ static ImportRequest *request_of(HttpRequest *http, json_t *body, GPtrArray *fau
     request->dependencies = request_array(body, "dependencies");
     request->dependencies_file = g_strdup(request->dependencies ? "dependencies" : NULL);
     request->attributes = echoed_of(body);
-    request->source = source_of(http->server, request->project,
-                                json_string_value(json_object_get(body, "source_location")));
-    if (!request->source)
+    request->asked_over = g_strdup(server_asked_over(http->server));
+    g_autofree char *location = is_template(body) ? request_template_take(body, request, faults)
+                                                  : request_text(body, "source_location");
+    *forbidden = location && !request_take_source(http->server, request, location, faults);
+    if (*forbidden || !location)
         return NULL;
-    g_autoptr(GPtrArray) wrong = import_request_check(request);
-    for (guint i = 0; i < wrong->len; i++) {
-        const RequestFault *fault = wrong->pdata[i];
-        request_fault(faults, "%s: %s", field_of_fault(fault), fault->message);
-    }
+    g_autoptr(GPtrArray) wrong = request_faults_new();
+    templates_apply(http->server->settings, request, wrong);
+    import_request_check(request, wrong);
+    request_faults_take(wrong, faults);
     return g_steal_pointer(&request);
 }
 
-HttpReply source_refused(void)
+/* With a template the source is its input. */
+static bool is_mandatory(const RequestField *field, const json_t *body, bool to_check)
 {
-    return http_error(
-        MHD_HTTP_BAD_REQUEST, "ModelArts.3017",
-        "source_location may not be imported from; expected upload://ID, or "
-        "file:///DIR or oci:DIR:TAG beneath one of server.import_roots, and what sources.allow "
-        "lists for the project where it is set");
+    if (strcmp(field->field, "source_location") == 0)
+        return !is_template(body);
+    if (strcmp(field->field, "template") == 0)
+        return is_template(body);
+    return field->mandatory && !to_check;
 }
 
 ImportRequest *models_create_read(HttpRequest *request, json_t *body, bool to_check,
@@ -132,15 +112,13 @@ ImportRequest *models_create_read(HttpRequest *request, json_t *body, bool to_ch
     RequestField fields[G_N_ELEMENTS(FIELDS)];
     *forbidden = false;
     memcpy(fields, FIELDS, sizeof fields);
-    for (size_t i = 0; to_check && i < G_N_ELEMENTS(fields); i++)
-        fields[i].mandatory = strcmp(fields[i].field, "source_location") == 0;
+    for (size_t i = 0; i < G_N_ELEMENTS(fields); i++)
+        fields[i].mandatory = is_mandatory(&FIELDS[i], body, to_check);
     request_fields_check(body, fields, G_N_ELEMENTS(fields), faults);
     if (faults->len)
         return NULL;
     check_words(body, faults);
-    ImportRequest *import = request_of(request, body, faults);
-    *forbidden = !import;
-    return import;
+    return request_of(request, body, faults, forbidden);
 }
 
 ImportRequest *models_request(HttpRequest *request, Service *service, json_t *body, bool to_check,
@@ -155,7 +133,6 @@ ImportRequest *models_request(HttpRequest *request, Service *service, json_t *bo
         *reply = forbidden ? source_refused() : request_faults_reply(API_PARAMETER, faults);
         return NULL;
     }
-    import->asked_over = g_strdup(service->asked_over);
     const char *code = faults->len ? "ModelArts.3037" : NULL;
     if (!to_check && !request_config_findings(service, import, faults, &code, &error))
         *reply = api_failed(error);

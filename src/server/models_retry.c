@@ -1,6 +1,7 @@
 /* POST …/models/{model_id}/retry: again, with what the body changes. */
 #include <string.h>
 
+#include "import/templates.h"
 #include "server/api.h"
 #include "server/idempotency.h"
 #include "server/request_fields.h"
@@ -8,6 +9,7 @@
 static const RequestField FIELDS[] = {{"source_location", JSON_STRING, false},
                                       {"initial_config", JSON_STRING, false},
                                       {"dependencies", JSON_ARRAY, false},
+                                      {"template", JSON_OBJECT, false},
                                       {"from", JSON_STRING, false},
                                       {"load_mode", JSON_STRING, false},
                                       {"no_cache", JSON_TRUE, false}};
@@ -22,25 +24,34 @@ static bool replace(char **field, char *value)
     return true;
 }
 
-/* Another source, where the body names one. False: *reply. */
+/* What a former template brought does not count any more. */
+static char *change_template(ImportRequest *import, const json_t *body, GPtrArray *faults)
+{
+    g_clear_pointer(&import->template, g_free);
+    g_clear_pointer(&import->child, g_free);
+    if (!json_object_get(body, "initial_config"))
+        g_clear_pointer(&import->config_text, g_free);
+    return request_template_take(body, import, faults);
+}
+
+/* Another source or template, where the body names one. False: *reply. */
 static bool change_source(ImportRequest *import, const Server *server, const json_t *body,
                           GPtrArray *faults, HttpReply *reply)
 {
-    const char *location = json_string_value(json_object_get(body, "source_location"));
+    const bool by_template = !request_is_unset(json_object_get(body, "template"));
+    g_autofree char *location =
+        by_template ? change_template(import, body, faults) : request_text(body, "source_location");
     if (!location)
         return true;
-    char *source = source_of(server, import->project, location);
-    if (!replace(&import->source, source)) {
+    if (!request_take_source(server, import, location, faults)) {
         *reply = source_refused();
         return false;
     }
-    g_autoptr(GPtrArray) wrong = import_request_check(import);
-    for (guint i = 0; i < wrong->len; i++) {
-        const RequestFault *fault = wrong->pdata[i];
-        request_fault(faults, "%s: %s",
-                      strcmp(fault->field, "source") == 0 ? "source_location" : fault->field,
-                      fault->message);
-    }
+    g_autoptr(GPtrArray) wrong = request_faults_new();
+    if (by_template)
+        templates_apply(server->settings, import, wrong);
+    import_request_check(import, wrong);
+    request_faults_take(wrong, faults);
     return true;
 }
 
@@ -85,6 +96,7 @@ static ImportRequest *request_changed(HttpRequest *request, Service *service, co
         import->dynamic = strcmp(load, "dynamic") == 0;
     import->rebuild = import->rebuild && !configured && !load &&
                       !json_is_string(json_object_get(body, "source_location")) &&
+                      request_is_unset(json_object_get(body, "template")) &&
                       g_strcmp0(import->from, "check") != 0 && g_strcmp0(import->from, "copy") != 0;
     import->rebuild |= is_imported(model); /* what it packed stays */
     if (!change_source(import, request->server, body, faults, reply))

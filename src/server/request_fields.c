@@ -63,9 +63,10 @@ void request_fields_check(json_t *body, const RequestField *fields, size_t count
             unknown_field(faults, name);
         else if (field && !is_of_type(value, field->type) && !json_is_null(value))
             request_fault(faults, "%s must be %s", name,
-                          field->type == JSON_STRING  ? "a string"
-                          : field->type == JSON_ARRAY ? "an array"
-                                                      : "true or false");
+                          field->type == JSON_STRING   ? "a string"
+                          : field->type == JSON_ARRAY  ? "an array"
+                          : field->type == JSON_OBJECT ? "an object"
+                                                       : "true or false");
     }
 }
 

@@ -6,7 +6,7 @@
 
 typedef struct {
     const char *field;
-    json_type type; /* JSON_STRING, JSON_ARRAY; JSON_TRUE: true or false */
+    json_type type; /* JSON_STRING, JSON_ARRAY, JSON_OBJECT; JSON_TRUE: true or false */
     bool mandatory;
 } RequestField;
 
@@ -31,7 +31,15 @@ void request_findings(const Findings *findings, GPtrArray *faults, const char **
 bool request_config_findings(Service *service, const ImportRequest *request, GPtrArray *faults,
                              const char **code, GError **error);
 
-/* file:///DIR -> /DIR, oci:DIR:TAG as it is; NULL: the project may not import from it. Nobody
- * learns whether a directory is there that may not be imported from. */
-char *source_of(const Server *server, const char *project, const char *location);
+/* The request's source by a source_location: file:///DIR -> /DIR, training://ID -> where that is,
+ * the rest as it is. False: the project may not import from it. Nobody learns whether a directory
+ * is there that may not be imported from. */
+bool request_take_source(const Server *server, ImportRequest *import, const char *location,
+                         GPtrArray *faults);
 HttpReply source_refused(void);
+/* What import_request_check and the like found (of RequestFault) in the words of the API. */
+void request_faults_take(const GPtrArray *wrong, GPtrArray *faults);
+
+/* Of model_type Template: its `template`, into the request. *location: the source that its input
+ * names, or that source_location names in its place; NULL: a fault. */
+char *request_template_take(const json_t *body, ImportRequest *import, GPtrArray *faults);

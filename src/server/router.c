@@ -45,6 +45,7 @@ const HttpRoute API_ROUTES[] = {
     {"DELETE", PROJECT "/credentials", credentials_delete, HTTP_BODY_BYTES, HTTP_ADMIN},
     {"GET", PROJECT "/statistics", statistics_get, 0, HTTP_READER},
     {"GET", PROJECT "/models/ai-engine-runtimes", runtimes_get, 0, HTTP_READER},
+    {"GET", PROJECT "/models/template", templates_get, 0, HTTP_READER},
     {"POST", PROJECT "/models", models_create, HTTP_BODY_BYTES, HTTP_WRITER},
     {"GET", PROJECT "/models", models_list_items, 0, HTTP_READER},
     {"POST", PROJECT "/models/check", models_check, HTTP_BODY_BYTES, HTTP_WRITER},

@@ -1,6 +1,6 @@
 #include "store/model_changes.h"
 
-#include "store/models.h"
+#include "store/model_rows.h"
 
 bool model_changes_next(Db *db, GError **error)
 {
@@ -90,7 +90,8 @@ GPtrArray *model_changes_after(Db *db, const char *project, int64_t after, int64
         g_ptr_array_new_with_free_func((GDestroyNotify)model_change_free);
     g_autoptr(DbRows) rows = db_query(
         db, error,
-        "SELECT m.changed, m.id, m.name, m.version, m.type, m.description, m.created_at, "
+        "SELECT m.changed, m.id, m.name, m.version, "
+        "CASE WHEN " BY_TEMPLATE " THEN 'Template' ELSE m.type END, m.description, m.created_at, "
         "m.attempt, a.outcome, EXISTS (SELECT 1 FROM attempts e WHERE e.model_id = m.id AND "
         "e.attempt < m.attempt AND e.outcome = 'imported'), m.deleted_at, m.last_seq, v.event "
         "FROM models m JOIN attempts a ON a.model_id = m.id AND a.attempt = m.attempt "

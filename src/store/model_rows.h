@@ -14,6 +14,9 @@
     "coalesce(a.size, -1), m.deleted_by "                                                        \
     "FROM models m JOIN attempts a ON a.model_id = m.id AND a.attempt = m.attempt "
 
+/* Of the rows m and a. A request is kept as JSON: quotes within its texts are escaped. */
+#define BY_TEMPLATE "replace(a.request, '\"template\":', '') <> a.request"
+
 Model *model_of_row(DbRows *rows);
 /* Every row; rows NULL: the query failed, *error says so. */
 GPtrArray *models_of_rows(DbRows *rows, GError **error);

@@ -12,14 +12,16 @@
     "w.outcome = 'imported')"
 
 /* replace() because LIKE folds case in one engine and not in the other, and has wildcards. */
-#define WHERE(there)                                                                    \
-    "WHERE m.project = $1 AND m.deleted_at IS " there " "                               \
-    "AND ($2 = '' OR m.name = $2) AND ($3 = '' OR replace(m.name, $3, '') <> m.name) "  \
-    "AND ($4 = '' OR m.version = $4) AND ($5 = '' OR " STATUS " = $5) "                 \
-    "AND ($6 = '' OR replace(m.description, $6, '') <> m.description) "                 \
-    "AND ($7 = '' OR m.type = $7) AND ($8 = '' OR m.type IS NULL OR m.type <> $8) "     \
-    "AND ($9 = '' OR m.owner = $9) AND ($10 = 0 OR NOT EXISTS (SELECT 1 FROM models n " \
-    "WHERE n.project = m.project AND n.name = m.name AND n.deleted_at IS NULL AND "     \
+#define WHERE(there)                                                                            \
+    "WHERE m.project = $1 AND m.deleted_at IS " there " "                                       \
+    "AND ($2 = '' OR m.name = $2) AND ($3 = '' OR replace(m.name, $3, '') <> m.name) "          \
+    "AND ($4 = '' OR m.version = $4) AND ($5 = '' OR " STATUS " = $5) "                         \
+    "AND ($6 = '' OR replace(m.description, $6, '') <> m.description) "                         \
+    "AND ($7 = '' OR m.type = $7 OR ($7 = 'Template' AND " BY_TEMPLATE ")) "                    \
+    "AND ($8 = '' OR m.type IS NULL OR (m.type <> $8 AND NOT ($8 = 'Template' AND " BY_TEMPLATE \
+    "))) "                                                                                      \
+    "AND ($9 = '' OR m.owner = $9) AND ($10 = 0 OR NOT EXISTS (SELECT 1 FROM models n "         \
+    "WHERE n.project = m.project AND n.name = m.name AND n.deleted_at IS NULL AND "             \
     "n.version_number > m.version_number)) "
 
 #define TYPES "sssssssssi"

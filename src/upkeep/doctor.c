@@ -396,6 +396,7 @@ GPtrArray *doctor_run(const char *directory, const Settings *settings, Language 
     }
     doctor_sandbox(&doctor);
     doctor_sources(&doctor);
+    doctor_templates(&doctor);
     doctor_registries(&doctor);
     doctor_objects(&doctor);
     doctor_machine(&doctor);

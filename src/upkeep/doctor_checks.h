@@ -27,5 +27,7 @@ void doctor_sandbox(Doctor *doctor);
 void doctor_sources(Doctor *doctor);
 /* The service's own bucket, objects.url; asks it. */
 void doctor_objects(Doctor *doctor);
+/* The templates of templates.dir, where it is set. */
+void doctor_templates(Doctor *doctor);
 /* The registries of images.url and image.share_to; asks each of them. */
 void doctor_registries(Doctor *doctor);

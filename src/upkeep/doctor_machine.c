@@ -20,6 +20,15 @@
 #define YEAR_2024  1704067200000LL /* ms */
 #define CLOCK_LATE 300000          /* ms */
 
+static void add_entries(GString *set, const char *section, const GPtrArray *entries)
+{
+    for (guint i = 0; i < entries->len; i++) {
+        const SettingEntry *entry = entries->pdata[i];
+        g_string_append_printf(set, "%s%s.%s = %s (%s)", set->len ? ", " : "", section, entry->key,
+                               entry->value, entry->origin);
+    }
+}
+
 static void check_settings(Doctor *doctor)
 {
     g_autoptr(GString) set = g_string_new(NULL);
@@ -32,12 +41,8 @@ static void check_settings(Doctor *doctor)
             g_string_append_printf(set, "%s%s = %s (%s)", set->len ? ", " : "", row->key, shown,
                                    origin);
     }
-    const GPtrArray *advice = settings_advice(doctor->settings);
-    for (guint i = 0; i < advice->len; i++) {
-        const SettingEntry *entry = advice->pdata[i];
-        g_string_append_printf(set, "%sadvice.%s = %s (%s)", set->len ? ", " : "", entry->key,
-                               entry->value, entry->origin);
-    }
+    add_entries(set, "advice", settings_advice(doctor->settings));
+    add_entries(set, "training", settings_training(doctor->settings));
     doctor_add(doctor, "settings", DOCTOR_OK, NULL, "%s",
                set->len     ? set->str
                : doctor->zh ? "全部为默认值"

@@ -52,6 +52,7 @@ ROUTES = {
     ("DELETE", "/v1/{project_id}/credentials"): "admin",
     ("GET", "/v1/{project_id}/statistics"): "reader",
     ("GET", "/v1/{project_id}/models/ai-engine-runtimes"): "reader",
+    ("GET", "/v1/{project_id}/models/template"): "reader",
     ("POST", "/v1/{project_id}/models"): "writer",
     ("GET", "/v1/{project_id}/models"): "reader",
     ("POST", "/v1/{project_id}/models/check"): "writer",

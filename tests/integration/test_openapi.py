@@ -156,7 +156,7 @@ def test_answers_are_as_they_are_described(server, document, package):
     for path in ("/healthz", "/readyz", "/v1/event-catalog", "/v1/maintenance", "/v1/whoami",
                  "/v1/audit", "/v1/workers", "/v1/tokens", "/v1/projects", "/v1/space", "/v3",
                  "/v3/auth/catalog", "/v3/auth/domains", "/v3/auth/projects", "/v3/projects", "/v1/{project_id}/statistics",
-                 "/v1/{project_id}/models/ai-engine-runtimes"):
+                 "/v1/{project_id}/models/ai-engine-runtimes", "/v1/{project_id}/models/template"):
         hold("get", path)
     for event in hold("get", "/v1/{project_id}/events")["events"]:
         assert set(event) <= schema_fields(document, "ProjectEvent"), event
