@@ -317,7 +317,7 @@ static CURLcode try_once(S3 *s3, const S3Ask *ask, S3Answer *answer)
 bool s3_is_worth_a_try(const S3Answer *answer, CURLcode code)
 {
     if (answer->status)
-        return answer->status == 429 || answer->status >= 500;
+        return answer->status == 429 || (answer->status >= 500 && answer->status != 501);
     return code != CURLE_ABORTED_BY_CALLBACK && code != CURLE_PEER_FAILED_VERIFICATION &&
            code != CURLE_COULDNT_RESOLVE_HOST && code != CURLE_URL_MALFORMAT &&
            code != CURLE_SSL_CACERT_BADFILE && code != CURLE_WRITE_ERROR;

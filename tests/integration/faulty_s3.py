@@ -26,12 +26,14 @@ class Answer:
 
 @dataclass
 class Asked:
-    part: str  # list, read
+    part: str  # list, read; of what is written: head, write, copy, acl, delete, begin, put_part, finish,
+    # abort, uploads
     key: str
     query: dict
     headers: dict
     begin: int = 0
     end: int = 0
+    body: bytes = b""
 
 
 def error(status, code, **headers):
@@ -43,6 +45,7 @@ class FaultyS3:
     def __init__(self, objects, page=1000):
         self.objects, self.page, self.faults, self.requests = dict(objects), page, [], []
         self.lock = threading.Lock()
+        self.origins, self.parts, self.begun = {}, {}, []  # of what was written; uploads in parts
         service = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -53,6 +56,7 @@ class FaultyS3:
 
             def do_GET(self):
                 service.serve(self)
+            do_HEAD = do_PUT = do_POST = do_DELETE = do_GET
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
@@ -79,15 +83,28 @@ class FaultyS3:
         url = urlsplit(handler.path)
         query = {key: values[0] for key, values in parse_qs(url.query, keep_blank_values=True).items()}
         key = unquote(url.path).removeprefix(f"/{BUCKET}/")
-        asked = Asked("list" if not key else "read", key, query,
-                      {name.lower(): value for name, value in handler.headers.items()})
+        headers = {name.lower(): value for name, value in handler.headers.items()}
+        asked = Asked(self.part_of(handler.command, key, query, headers), key, query, headers)
+        asked.body = handler.rfile.read(int(headers.get("content-length", 0)))
         ranged = re.fullmatch(r"bytes=(\d+)-(\d+)", asked.headers.get("range", ""))
         if ranged:
             asked.begin, asked.end = int(ranged[1]), int(ranged[2]) + 1
         with self.lock:
             self.requests.append(asked)
-            answer = self.faulty(asked) or (self.list(asked) if asked.part == "list" else self.read(asked))
+            answer = self.faulty(asked) or getattr(self, asked.part)(asked)
         self.send(handler, answer)
+
+    @staticmethod
+    def part_of(method, key, query, headers):
+        if method == "GET":
+            return "uploads" if "uploads" in query else "read" if key else "list"
+        if method == "PUT" and "x-amz-copy-source" in headers:
+            return "copy"
+        if method == "PUT":
+            return "acl" if "acl" in query else "put_part" if "partNumber" in query else "write"
+        if method == "POST":
+            return "begin" if "uploads" in query else "finish"
+        return "head" if method == "HEAD" else "abort" if "uploadId" in query else "delete"
 
     def faulty(self, asked):
         for fault in self.faults:
@@ -119,6 +136,66 @@ class FaultyS3:
             return error(412, "PreconditionFailed")
         return Answer(206, content[asked.begin:asked.end])
 
+    # -- writing --
+
+    def head(self, asked):
+        if asked.key and asked.key not in self.objects:
+            return Answer(404)
+        return Answer(200, self.objects.get(asked.key, b""),
+                      {"x-amz-meta-waybill-origin": self.origins.get(asked.key, "")})
+
+    def keep(self, asked, content):
+        self.objects[asked.key] = content
+        self.origins[asked.key] = asked.headers.get("x-amz-meta-waybill-origin", "")
+
+    def write(self, asked):
+        self.keep(asked, asked.body)
+        return Answer(200, b"", {"ETag": f'"{self.etag(asked.key)}"'})
+
+    def copy(self, asked):
+        source = unquote(asked.headers["x-amz-copy-source"]).removeprefix(f"/{BUCKET}/")
+        if source not in self.objects:
+            return error(404, "NoSuchKey")
+        if asked.headers.get("x-amz-copy-source-if-match", f'"{self.etag(source)}"') != f'"{self.etag(source)}"':
+            return error(412, "PreconditionFailed")
+        self.keep(asked, self.objects[source])
+        return Answer(200, b"<CopyObjectResult><ETag>x</ETag></CopyObjectResult>")
+
+    def acl(self, _):
+        return Answer()
+
+    def delete(self, asked):
+        self.objects.pop(asked.key, None)
+        return Answer(204)
+
+    def begin(self, asked):
+        name = f"upload-{len(self.begun) + 1}"
+        self.begun.append(name)
+        self.parts[name] = (asked, [])
+        return Answer(200, f"<InitiateMultipartUploadResult><UploadId>{name}</UploadId>"
+                           "</InitiateMultipartUploadResult>".encode())
+
+    def put_part(self, asked):
+        if asked.query["uploadId"] not in self.parts:
+            return error(404, "NoSuchUpload")
+        self.parts[asked.query["uploadId"]][1].append(asked.body)
+        return Answer(200, b"", {"ETag": '"part"'})
+
+    def finish(self, asked):
+        begun, parts = self.parts.pop(asked.query["uploadId"], (None, None))
+        if not begun:
+            return error(404, "NoSuchUpload")
+        self.keep(begun, b"".join(parts))
+        return Answer(200, b"<CompleteMultipartUploadResult/>")
+
+    def abort(self, asked):
+        return Answer(204) if self.parts.pop(asked.query["uploadId"], None) else error(404, "NoSuchUpload")
+
+    def uploads(self, asked):
+        rows = "".join(f"<Upload><Key>{escape(quote(begun.key))}</Key><UploadId>{name}</UploadId></Upload>"
+                       for name, (begun, _) in self.parts.items())
+        return Answer(200, f"<ListMultipartUploadsResult>{rows}</ListMultipartUploadsResult>".encode())
+
     @staticmethod
     def send(handler, answer):
         handler.send_response(answer.status)
@@ -127,6 +204,8 @@ class FaultyS3:
         handler.send_header("Content-Length",
                             str(len(answer.body) if answer.length is None else answer.length))
         handler.end_headers()
+        if handler.command == "HEAD":
+            return
         try:
             handler.wfile.write(answer.body if answer.sent is None else answer.body[:answer.sent])
             handler.wfile.flush()
