@@ -17,11 +17,13 @@ JSON = {"Content-Type": "application/json"}
 
 
 class Service:
-    """settings: of waybill_service/settings.py, threads=1. `log`: its lines so far."""
+    """settings: of waybill_service/settings.py, threads=1. variables: further ones of its environment.
+    `log`: its lines so far."""
 
-    def __init__(self, model_dir, python="/usr/bin/python3", **settings):
+    def __init__(self, model_dir, python="/usr/bin/python3", variables=None, **settings):
         environment = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8",
-                       "WAYBILL_SERVICE_MODEL_DIR": str(model_dir), "WAYBILL_SERVICE_PORT": "0"}
+                       "WAYBILL_SERVICE_MODEL_DIR": str(model_dir), "WAYBILL_SERVICE_PORT": "0",
+                       **(variables or {})}
         for name, value in settings.items():
             environment["WAYBILL_SERVICE_" + name.upper()] = str(value)
         self.process = subprocess.Popen([python, str(SERVE)], env=environment, text=True,

@@ -16,15 +16,17 @@ REASONS = {
 
 
 class HttpError(Exception):
-    """A request that is answered with an error. close: the connection cannot go on after it."""
+    """A request that is answered with an error. close: the connection cannot go on after it.
+    fields: what the body has besides the code and the message."""
 
-    def __init__(self, status, code, message, close=False, headers=()):
+    def __init__(self, status, code, message, close=False, headers=(), fields=None):
         super().__init__(message)
         self.status, self.code, self.message = status, code, message
-        self.close, self.headers = close, headers
+        self.close, self.headers, self.fields = close, headers, fields or {}
 
     def answer(self):
-        return Answer(self.status, error_body(self.code, self.message), self.headers, self.close)
+        body = error_body(self.code, self.message, self.fields)
+        return Answer(self.status, body, self.headers, self.close)
 
 
 class Answer:
@@ -39,8 +41,8 @@ class Answer:
         return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
-def error_body(code, message):
-    return json.dumps({"error_code": code, "error_msg": message}).encode() + b"\n"
+def error_body(code, message, fields=None):
+    return json.dumps({"error_code": code, "error_msg": message, **(fields or {})}).encode() + b"\n"
 
 
 def _plain(value):

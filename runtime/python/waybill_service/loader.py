@@ -9,7 +9,9 @@ import time
 import traceback
 
 from model_service.base import BaseService
-from waybill_service.answers import log
+from waybill_service.answers import HttpError, log
+from waybill_service.fetch.listing import BadListing, read_listing
+from waybill_service.fetch.model_files import ModelFiles
 
 CODE = "customize_service.py"
 MODULE = "customize_service"
@@ -129,15 +131,57 @@ def describe(error):
 
 
 class Model:
-    """What is served. Until `service` is set, `reason` says why it is not."""
+    """What is served. Until `service` is set, not_ready() says why it is not.
 
-    def __init__(self, model_dir):
+    files: those of a dynamic model, else None. `routes` is None until the config is there."""
+
+    def __init__(self, model_dir, listing_path):
         self.directory = os.path.abspath(model_dir)
+        self.service, self.failed, self.reason = None, False, "the model is being loaded"
+        self.files, self.files_there, self.bad_listing = None, False, None
+        self.config, self.routes = {}, None
+        try:
+            listing = read_listing(listing_path)
+        except BadListing as error:
+            self.bad_listing = str(error)
+            return
+        if listing:
+            self.files = ModelFiles(listing, self.directory)
+        else:
+            self._configure()
+
+    def _configure(self):
         self.config = read_config(self.directory)
         self.routes = routes(self.config)
-        self.service, self.failed, self.reason = None, False, "the model is being loaded"
+        if os.path.isdir(self.directory):
+            os.chdir(self.directory)  # code that opens its files by relative names finds them
 
     def load(self):
+        if self.bad_listing:
+            self._fail(self.bad_listing)
+        elif self.files and not self.files.fetch():
+            self._fail(self.files.reason())
+        else:
+            if self.files:
+                self._configure()
+                self.files_there = True
+            self._load_code()
+
+    def not_ready(self):
+        fields, reason, wait = {}, self.reason, None if self.failed else 1
+        if self.files:
+            status = "failed" if self.failed else "loading"
+            if not self.files_there:
+                status, reason = self.files.status(), self.files.reason()
+                wait = self.files.retry_after()
+            fields = {"status": status, **self.files.progress.fields()}
+        elif self.bad_listing:
+            fields, wait = {"status": "failed"}, None
+            reason = self.bad_listing
+        headers = [("Retry-After", str(wait))] if wait else []
+        return HttpError(503, "Service.NotReady", reason, headers=headers, fields=fields)
+
+    def _load_code(self):
         began = time.monotonic()
         try:
             service = _load(self.directory, self.config)

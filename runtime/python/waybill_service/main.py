@@ -31,9 +31,7 @@ def main():
     except BadSetting as error:
         log("%s", error)
         return 2
-    model = Model(settings.model_dir)
-    if os.path.isdir(model.directory):
-        os.chdir(model.directory)  # code that opens its files by relative names finds them
+    model = Model(settings.model_dir, settings.dynamic)
     try:
         asyncio.run(_serve(settings, model))
     except OSError as error:

@@ -95,10 +95,11 @@ class Connection:
     async def _answer(self, request):
         length = body_length(request, self.settings.body_limit())
         path = "/" + request.path.strip("/")
-        if path == "/health" and "/health" not in self.server.model.routes:
+        if path == "/health" and "/health" not in (self.server.model.routes or ()):
             answer = self._health(request)
         else:
-            self._check_route(request, path)
+            if self.server.model.routes is not None:
+                self._check_route(request, path)
             self._check_ready()
             answer = None
         body = await self._read_body(request, length)
@@ -112,7 +113,9 @@ class Connection:
             raise HttpError(405, "Service.MethodNotAllowed", "/health answers GET only", True,
                             [("Allow", "GET")])
         if self.server.model.service is None:
-            return HttpError(503, "Service.NotReady", self.server.model.reason).answer()
+            error = self.server.model.not_ready()
+            error.headers = ()
+            return error.answer()
         return Answer(200, b'{"status": "ok"}\n')
 
     def _check_route(self, request, path):
@@ -127,10 +130,10 @@ class Connection:
                             True, [("Allow", allowed)])
 
     def _check_ready(self):
-        model = self.server.model
-        if model.service is None:
-            headers = () if model.failed else [("Retry-After", "1")]
-            raise HttpError(503, "Service.NotReady", model.reason, True, headers)
+        if self.server.model.service is None:
+            error = self.server.model.not_ready()
+            error.close = True
+            raise error
 
     # -- the body --
 

@@ -12,6 +12,7 @@ class BadSetting(Exception):
 @dataclass
 class Settings:
     model_dir: str = "/home/mind/model"
+    dynamic: str = "/home/mind/dynamic.json"  # of a dynamic model: which files are to be fetched
     port: int = 8080  # 0: any free one, which the log names
     threads: int = 4  # requests worked on at once
     queue: int = 16  # requests that wait for a thread; more are answered 503
