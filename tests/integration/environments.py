@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import tarfile
 import threading
+import time
 import zipfile
 from pathlib import Path
 
@@ -89,8 +90,18 @@ def remove(data):
         subprocess.run(["unshare", "--map-root-user", "--map-auto", "rm", "-rf", data], check=True)
 
 
-def left_behind(waybill):
-    """What no build may leave: mounts, loop devices, processes, scratch directories, cgroups."""
+def left_behind(waybill, seconds=10):
+    """What no build may leave: mounts, loop devices, processes, scratch directories, cgroups. The
+    kernel lets go of some a moment after their last process."""
+    end = time.monotonic() + seconds
+    while found := look_for_left_behind(waybill):
+        if time.monotonic() > end:
+            break
+        time.sleep(0.1)
+    return found
+
+
+def look_for_left_behind(waybill):
     data = str(waybill.data)
     mounts = [line for line in Path("/proc/self/mounts").read_text().splitlines() if data in line]
     loops = [line for line in subprocess.run(["losetup", "-a"], capture_output=True,

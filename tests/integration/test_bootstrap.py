@@ -260,14 +260,20 @@ def reachable():
         return False
 
 
+def bootstrap(waybill):
+    """What it printed; waybill.digest is the image's then."""
+    done = waybill.run("runtime", "bootstrap", "python3.11", check=True, timeout=600)
+    waybill.digest = done.stdout.split()[-1]
+    return done.stdout
+
+
 @pytest.fixture(scope="module")
 def real(tmp_path_factory):
     """A data directory with the bootstrapped runtime, and digits imported on it."""
     if os.geteuid() != 0 or not reachable():
         pytest.skip("needs root, and deb.debian.org")
     waybill = Waybill(tmp_path_factory.mktemp("real") / "data")
-    waybill.digest = waybill.run("runtime", "bootstrap", "python3.11", check=True,
-                                 timeout=600).stdout.split()[-1]
+    bootstrap(waybill)
     assert not leftovers(waybill)
     waybill.run("import", DIGITS, "--name", "digits", check=True)
     return waybill
@@ -275,16 +281,20 @@ def real(tmp_path_factory):
 
 def test_who_is_not_root_gets_the_same_image(real, person):
     theirs = person.become(Waybill(person.directory("bootstrapped")))
-    done = theirs.run("runtime", "bootstrap", "python3.11", check=True, timeout=600)
-    assert done.stdout.split()[-1] == real.digest
+    bootstrap(theirs)
+    if theirs.digest != real.digest:
+        bootstrap(real)  # Debian has put out other packages meanwhile
+    assert theirs.digest == real.digest
     assert not leftovers(theirs)
 
 
 def test_the_same_packages_give_the_same_digest(real):
     if "WAYBILL_TEST_POINTS" in os.environ:
         pytest.skip("slow, and proven with the other build")
-    again = real.run("runtime", "bootstrap", "python3.11", check=True, timeout=600).stdout
-    assert again.startswith("unchanged") and again.split()[-1] == real.digest
+    before, again = real.digest, bootstrap(real)
+    if not again.startswith("unchanged"):  # Debian has put out other packages meanwhile
+        before, again = real.digest, bootstrap(real)
+    assert again.startswith("unchanged") and real.digest == before
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])

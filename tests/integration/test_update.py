@@ -255,7 +255,7 @@ def test_faulty_dependencies_are_refused_with_their_place(update, model, depende
     before = timeline(model)
     refused = update(dependencies, "--description", "a<b")
     assert refused.returncode == 2, refused
-    assert "/depend" in refused.stderr and "--description" in refused.stderr
+    assert "dependencies" in refused.stderr and "--description" in refused.stderr
     for word in words:
         assert word in refused.stderr, refused
     assert timeline(model) == before and details(model)["description"] == ""
