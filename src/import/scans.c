@@ -1,0 +1,99 @@
+#include "import/scans.h"
+
+#include <string.h>
+
+#include "import/pipeline.h"
+#include "import/scan_events.h"
+#include "scan/scan.h"
+
+/* NULL with *error unset: there is none. */
+static json_t *reports_of(Db *db, const char *digest, GError **error)
+{
+    g_autoptr(DbRows) rows =
+        db_query(db, error, "SELECT reports FROM layer_scans WHERE digest = $1 AND rules = $2",
+                 "si", digest, (int64_t)SCAN_RULES);
+    if (!rows || !db_next(rows, error))
+        return NULL;
+    return json_loads(db_text(rows, 0), 0, NULL);
+}
+
+bool scans_known(Db *db, const char *digest, bool *known, GError **error)
+{
+    int64_t count = 0;
+    bool done = db_query_int(db, &count, 0, error,
+                             "SELECT count(*) FROM layer_scans WHERE digest = $1 AND rules = $2",
+                             "si", digest, (int64_t)SCAN_RULES);
+    *known = done && count > 0;
+    return done;
+}
+
+bool scans_remember(Db *db, const char *digest, const json_t *reports, GError **error)
+{
+    char *text = json_dumps(reports, JSON_COMPACT);
+    bool done = db_exec(db, error,
+                        "INSERT INTO layer_scans(digest, rules, reports) VALUES ($1, $2, $3) ON "
+                        "CONFLICT (digest) DO UPDATE SET rules = excluded.rules, reports = "
+                        "excluded.reports",
+                        "sis", digest, (int64_t)SCAN_RULES, text);
+    free(text);
+    return done;
+}
+
+bool scans_forget(Db *db, GError **error)
+{
+    return db_exec(db, error,
+                   "DELETE FROM layer_scans WHERE NOT EXISTS (SELECT 1 FROM layers l WHERE "
+                   "l.digest = layer_scans.digest)",
+                   "");
+}
+
+/* *unseen: of one of the layers nothing is known. */
+static json_t *reports_of_attempt(Import *import, int attempt, bool *unseen, GError **error)
+{
+    Db *db = import->service->db;
+    g_autoptr(GError) failure = NULL;
+    g_autoptr(GPtrArray) rows = layers_of(db, import->model->id, attempt, error);
+    json_t *all = json_array();
+    *unseen = false;
+    for (guint i = 0; rows && !failure && i < rows->len; i++) {
+        const LayerRow *row = rows->pdata[i];
+        if (strcmp(row->origin, "model") != 0)
+            continue;
+        json_auto_t *reports = reports_of(db, row->digest, &failure);
+        if (reports)
+            json_array_extend(all, reports);
+        else
+            *unseen = true;
+    }
+    if (failure)
+        g_propagate_error(error, g_steal_pointer(&failure));
+    else if (rows)
+        return all;
+    json_decref(all);
+    return NULL;
+}
+
+bool scans_find(Import *import, int attempt, Findings *findings, GError **error)
+{
+    bool unseen;
+    json_auto_t *reports = reports_of_attempt(import, attempt, &unseen, error);
+    if (!reports)
+        return false;
+    scan_events_add(import->service->settings, import->package, reports, findings);
+    return true;
+}
+
+bool scans_let_in(Import *import, int attempt, bool *let_in, GError **error)
+{
+    *let_in = true;
+    if (strcmp(settings_text(import->service->settings, "check.pickle"), "deny") != 0)
+        return true;
+    bool unseen;
+    g_autoptr(Findings) findings = findings_new();
+    json_auto_t *reports = reports_of_attempt(import, attempt, &unseen, error);
+    if (!reports)
+        return false;
+    scan_events_add(import->service->settings, import->package, reports, findings);
+    *let_in = !unseen && !findings_fatal(findings);
+    return true;
+}
