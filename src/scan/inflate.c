@@ -1,121 +1,95 @@
-/* gzip, zlib, and what lies in zip archives. GLib's converter is fed, so that nothing waits for
- * bytes. */
-#include <gio/gio.h>
+/* gzip, zlib, and what lies in zip archives. What was decompressed before a fault is looked at all
+ * the same: who loads it has run it by then. */
+#include <zlib.h>
 
 #include "scan/part.h"
 
 #define OUT_SIZE 32768
+#define MEMORY   (48 << 10) /* of zlib's own */
 
 typedef struct {
     ScanPart base;
     ScanPlace place; /* of what comes out */
     InflateKind kind;
-    GConverter *converter;
+    z_stream stream;
     ScanPart *inner; /* NULL: it wants no more */
-    bool to_its_end, ended, failed;
+    bool to_its_end, ended;
     size_t used;
 } Inflate;
 
-static bool inflate_stops(Inflate *inflate, const char *why)
+/* False: nothing more is wanted. */
+static bool take_out(Inflate *stage, const uint8_t *out, size_t size)
 {
-    inflate->failed = true;
-    /* Of bytes that only look like it nothing is told. */
-    if (why)
-        report_unread(inflate->place.context->report, why, inflate->place.member);
-    return false;
-}
-
-/* What one call gave. False: it ends here. */
-static bool take_out(Inflate *inflate, const uint8_t *out, gsize size)
-{
-    ScanContext *context = inflate->place.context;
+    ScanContext *context = stage->place.context;
     context->inflated += (int64_t)size;
-    if (context->inflated > SCAN_MAX_INFLATED)
-        return inflate_stops(inflate, "more than 1 GiB comes out of what is compressed");
-    if (inflate->inner && size > 0 && !inflate->inner->feed(inflate->inner, out, size)) {
-        inflate->inner->end(inflate->inner);
-        g_clear_pointer(&inflate->inner, scan_part_free);
+    if (context->inflated > SCAN_MAX_INFLATED) {
+        report_unread(context->report, "more than 1 GiB comes out of what is compressed",
+                      stage->place.member);
+        return false;
     }
-    return inflate->inner || inflate->to_its_end;
+    if (stage->inner && size > 0 && !stage->inner->feed(stage->inner, out, size)) {
+        stage->inner->end(stage->inner);
+        g_clear_pointer(&stage->inner, scan_part_free);
+    }
+    return stage->inner || stage->to_its_end;
 }
 
 /* gzip may hold several streams, which are read as one. */
-static bool stream_ended(Inflate *inflate)
+static bool next_stream(Inflate *stage)
 {
-    if (inflate->kind != INFLATE_GZIP) {
-        inflate->ended = true;
-        return false;
-    }
-    g_converter_reset(inflate->converter);
-    return true;
+    if (stage->kind == INFLATE_GZIP)
+        return inflateReset(&stage->stream) == Z_OK;
+    stage->ended = true;
+    return false;
 }
 
 static bool inflate_feed(ScanPart *part, const uint8_t *data, size_t size)
 {
-    Inflate *inflate = (Inflate *)part;
+    Inflate *stage = (Inflate *)part;
+    z_stream *stream = &stage->stream;
     uint8_t out[OUT_SIZE];
-    inflate->used = 0;
-    while (inflate->used < size) {
-        gsize read = 0, written = 0;
-        g_autoptr(GError) failure = NULL;
-        GConverterResult result =
-            g_converter_convert(inflate->converter, data + inflate->used, size - inflate->used, out,
-                                sizeof out, G_CONVERTER_NO_FLAGS, &read, &written, &failure);
-        if (g_error_matches(failure, G_IO_ERROR, G_IO_ERROR_PARTIAL_INPUT))
-            return true;
-        if (result == G_CONVERTER_ERROR)
-            return inflate_stops(inflate, NULL);
-        inflate->used += read;
-        if (!take_out(inflate, out, written))
-            return false;
-        if (result == G_CONVERTER_FINISHED && !stream_ended(inflate))
-            return false;
-    }
-    return true;
-}
-
-/* What the window holds back comes with the last call: a converter that has taken all input may
- * still have output. */
-static void drain(Inflate *inflate)
-{
-    uint8_t out[OUT_SIZE];
-    for (;;) {
-        gsize read = 0, written = 0;
-        g_autoptr(GError) failure = NULL;
-        GConverterResult result =
-            g_converter_convert(inflate->converter, out, 0, out, sizeof out,
-                                G_CONVERTER_INPUT_AT_END, &read, &written, &failure);
-        if (result == G_CONVERTER_ERROR || (written == 0 && read == 0))
-            return;
-        if (!take_out(inflate, out, written) || result == G_CONVERTER_FINISHED)
-            return;
-    }
+    bool goes_on = true;
+    size = MIN(size, UINT32_MAX); /* portions are of 1 MiB */
+    stream->next_in = (uint8_t *)data;
+    stream->avail_in = (uInt)size;
+    do {
+        stream->next_out = out;
+        stream->avail_out = OUT_SIZE;
+        int code = inflate(stream, Z_NO_FLUSH);
+        goes_on = take_out(stage, out, OUT_SIZE - stream->avail_out);
+        if (goes_on && code == Z_STREAM_END)
+            goes_on = next_stream(stage);
+        else if (code == Z_STREAM_END)
+            next_stream(stage);
+        else if (code != Z_OK && code != Z_BUF_ERROR)
+            goes_on = false;
+    } while (goes_on && (stream->avail_in > 0 || stream->avail_out == 0));
+    stage->used = size - stream->avail_in;
+    return goes_on;
 }
 
 static void inflate_end(ScanPart *part)
 {
-    Inflate *inflate = (Inflate *)part;
-    if (inflate->inner && !inflate->ended && !inflate->failed)
-        drain(inflate);
-    if (inflate->inner)
-        inflate->inner->end(inflate->inner);
-    g_clear_pointer(&inflate->inner, scan_part_free);
+    Inflate *stage = (Inflate *)part;
+    if (stage->inner)
+        stage->inner->end(stage->inner);
+    g_clear_pointer(&stage->inner, scan_part_free);
 }
 
 static void inflate_free(ScanPart *part)
 {
-    Inflate *inflate = (Inflate *)part;
-    g_clear_object(&inflate->converter);
-    scan_part_free(inflate->inner);
-    scan_take_memory(inflate->place.context, -(int64_t)(64 << 10));
-    g_free(inflate);
+    Inflate *stage = (Inflate *)part;
+    inflateEnd(&stage->stream);
+    scan_part_free(stage->inner);
+    scan_take_memory(stage->place.context, -MEMORY);
+    g_free(stage);
 }
 
 bool inflate_ended(const ScanPart *part, size_t *used)
 {
-    const Inflate *inflate = (const Inflate *)part;
-    *used = inflate->used;
-    return inflate->ended;
+    const Inflate *stage = (const Inflate *)part;
+    *used = stage->used;
+    return stage->ended;
 }
 
 void inflate_to_its_end(ScanPart *part)
@@ -125,17 +99,16 @@ void inflate_to_its_end(ScanPart *part)
 
 ScanPart *inflate_part_new(const ScanPlace *place, InflateKind kind)
 {
-    static const GZlibCompressorFormat FORMATS[] = {G_ZLIB_COMPRESSOR_FORMAT_GZIP,
-                                                    G_ZLIB_COMPRESSOR_FORMAT_ZLIB,
-                                                    G_ZLIB_COMPRESSOR_FORMAT_RAW};
-    if (!scan_take_memory(place->context, 64 << 10))
+    static const int WINDOWS[] = {
+        [INFLATE_GZIP] = 16 + MAX_WBITS, [INFLATE_ZLIB] = MAX_WBITS, [INFLATE_RAW] = -MAX_WBITS};
+    if (!scan_take_memory(place->context, MEMORY))
         return NULL;
-    Inflate *inflate = g_new0(Inflate, 1);
-    inflate->base = (ScanPart){inflate_feed, inflate_end, inflate_free};
-    inflate->kind = kind;
-    inflate->place = *place;
-    inflate->place.depth++;
-    inflate->converter = G_CONVERTER(g_zlib_decompressor_new(FORMATS[kind]));
-    inflate->inner = scan_part_new(&inflate->place);
-    return &inflate->base;
+    Inflate *stage = g_new0(Inflate, 1);
+    stage->base = (ScanPart){inflate_feed, inflate_end, inflate_free};
+    stage->kind = kind;
+    stage->place = *place;
+    stage->place.depth++;
+    g_assert(inflateInit2(&stage->stream, WINDOWS[kind]) == Z_OK);
+    stage->inner = scan_part_new(&stage->place);
+    return &stage->base;
 }

@@ -11,7 +11,6 @@
 #include "scan/pickle_machine.h"
 
 #define MAX_KEPT 1024 /* bytes of an argument that are kept */
-#define MAX_TEXT 255  /* the same of a text: names are shorter */
 
 typedef enum {
     ARGUMENT_BAD, /* no opcode */
@@ -116,7 +115,7 @@ static bool whole(Pickle *pickle)
 /* After a length: what it is the length of. */
 static bool counted(Pickle *pickle)
 {
-    pickle->text_cut = pickle->left > MAX_TEXT;
+    pickle->text_cut = pickle->left > TEXT_MAX;
     pickle->read = pickle->text_cut ? READ_SKIPPED : READ_KEPT;
     pickle->looked_at = false;
     return pickle->left > 0 || whole(pickle);
@@ -182,12 +181,11 @@ static size_t read_line(Pickle *pickle, const uint8_t *data, size_t size, bool *
     g_byte_array_append(pickle->text, data, (guint)kept);
     pickle->text_cut = pickle->text_cut || kept < length;
     *goes_on = true;
-    if (!end) {
-        /* A text file has long lines; a pickle's names are short. */
-        if (pickle->text_cut && !pickle->stream->sure)
-            *goes_on = pickle_stops(pickle, "it has a line without an end");
+    /* A text file has long lines; a pickle's names are short. */
+    if (pickle->text_cut && !pickle->stream->sure)
+        *goes_on = pickle_stops(pickle, "it has a line without an end");
+    if (!end || !*goes_on)
         return size;
-    }
     g_byte_array_append(pickle->text, (const guint8 *)"", 1);
     if (ARGUMENTS[pickle->opcode] == ARGUMENT_LINES && !pickle->first_line) {
         pickle->first_line = g_strdup((const char *)pickle->text->data);

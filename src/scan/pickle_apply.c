@@ -132,13 +132,7 @@ static bool stack_global(Pickle *pickle)
     Value name, module;
     if (!stack_pop(stack, &name) || !stack_pop(stack, &module))
         return false;
-    g_autofree char *module_text = g_strdup(stack_text_of(stack, &module)),
-                    *name_text = g_strdup(stack_text_of(stack, &name));
-    if (module.kind != VALUE_TEXT)
-        g_clear_pointer(&module_text, g_free);
-    if (name.kind != VALUE_TEXT)
-        g_clear_pointer(&name_text, g_free);
-    return push_global(pickle, module_text, name_text);
+    return push_global(pickle, stack_text_of(stack, &module), stack_text_of(stack, &name));
 }
 
 static bool extension(Pickle *pickle)
@@ -159,11 +153,14 @@ static int64_t dtype_size(const char *text)
     return (int64_t)(strchr(text, 'U') ? 4 * size : size);
 }
 
-static Value tuple_of(const Items *items)
+static Value tuple_of(const PickleStack *stack, const Items *items)
 {
     Value tuple = VALUE(.kind = VALUE_TUPLE, .number = items->product);
-    if (items->count > 0 && items->first.kind == VALUE_TEXT)
-        tuple.text = items->first.text;
+    const char *text = items->count > 0 ? stack_text_of(stack, &items->first) : NULL;
+    if (text) {
+        tuple.class = strchr(text, 'O') ? CLASS_OBJECTS : CLASS_TEXT;
+        tuple.number = dtype_size(text);
+    }
     tuple.odd = items->count > 0 && items->last.kind == VALUE_NUMBER && (items->last.number & 1);
     return tuple;
 }
@@ -179,7 +176,7 @@ static bool tuple_small(PickleStack *stack, int count)
         stack_push(stack, values[i]);
     Items items;
     stack_pop_items(stack, &items);
-    stack_push(stack, tuple_of(&items));
+    stack_push(stack, tuple_of(stack, &items));
     return true;
 }
 
@@ -197,11 +194,10 @@ static bool call(Pickle *pickle, int arguments)
     Value result = ANY;
     if (called.kind == VALUE_CLASS && called.class == CLASS_WRAPPER)
         result = VALUE(.kind = VALUE_WRAPPER);
-    if (called.kind == VALUE_CLASS && called.class == CLASS_DTYPE && given.kind == VALUE_TUPLE) {
-        const char *text = stack_text_of(stack, &given);
-        result = VALUE(.kind = VALUE_DTYPE, .number = dtype_size(text),
-                       .odd = text && strchr(text, 'O'));
-    }
+    if (called.kind == VALUE_CLASS && called.class == CLASS_DTYPE && given.kind == VALUE_TUPLE &&
+        given.class != CLASS_OTHER)
+        result =
+            VALUE(.kind = VALUE_DTYPE, .number = given.number, .odd = given.class == CLASS_OBJECTS);
     stack_push(stack, result);
     return true;
 }
@@ -214,7 +210,8 @@ static void wrapper_pair(gpointer data, const Value *key, const Value *value)
     if (!name)
         return;
     if (strcmp(name, "shape") == 0)
-        stream->shape = value->kind == VALUE_TUPLE ? value->number : -1;
+        stream->shape =
+            value->kind == VALUE_TUPLE && value->class == CLASS_OTHER ? value->number : -1;
     else if (strcmp(name, "dtype") == 0)
         stream->dtype = *value;
     else if (strcmp(name, "numpy_array_alignment_bytes") == 0)
@@ -422,7 +419,7 @@ static bool tuple(PickleStack *stack)
     Items items;
     if (!stack_pop_items(stack, &items))
         return false;
-    stack_push(stack, tuple_of(&items));
+    stack_push(stack, tuple_of(stack, &items));
     return true;
 }
 
@@ -490,7 +487,7 @@ bool pickle_apply(Pickle *pickle)
     case 'X':
     case 0x8c:
     case 0x8d:
-        return push_text(pickle, (const char *)pickle->text->data, pickle->text->len);
+        return push_text(pickle, pickle->text->len ? line_of(pickle) : "", pickle->text->len);
     case 0x8a:
         return push_long(pickle);
     case 'a':

@@ -23,6 +23,7 @@ void stack_clear(PickleStack *stack)
     g_clear_pointer(&stack->stack, g_array_unref);
     g_clear_pointer(&stack->memo, g_array_unref);
     g_clear_pointer(&stack->texts, g_byte_array_unref);
+    g_clear_pointer(&stack->ring, g_free);
 }
 
 static bool take(PickleStack *stack, int64_t bytes)
@@ -124,12 +125,26 @@ void stack_each_pair(const PickleStack *stack, PairFunc pair, gpointer data)
     }
 }
 
+/* Places in the ring are those from here on. */
+#define RING_PLACE MAX_TEXTS
+
+static Value ring_text(PickleStack *stack, const char *bytes, size_t length)
+{
+    if (!stack->ring)
+        stack->ring = g_malloc(RING_TEXTS * sizeof *stack->ring);
+    uint32_t slot = (uint32_t)(stack->ring_count % RING_TEXTS);
+    memcpy(stack->ring[slot], bytes, length);
+    stack->ring[slot][length] = '\0';
+    return VALUE(.kind = VALUE_TEXT, .text = RING_PLACE + slot, .number = stack->ring_count++);
+}
+
 Value stack_text(PickleStack *stack, const char *bytes, size_t length)
 {
     GByteArray *texts = stack->texts;
-    if (length > 255 || memchr(bytes, '\0', length) || texts->len + length + 1 > MAX_TEXTS ||
-        !take(stack, (int64_t)length + 1))
+    if (length > TEXT_MAX || memchr(bytes, '\0', length))
         return ANY;
+    if (texts->len + length + 1 > MAX_TEXTS || !take(stack, (int64_t)length + 1))
+        return ring_text(stack, bytes, length);
     uint32_t place = texts->len;
     g_byte_array_append(texts, (const guint8 *)bytes, (guint)length);
     g_byte_array_append(texts, (const guint8 *)"", 1);
@@ -138,7 +153,12 @@ Value stack_text(PickleStack *stack, const char *bytes, size_t length)
 
 const char *stack_text_of(const PickleStack *stack, const Value *value)
 {
-    return value->text ? (const char *)stack->texts->data + value->text : NULL;
+    if (value->kind != VALUE_TEXT)
+        return NULL;
+    if (value->text < RING_PLACE)
+        return (const char *)stack->texts->data + value->text;
+    bool kept = value->number + RING_TEXTS >= stack->ring_count;
+    return kept ? stack->ring[value->text - RING_PLACE] : NULL;
 }
 
 /* Protocols 0 to 3 may leave gaps; what is far out is forgotten. */

@@ -11,16 +11,26 @@ typedef enum {
     VALUE_NONE, /* a gap of the memo */
     VALUE_ANY,
     VALUE_MARK,
-    VALUE_TEXT,   /* text */
+    VALUE_TEXT,   /* text; number: which of those that had its place it is */
     VALUE_NUMBER, /* number */
-    VALUE_TUPLE,  /* number: the product of its numbers, -1 where it has others; text: its first
-                     item, where that is one; odd: of its last number */
+    VALUE_TUPLE,  /* number: the product of its numbers, -1 where it has others; odd: of its last
+                     number. Where its first item is a text, class and number are those of the dtype
+                     that the text names */
     VALUE_CLASS,  /* class */
     VALUE_DTYPE,  /* number: bytes of an item, -1: unknown; odd: it holds objects */
     VALUE_WRAPPER /* joblib's NumpyArrayWrapper */
 } ValueKind;
 
-typedef enum { CLASS_OTHER, CLASS_DTYPE, CLASS_WRAPPER } ValueClass;
+typedef enum {
+    CLASS_OTHER,
+    CLASS_DTYPE,
+    CLASS_WRAPPER,
+    CLASS_TEXT,   /* of a tuple: a text stands first */
+    CLASS_OBJECTS /* the same, of a dtype of objects */
+} ValueClass;
+
+#define RING_TEXTS 64
+#define TEXT_MAX   255 /* bytes */
 
 typedef struct {
     uint8_t kind;
@@ -37,13 +47,15 @@ typedef struct {
 
 typedef struct {
     ScanContext *context;
-    GArray *stack;     /* of Entry */
-    GArray *memo;      /* of Value */
-    GByteArray *texts; /* the arena: texts, each with its NUL */
-    uint64_t memoized; /* places of the memo in use, forgotten ones too */
-    bool memo_full;    /* no place is remembered any more that is not there already */
-    int64_t held;      /* memory taken of the context */
-    bool full;         /* no room for the stack: the machine stops */
+    GArray *stack;              /* of Entry */
+    GArray *memo;               /* of Value */
+    GByteArray *texts;          /* the arena: texts, each with its NUL */
+    char (*ring)[TEXT_MAX + 1]; /* once that is full: the last RING_TEXTS of them */
+    int64_t ring_count;         /* texts that have gone through it */
+    uint64_t memoized;          /* places of the memo in use, forgotten ones too */
+    bool memo_full;             /* no place is remembered any more that is not there already */
+    int64_t held;               /* memory taken of the context */
+    bool full;                  /* no room for the stack: the machine stops */
 } PickleStack;
 
 #define VALUE(...) ((Value){__VA_ARGS__})
@@ -69,9 +81,10 @@ bool stack_pop_items(PickleStack *stack, Items *items);
 typedef void (*PairFunc)(gpointer data, const Value *key, const Value *value);
 void stack_each_pair(const PickleStack *stack, PairFunc pair, gpointer data);
 
-/* A text that is kept: bytes without NUL. VALUE_ANY: there is no room. */
+/* A text that is kept, at least until RING_TEXTS more have come: bytes without NUL. VALUE_ANY: it
+ * is longer than TEXT_MAX. */
 Value stack_text(PickleStack *stack, const char *bytes, size_t length);
-/* NULL: it is none. Valid until the next text. */
+/* NULL: it is none, or none any more. Valid until the next text. */
 const char *stack_text_of(const PickleStack *stack, const Value *value);
 
 void memo_put(PickleStack *stack, uint64_t index, Value value);
