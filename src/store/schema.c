@@ -17,12 +17,12 @@ static const char *schema_text(const char *path)
 
 const Migration *schema_migrations(int *count)
 {
-    static Migration migrations[] = {{1, "spine", NULL},        {2, "file-digests", NULL},
-                                     {3, "server", NULL},       {4, "access", NULL},
-                                     {5, "keys", NULL},         {6, "maintenance", NULL},
-                                     {7, "uploads", NULL},      {8, "progress", NULL},
-                                     {9, "idempotency", NULL},  {10, "environments", NULL},
-                                     {11, "registry", NULL},    {12, "artifacts", NULL},
+    static Migration migrations[] = {{1, "spine", NULL},         {2, "file-digests", NULL},
+                                     {3, "server", NULL},        {4, "access", NULL},
+                                     {5, "keys", NULL},          {6, "maintenance", NULL},
+                                     {7, "uploads", NULL},       {8, "progress", NULL},
+                                     {9, "idempotency", NULL},   {10, "environments", NULL},
+                                     {11, "registry", NULL},     {12, "artifacts", NULL},
                                      {13, "images-place", NULL}, {14, "layer-scans", NULL}};
     for (size_t i = 0; i < G_N_ELEMENTS(migrations); i++) {
         g_autofree char *path = g_strdup_printf("/waybill/store/schema/%04d-%s.sql",

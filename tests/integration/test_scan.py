@@ -18,7 +18,7 @@ from attempts import SOUND
 from corpus_runner import assert_answered
 from image_store import kept  # noqa: F401
 from radosgw import bucket, rgw  # noqa: F401
-from registries import IDENTITY, auth_file, registry_at  # noqa: F401
+from registries import auth_file, registry_at  # noqa: F401
 from wholeness import event_names
 
 LARGE = 64 << 20
@@ -404,6 +404,16 @@ def test_check_tells_the_same_and_stores_nothing(ready, package):
     for event in found:
         assert_answered(ready, event)
     assert ready.run("check", folder, *DENY).returncode == 1
+
+
+def test_over_http(ready, server, package):
+    """A check of the server's folder, an import by `--server`, whose files are uploaded."""
+    folder = package({"model/x.pkl": EVIL})
+    answer = server.ask("POST", "/v1/default/models/check", {"source_location": f"file://{folder}"})
+    assert answer.status == 200 and answer.json["ok"]
+    assert [event["reason"] for event in answer.json["findings"]] == ["PickleImportsFound"]
+    done = ready.run("--server", f"http://{server.netloc}", "import", folder, "--name", "m", "--json", check=True)
+    assert one(done, "PickleImportsFound")["evidence"]["file"] == "model/x.pkl"
 
 
 def test_a_package_in_a_bucket(ready, rgw, bucket, package):
