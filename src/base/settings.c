@@ -14,6 +14,9 @@ static const SettingRow TABLE[] = {
     {"limits.model_file_gib", SETTING_GIB, "5", "one model file may be this large"},
     {"limits.model_gib", SETTING_GIB, "20", "a whole model package may be this large"},
     {"limits.image_gib", SETTING_GIB, "50", "a custom image may be this large"},
+    {"check.pickle", SETTING_POLICY, "warn",
+     "pickles that import what is on no list: warn tells it, deny fails the import, off says "
+     "nothing"},
     {"image.health_url", SETTING_PATH, "/health", "the health URL that custom images must have"},
     {"build.apt_mirror", SETTING_TEXT, "",
      "URLs of Debian mirrors, blanks between them; this machine's apt sources when empty"},
@@ -252,6 +255,11 @@ static const char *setting_check(SettingType type, const char *value, char **nor
         if (*value && strcmp(value, "none") != 0 && strcmp(value, "proxy") != 0 &&
             strcmp(value, "host") != 0)
             return "none, proxy or host";
+        *normal = g_strdup(value);
+        return NULL;
+    case SETTING_POLICY:
+        if (strcmp(value, "warn") != 0 && strcmp(value, "deny") != 0 && strcmp(value, "off") != 0)
+            return "warn, deny or off";
         *normal = g_strdup(value);
         return NULL;
     case SETTING_COUNT:

@@ -28,6 +28,7 @@ typedef enum {
     SETTING_NUMBER,     /* a whole number, 0 or more */
     SETTING_MIB,        /* a whole number of MiB, 16 or more */
     SETTING_MINUTES,    /* fractions allowed, above 0 */
+    SETTING_POLICY,     /* warn, deny or off */
     SETTING_NETWORK,    /* none, proxy, host or "" */
     SETTING_PLATFORM    /* os/architecture[/variant], "" is the host's */
 } SettingType;

@@ -3,6 +3,7 @@
 #include "command/package_view.h"
 #include "command/request_options.h"
 #include "import/environment.h"
+#include "import/scan_events.h"
 #include "store/runtimes.h"
 
 static bool has_data_directory(const Session *session)
@@ -77,6 +78,13 @@ static void print_rows(const Session *session, const Format *format, const Check
     format_rows_end(session, token);
 }
 
+/* Of a bucket the import itself looks while it packs: nothing is downloaded for a check. */
+static void check_scan(const Session *session, const ImportRequest *request, Checked *checked)
+{
+    if (checked->package && checked->package->child_found && !import_request_is_bucket(request))
+        scan_package(session->settings, checked->package, NULL, checked->findings);
+}
+
 static int check_request(Session *session, const ImportRequest *request, const Format *format,
                          bool json)
 {
@@ -90,6 +98,7 @@ static int check_request(Session *session, const ImportRequest *request, const F
         !environment_check_sources(session->settings, true, checked.config, checked.findings,
                                    &error))
         return complain_of(error);
+    check_scan(session, request, &checked);
     json_t *events = json_array();
     for (guint i = 0; i < checked.findings->events->len; i++)
         json_array_append_new(events, event_json(checked.findings->events->pdata[i], NULL));

@@ -25,6 +25,13 @@ void findings_add(Findings *findings, Event *event)
     g_ptr_array_add(findings->events, event);
 }
 
+GPtrArray *findings_take(Findings *findings)
+{
+    GPtrArray *events = findings->events;
+    findings->events = g_ptr_array_new_with_free_func((GDestroyNotify)event_free);
+    return events;
+}
+
 bool findings_fatal(const Findings *findings)
 {
     for (guint i = 0; i < findings->events->len; i++) {

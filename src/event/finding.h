@@ -14,6 +14,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Findings, findings_free)
 
 /* Takes the event over. */
 void findings_add(Findings *findings, Event *event);
+/* What was found (of Event), the caller's; the findings are empty then. */
+GPtrArray *findings_take(Findings *findings);
 /* Whether the import ends here: an abnormal finding, or ModelFileAmbiguous (a hint by type that
  * ends it all the same). */
 bool findings_fatal(const Findings *findings);

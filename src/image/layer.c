@@ -112,5 +112,6 @@ void layer_free(Layer *layer)
         return;
     g_free(layer->digest);
     g_clear_pointer(&layer->digests, g_ptr_array_unref);
+    json_decref(layer->reports);
     g_free(layer);
 }

@@ -13,6 +13,7 @@
 #include "base/progress.h"
 #include "image/blob_sink.h"
 #include "model/package.h"
+#include "scan/scan.h"
 
 #define LAYER_MEDIA_TYPE "application/vnd.oci.image.layer.v1.tar"
 #define LAYER_ROOT       "home/mind/model"
@@ -48,6 +49,7 @@ typedef struct {
     GPtrArray *digests; /* of char *: SHA-256 of each file's content, in the plan's order; an
                            element is NULL for the single file of a large-file layer
                            (layer_plan_is_single) */
+    json_t *reports;    /* array: what a scan told of a file (scan/scan.h), with its "path" */
 } Layer;
 void layer_free(Layer *layer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Layer, layer_free)
@@ -56,10 +58,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Layer, layer_free)
  * entries for what holds it. The caller's. */
 GBytes *layer_of_text(const char *path, const char *text);
 
-/* Packs the plan into a blob, and counts the bytes of content in progress. Where the sink takes a
- * blob again that broke, the package is read again. NULL with *finding set when a file could not be
- * read as it was listed (29), else with *error set (the sink's; G_IO_ERROR_CANCELLED:
- * progress->stop was seen). */
+/* Packs the plan into a blob, scans each file while its bytes pass, and counts the bytes of content
+ * in progress. Where the sink takes a blob again that broke, the package is read again. NULL with
+ * *finding set when a file could not be read as it was listed (29), else with *error set (the
+ * sink's; G_IO_ERROR_CANCELLED: progress->stop was seen). */
 Layer *layer_write(const LayerPlan *plan, Package *package, BlobSink *sink, Progress *progress,
                    Event **finding, GError **error);
 /* The same of a file's content alone: a blob that is no layer. */

@@ -5,6 +5,9 @@
 #include "image/layer.h"
 #include "image/tar.h"
 
+#define REPORTS_MAX       256
+#define QUIET_REPORTS_MAX 128
+
 /* What all files of a layer share while it is written. Of the last two, whichever says why it
  * failed is set. */
 typedef struct {
@@ -13,8 +16,9 @@ typedef struct {
     Progress *progress;
     BlobPipe *pipe;
     bool own_digests;
-    bool raw;       /* a file's content alone, which is no layer */
-    int64_t copied; /* bytes of content */
+    bool raw;        /* a file's content alone, which is no layer */
+    int64_t copied;  /* bytes of content */
+    json_t *reports; /* of the files so far */
     Event **finding;
     GError **error;
 } LayerWrite;
@@ -35,8 +39,10 @@ static bool fail_changed(LayerWrite *write, const PackageFile *file, PackageRead
     return false;
 }
 
-static bool copy_content(LayerWrite *write, const PackageFile *file, PackageReader *reader)
+static bool copy_content(LayerWrite *write, const PackageFile *file, PackageReader *reader,
+                         Scan *scan)
 {
+    bool looking = true;
     int64_t left = file->identity.size;
     while (left > 0) {
         if (progress_stopped(write->progress)) {
@@ -54,6 +60,7 @@ static bool copy_content(LayerWrite *write, const PackageFile *file, PackageRead
             return false;
         if (got == 0)
             return fail_changed(write, file, reader);
+        looking = looking && scan_feed(scan, to, (size_t)got);
         if (!blob_pipe_advance(write->pipe, (size_t)got, write->error))
             return false;
         progress_add(write->progress, got);
@@ -67,6 +74,20 @@ static bool copy_content(LayerWrite *write, const PackageFile *file, PackageRead
     return got == 0 && reader->end(reader, write->finding);
 }
 
+/* Of a layer of very many files not every report is kept: those that tell something go before those
+ * whose imports are all listed. Takes it over; NULL: there is none. */
+static void keep_report(LayerWrite *write, const PackageFile *file, json_t *report)
+{
+    if (!report)
+        return;
+    size_t most = scan_report_is_quiet(report) ? QUIET_REPORTS_MAX : REPORTS_MAX;
+    if (json_array_size(write->reports) < most) {
+        json_object_set_new(report, "path", json_string(file->path));
+        json_array_append(write->reports, report);
+    }
+    json_decref(report);
+}
+
 static bool write_content(LayerWrite *write, const PackageFile *file)
 {
     PackageSource *source = write->package->source;
@@ -76,10 +97,12 @@ static bool write_content(LayerWrite *write, const PackageFile *file)
     progress_file(write->progress, file->path);
     if (write->own_digests)
         blob_pipe_begin_file(write->pipe);
-    bool copied = copy_content(write, file, reader);
+    g_autoptr(Scan) scan = scan_new(file->path, file->identity.size);
+    bool copied = copy_content(write, file, reader, scan);
     reader->free(reader);
     if (!copied)
         return false;
+    keep_report(write, file, scan_end(scan));
     if (write->own_digests)
         blob_pipe_end_file(write->pipe);
     return write->raw || append_zeros(write, tar_padding(file->identity.size));
@@ -113,6 +136,7 @@ static Layer *write_layer(LayerWrite *write, BlobSink *sink)
         return NULL;
     layer->size = blob_pipe_size(pipe);
     layer->digests = blob_pipe_take_file_digests(pipe);
+    layer->reports = json_incref(write->reports);
     if (!write->own_digests)
         g_ptr_array_add(layer->digests, NULL);
     return blob_pipe_commit(pipe, &layer->existed, write->error) ? g_steal_pointer(&layer) : NULL;
@@ -123,7 +147,9 @@ static Layer *write_plan(const LayerPlan *plan, bool raw, Package *package, Blob
 {
     for (;;) {
         GError *failure = NULL;
+        json_auto_t *reports = json_array();
         LayerWrite write = {.plan = plan,
+                            .reports = reports,
                             .package = package,
                             .progress = progress,
                             .own_digests = !raw && !layer_plan_is_single(plan),

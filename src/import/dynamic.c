@@ -10,6 +10,7 @@
 #include "image/reference.h"
 #include "import/config_layer.h"
 #include "import/file_digests.h"
+#include "import/scans.h"
 
 #define LISTING         "home/mind/dynamic.json"
 #define LISTING_AT      1 /* behind the config's own layer */
@@ -63,9 +64,9 @@ static bool blob_is_there(Keep *keep, const char *digest, int64_t size, bool *th
 }
 
 /* While the blob is seen under the layout's lock, as a layer's row is (stage_copy.c). read_at_ns 0:
- * it was not read now. */
+ * it was not read now, and reports is NULL. */
 static bool blob_record(Keep *keep, guint position, const PackageFile *file, const char *digest,
-                        int64_t read_at_ns, bool *there, GError **error)
+                        int64_t read_at_ns, const json_t *reports, bool *there, GError **error)
 {
     Import *import = keep->import;
     Db *db = import->service->db;
@@ -89,7 +90,8 @@ static bool blob_record(Keep *keep, guint position, const PackageFile *file, con
                "UPDATE files SET digest = $4 WHERE model_id = $1 AND attempt = $2 AND path = $3",
                "siss", import->model->id, (int64_t)import->job->attempt, file->path, digest) &&
            (!read_at_ns ||
-            file_digest_remember(db, keep->machine, file, "", digest, read_at_ns, error)) &&
+            (file_digest_remember(db, keep->machine, file, "", digest, read_at_ns, error) &&
+             scans_remember(db, digest, reports, error))) &&
            db_commit(db, error);
 }
 
@@ -104,7 +106,10 @@ static bool keep_known(Keep *keep, guint position, const PackageFile *file, bool
         g_propagate_error(error, failure);
         return false;
     }
-    return !digest || blob_record(keep, position, file, digest, 0, there, error);
+    bool scanned = false;
+    if (digest && !scans_known(keep->import->service->db, digest, &scanned, error))
+        return false;
+    return !scanned || blob_record(keep, position, file, digest, 0, NULL, there, error);
 }
 
 static Layer *write_blob(Keep *keep, const PackageFile *file, Event **finding, GError **error)
@@ -136,7 +141,8 @@ static StageResult keep_read(Keep *keep, guint position, const PackageFile *file
                 import, "copy",
                 events_new(event_of_error(import->service, failure, file->identity.size), NULL),
                 error);
-        if (!blob_record(keep, position, file, blob->digest, read_at_ns, &there, error))
+        if (!blob_record(keep, position, file, blob->digest, read_at_ns, blob->reports, &there,
+                         error))
             return STAGE_ERROR;
     }
     return STAGE_CLOSED;
@@ -164,10 +170,11 @@ static bool find_finished(Keep *keep, GError **error)
         blobs_of(import->service->db, import->model->id, import->job->attempt, error);
     for (guint i = 0; rows && i < rows->len; i++) {
         const LayerRow *row = rows->pdata[i];
-        bool there;
-        if (!blob_is_there(keep, row->digest, row->size, &there, error))
+        bool there, scanned;
+        if (!blob_is_there(keep, row->digest, row->size, &there, error) ||
+            !scans_known(import->service->db, row->digest, &scanned, error))
             return false;
-        if (there)
+        if (there && scanned)
             g_hash_table_add(keep->finished, g_strdup(row->file));
     }
     return rows != NULL;

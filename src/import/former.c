@@ -8,6 +8,7 @@
 #include "import/config_layer.h"
 #include "import/dependencies.h"
 #include "import/pipeline.h"
+#include "import/scans.h"
 #include "store/runtimes.h"
 
 /* What a later attempt may take over, in their order. `build` is not: it makes nothing that is not
@@ -184,7 +185,8 @@ static bool inherit_stage(Import *import, const Former *former, const char *stag
     g_autofree char *base = result ? base_digest(import, &failure) : NULL;
     bool holds = result != NULL;
     if (holds && !failure && strcmp(stage, "copy") == 0)
-        holds = copy_holds(import, former, &failure);
+        holds = copy_holds(import, former, &failure) &&
+                scans_let_in(import, former->attempt, &holds, &failure) && holds;
     else if (holds && !failure && former->same_dependencies && is_of_base(result, base) &&
              !import->request->no_cache)
         holds = environment_holds(import, former, &failure);

@@ -17,7 +17,7 @@ typedef enum {
     STAGE_ERROR    /* *error: becomes event 40 */
 } StageResult;
 
-typedef struct {
+typedef struct Import {
     Service *service;
     Job *job;
     Model *model;

@@ -390,13 +390,6 @@ static bool import_look_again(Import *import, Findings *findings, GError **error
                         &import->package, &import->config, &import->runtime, error);
 }
 
-static GPtrArray *findings_steal(Findings *findings)
-{
-    GPtrArray *events = findings->events;
-    findings->events = g_ptr_array_new_with_free_func((GDestroyNotify)event_free);
-    return events;
-}
-
 StageResult import_look(Import *import, const char *stage, GError **error)
 {
     g_autoptr(Findings) findings = findings_new();
@@ -408,7 +401,7 @@ StageResult import_look(Import *import, const char *stage, GError **error)
         return STAGE_ERROR;
     if (progress_stopped(&import->service->progress))
         return STAGE_STOPPED; /* what was found may be half of it */
-    return findings_fatal(findings) ? import_fail(import, stage, findings_steal(findings), error)
+    return findings_fatal(findings) ? import_fail(import, stage, findings_take(findings), error)
                                     : STAGE_CLOSED;
 }
 
@@ -568,7 +561,7 @@ StageResult stage_check(Import *import, GError **error)
         return STAGE_STOPPED;
     if (findings_fatal(findings)) {
         look_keep(import, NULL); /* that it failed is told in any case */
-        return import_fail(import, "check", findings_steal(findings), error);
+        return import_fail(import, "check", findings_take(findings), error);
     }
     if (!check_close(import, findings, error))
         return STAGE_ERROR;

@@ -24,6 +24,7 @@
 #include "import/file_digests.h"
 #include "import/own_copy.h"
 #include "import/pipeline.h"
+#include "import/scans.h"
 
 typedef struct {
     Import *import;
@@ -111,6 +112,10 @@ static bool plan_known(Copy *copy, const LayerPlan *plan, int position, LayerRow
             *known = row_new(plan, position, former->digest, recipe);
         layer_row_free(former);
     }
+    bool scanned = true;
+    if (*known && scans_known(copy->import->service->db, (*known)->digest, &scanned, &failure) &&
+        !scanned)
+        g_clear_pointer(known, layer_row_free); /* it is read again, to be scanned */
     bool done = !failure;
     if (failure)
         g_propagate_error(error, g_steal_pointer(&failure));
@@ -202,7 +207,8 @@ static bool layer_record(Copy *copy, const LayerPlan *plan, const LayerRow *row,
            layer_insert(service->db, copy->import->model->id, copy->import->job->attempt, row,
                         error) &&
            contents_record(copy, plan, layer, error) &&
-           (!layer || digests_remember(copy, plan, layer, read_at_ns, error)) &&
+           (!layer || (digests_remember(copy, plan, layer, read_at_ns, error) &&
+                       scans_remember(service->db, layer->digest, layer->reports, error))) &&
            db_commit(service->db, error);
 }
 
@@ -275,10 +281,11 @@ static bool copy_finished(Copy *copy, gboolean *finished, GError **error)
     for (guint i = 0; rows && i < rows->len; i++) {
         const LayerRow *row = rows->pdata[i];
         if (strcmp(row->origin, "model") == 0 && row->position < (int)copy->plans->len) {
-            bool there;
-            if (!layer_is_there(copy, row, &there, error))
+            bool there, scanned;
+            if (!layer_is_there(copy, row, &there, error) ||
+                !scans_known(copy->import->service->db, row->digest, &scanned, error))
                 return false;
-            finished[row->position] = there;
+            finished[row->position] = there && scanned;
         }
     }
     return rows != NULL;
@@ -350,7 +357,8 @@ static bool needs_base(const Import *import)
     return image_store_is_registry(import->service->store) && plans->len > LAYER_MAX_COUNT / 2;
 }
 
-static GPtrArray *copy_events(const Copy *copy)
+/* The findings, taken over, then what closes the stage. */
+static GPtrArray *copy_events(const Copy *copy, Findings *findings)
 {
     const Package *package = copy->import->package;
     int64_t took = MAX(clock_monotonic_ms() - copy->import->began, 1);
@@ -362,7 +370,23 @@ static GPtrArray *copy_events(const Copy *copy)
                    (json_int_t)((package->bytes - copy->bytes_reused) * 1000 / took));
     if (copy->kept)
         event_with_json(event, "own_copy", json_incref(copy->kept));
-    return events_new(event, NULL);
+    GPtrArray *events = findings_take(findings);
+    g_ptr_array_add(events, event);
+    return events;
+}
+
+/* What the files are, as their bytes told, ends the import or goes before its closing event. */
+static StageResult copy_close(Copy *copy, GError **error)
+{
+    Import *import = copy->import;
+    g_autoptr(Findings) findings = findings_new();
+    if (!scans_find(import, import->job->attempt, findings, error))
+        return STAGE_ERROR;
+    if (findings_fatal(findings))
+        return import_fail(import, "copy", findings_take(findings), error);
+    if (!config_layer_record(import, error))
+        return STAGE_ERROR;
+    return import_close(import, "copy", json_object(), copy_events(copy, findings), error);
 }
 
 StageResult stage_copy(Import *import, GError **error)
@@ -393,10 +417,8 @@ StageResult stage_copy(Import *import, GError **error)
             result = dynamic_copy(import, error);
         progress_end(&import->service->progress);
     }
-    if (result == STAGE_CLOSED && !config_layer_record(import, error))
-        result = STAGE_ERROR;
     if (result == STAGE_CLOSED)
-        result = import_close(import, "copy", json_object(), copy_events(&copy), error);
+        result = copy_close(&copy, error);
     g_ptr_array_unref(copy.plans);
     json_decref(copy.kept);
     dynamic_packed_free(packed);

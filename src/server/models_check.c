@@ -1,6 +1,7 @@
 /* POST /v1/{project_id}/models/check: what `waybill check` does. A package of many files takes
  * seconds to list, so it is not done by the connection's thread. */
 #include "import/environment.h"
+#include "import/scan_events.h"
 #include "server/api.h"
 #include "server/aside.h"
 #include "store/runtimes.h"
@@ -48,8 +49,11 @@ static void check_run(gpointer data)
     g_autofree char *runtime = NULL;
     if (import_check(check->settings, check->runtimes, check->import, NULL, findings, &package,
                      &config, &runtime, &check->error) &&
-        environment_check_sources(check->settings, false, config, findings, &check->error))
+        environment_check_sources(check->settings, false, config, findings, &check->error)) {
+        if (package && package->child_found && !import_request_is_bucket(check->import))
+            scan_package(check->settings, package, NULL, findings);
         check->answer = answer_of(findings, package, config, runtime);
+    }
 }
 
 static HttpReply check_begin(HttpRequest *request)

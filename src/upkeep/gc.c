@@ -12,6 +12,7 @@
 #include "build/environment.h"
 #include "build/unpack.h"
 #include "import/bootstrap.h"
+#include "import/scans.h"
 #include "store/environments.h"
 #include "store/models.h"
 #include "store/pushed.h"
@@ -76,7 +77,7 @@ static bool digests_forget(Gc *gc, GError **error)
                      "DELETE FROM file_digests WHERE packed_as <> '' AND digest = $1", "s",
                      lost->pdata[i]))
             return false;
-    return lost != NULL;
+    return lost && scans_forget(gc->service->db, error);
 }
 
 /* A transaction each: whoever imports meanwhile does not wait for all of them. */

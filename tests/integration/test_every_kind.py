@@ -108,6 +108,17 @@ ELSEWHERE = {
     ("ImageVerifyFailed", "exited"): "test_try.py::test_an_image_whose_command_ends",
     ("ImageVerifyFailed", "unhealthy"): "test_try.py::test_an_image_whose_health_is_bad",
     ("ImageVerifyFailed", "silent"): "test_try.py::test_an_image_that_does_not_listen",
+    ("PickleImportsFound", "dangerous"): "test_scan.py::test_what_a_pickle_imports_is_named",
+    ("PickleImportsFound", "unlisted"): "test_scan.py::test_classes_of_ones_own_are_unlisted",
+    ("PickleImportsDenied", "dangerous"): "test_scan.py::test_deny_ends_the_import",
+    ("PickleImportsDenied", "unlisted"): "test_scan.py::test_deny_ends_the_import",
+    ("PickleImportsDenied", "unread"): "test_scan.py::test_deny_ends_the_import",
+    ("PickleNotRead", ""): "test_scan.py::test_what_could_not_be_looked_through_is_said",
+    ("ModelFileTruncated", ""): "test_scan.py::test_a_file_shorter_than_its_header_says",
+    ("ModelFormatBroken", ""): "test_scan.py::test_files_that_are_not_what_their_name_says",
+    ("OnnxExternalDataMissing", "missing"): "test_scan.py::test_external_data_that_is_not_there",
+    ("OnnxExternalDataMissing", "outside"): "test_scan.py::test_external_data_that_is_not_there",
+    ("OnnxExternalDataMissing", "short"): "test_scan.py::test_external_data_that_is_not_there",
     ("ImportCancelled", ""): "test_attempts.py::test_cancel_from_another_process",
 }
 

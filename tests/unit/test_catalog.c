@@ -54,7 +54,10 @@ static void what_follows_the_specification_is_marked_as_ours(void **state)
 {
     static const char *const ours[] = {"ImportCancelled",  "ImageVerifyFailed", "LfsPointerFound",
                                        "PackageNote",      "ImportResumed",     "SourceChanged",
-                                       "EnvImageExplained"};
+                                       "EnvImageExplained", "PickleImportsFound",
+                                       "PickleImportsDenied", "PickleNotRead",
+                                       "ModelFileTruncated", "ModelFormatBroken",
+                                       "OnnxExternalDataMissing"};
     assert_int_equal(EVENT_COUNT, 45 + G_N_ELEMENTS(ours));
     for (size_t i = 0; i < G_N_ELEMENTS(ours); i++) {
         const CatalogRow *row = catalog_row(45 + i);

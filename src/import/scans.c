@@ -1,0 +1,121 @@
+#include "import/scans.h"
+
+#include <string.h>
+
+#include "import/pipeline.h"
+#include "import/scan_events.h"
+#include "scan/scan.h"
+
+/* NULL with *error unset: there is none. */
+static json_t *reports_of(Db *db, const char *digest, GError **error)
+{
+    g_autoptr(DbRows) rows =
+        db_query(db, error, "SELECT reports FROM layer_scans WHERE digest = $1 AND rules = $2",
+                 "si", digest, (int64_t)SCAN_RULES);
+    if (!rows || !db_next(rows, error))
+        return NULL;
+    return json_loads(db_text(rows, 0), 0, NULL);
+}
+
+bool scans_known(Db *db, const char *digest, bool *known, GError **error)
+{
+    int64_t count = 0;
+    bool done = db_query_int(db, &count, 0, error,
+                             "SELECT count(*) FROM layer_scans WHERE digest = $1 AND rules = $2",
+                             "si", digest, (int64_t)SCAN_RULES);
+    *known = done && count > 0;
+    return done;
+}
+
+bool scans_remember(Db *db, const char *digest, const json_t *reports, GError **error)
+{
+    char *text = json_dumps(reports, JSON_COMPACT);
+    bool done = db_exec(db, error,
+                        "INSERT INTO layer_scans(digest, rules, reports) VALUES ($1, $2, $3) ON "
+                        "CONFLICT (digest) DO UPDATE SET rules = excluded.rules, reports = "
+                        "excluded.reports",
+                        "sis", digest, (int64_t)SCAN_RULES, text);
+    free(text);
+    return done;
+}
+
+bool scans_forget(Db *db, GError **error)
+{
+    return db_exec(db, error,
+                   "DELETE FROM layer_scans WHERE NOT EXISTS (SELECT 1 FROM layers l WHERE "
+                   "l.digest = layer_scans.digest)",
+                   "");
+}
+
+/* Of a dynamic model the blobs, which are all of its files; else the layers. */
+static GPtrArray *rows_of_attempt(Db *db, const char *model_id, int attempt, GError **error)
+{
+    GPtrArray *blobs = blobs_of(db, model_id, attempt, error);
+    if (!blobs || blobs->len > 0)
+        return blobs;
+    g_ptr_array_unref(blobs);
+    return layers_of(db, model_id, attempt, error);
+}
+
+/* A blob's digest says nothing of the path that it had when it was looked at. */
+static void set_path(json_t *reports, const char *path)
+{
+    size_t i;
+    json_t *report;
+    json_array_foreach (reports, i, report)
+        json_object_set_new(report, "path", json_string(path));
+}
+
+/* *unseen: of one of the layers nothing is known. */
+static json_t *reports_of_attempt(Import *import, int attempt, bool *unseen, GError **error)
+{
+    Db *db = import->service->db;
+    g_autoptr(GError) failure = NULL;
+    g_autoptr(GPtrArray) rows = rows_of_attempt(db, import->model->id, attempt, error);
+    json_t *all = json_array();
+    *unseen = false;
+    for (guint i = 0; rows && !failure && i < rows->len; i++) {
+        const LayerRow *row = rows->pdata[i];
+        const bool blob = strcmp(row->origin, LAYER_ORIGIN_BLOB) == 0;
+        if (!blob && strcmp(row->origin, "model") != 0)
+            continue;
+        json_auto_t *reports = reports_of(db, row->digest, &failure);
+        if (reports && blob)
+            set_path(reports, row->file);
+        if (reports)
+            json_array_extend(all, reports);
+        else
+            *unseen = true;
+    }
+    if (failure)
+        g_propagate_error(error, g_steal_pointer(&failure));
+    else if (rows)
+        return all;
+    json_decref(all);
+    return NULL;
+}
+
+bool scans_find(Import *import, int attempt, Findings *findings, GError **error)
+{
+    bool unseen;
+    json_auto_t *reports = reports_of_attempt(import, attempt, &unseen, error);
+    if (!reports)
+        return false;
+    scan_events_add(import->service->settings, import->package, reports, findings);
+    return true;
+}
+
+bool scans_let_in(Import *import, int attempt, bool *let_in, GError **error)
+{
+    *let_in = true;
+    if (strcmp(settings_text(import->service->settings, "check.pickle"), "deny") != 0)
+        return true;
+    bool unseen;
+    g_autoptr(Findings) findings = findings_new();
+    json_auto_t *reports = reports_of_attempt(import, attempt, &unseen, error);
+    if (!reports)
+        return false;
+    scan_events_add(import->service->settings, import->package, reports, findings);
+    *let_in = !unseen && !findings_fatal(findings);
+    return true;
+}

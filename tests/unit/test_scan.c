@@ -1,0 +1,368 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <string.h>
+
+#include <gio/gio.h>
+
+#include "scan/imports.h"
+#include "scan/scan.h"
+
+#define BYTES(text) text, sizeof(text) - 1
+
+/* In portions, each in memory of its own: what is read beside them is found by the sanitizers. */
+static json_t *scan_in(const char *path, const void *data, size_t size, size_t portion)
+{
+    g_autoptr(Scan) scan = scan_new(path, (int64_t)size);
+    bool goes_on = true;
+    for (size_t at = 0; at < size && goes_on; at += portion) {
+        g_autofree void *part = g_memdup2((const char *)data + at, MIN(portion, size - at));
+        goes_on = scan_feed(scan, part, MIN(portion, size - at));
+    }
+    return scan_end(scan);
+}
+
+/* However the bytes come, the report is the same. */
+static json_t *scan_all(const char *path, const void *data, size_t size)
+{
+    static const size_t PORTIONS[] = {1, 2, 3, 7, 23, 24, 25, 1000};
+    json_t *whole = scan_in(path, data, size, size ? size : 1);
+    for (size_t i = 0; i < G_N_ELEMENTS(PORTIONS); i++) {
+        json_auto_t *again = scan_in(path, data, size, PORTIONS[i]);
+        assert_true(whole == again || json_equal(whole, again));
+    }
+    return whole;
+}
+
+/* "os.system,a.b": the names that are told and not listed. */
+static char *names_of(const json_t *report)
+{
+    GString *names = g_string_new(NULL);
+    size_t i;
+    json_t *import;
+    json_array_foreach (json_object_get(report, "imports"), i, import) {
+        const char *name, *rank;
+        assert_int_equal(json_unpack(import, "{s:s, s:s}", "name", &name, "rank", &rank), 0);
+        if (strcmp(rank, "listed") != 0)
+            g_string_append_printf(names, "%s%s", names->len ? "," : "", name);
+    }
+    return g_string_free(names, FALSE);
+}
+
+static const char *text_of(const json_t *report, const char *key)
+{
+    return json_string_value(json_object_get(report, key));
+}
+
+static void assert_imports(const char *data, size_t size, const char *names, bool unread)
+{
+    json_auto_t *report = scan_all("x.pkl", data, size);
+    g_autofree char *found = names_of(report);
+    assert_string_equal(found, names);
+    assert_int_equal(json_object_get(report, "unread") != NULL, unread);
+}
+
+static void every_way_to_import_is_named(void **state)
+{
+    static const struct {
+        const char *data;
+        size_t size;
+        const char *names;
+    } CASES[] = {
+        {BYTES("cos\nsystem\n(S'x'\ntR."), "os.system"},
+        {BYTES("(S'x'\nios\nsystem\n."), "os.system"},
+        {BYTES("(cos\nsystem\nS'x'\no."), "os.system"},
+        {BYTES("\x80\x02"
+               "cown\nNet\n)\x81."),
+         "own.Net"},
+        {BYTES("\x80\x04\x8c\x02os\x8c\x06system\x93."), "os.system"},
+        {BYTES("\x80\x04\x8c\x02os\x94\x8c\x06system\x94"
+               "00h\x00h\x01\x93."),
+         "os.system"},
+        {BYTES("\x80\x02U\x02osq\x05U\x06systemq\x06"
+               "00h\x05h\x06\x93."),
+         "os.system"},
+        {BYTES("\x80\x02"
+               "Vos\np9\n0Vsystem\np10\n0g9\ng10\n\x93."),
+         "os.system"},
+        {BYTES("\x80\x04X\x02\0\0\0os2\x8d\x06\0\0\0\0\0\0\0system\x93."), "os.system"},
+        {BYTES("\x80\x04\x8c\x02osN0\x8c\x06system\x93."), "os.system"},
+        {BYTES("\x80\x02\x82\x01)R."), "copyreg.extension-1"},
+        {BYTES("\x80\x02\x83\x01\x01)R."), "copyreg.extension-257"},
+        {BYTES("\x80\x02\x84\x01\x00\x00\x01)R."), "copyreg.extension-16777217"},
+        {BYTES("\x80\x04\x8c\x02osK\x01\x93."), "os.?"},
+        {BYTES("\x80\x04K\x01\x8c\x06system\x93."), "?.system"},
+        {BYTES("\x80\x04\x8c\x02os\x8c\x04path\x93\x8c\x06system\x86."), "os.path"},
+        {BYTES("\x80\x02K\x01.\x80\x02"
+               "cown\nNet\n."),
+         "own.Net"},
+        {BYTES("\x80\x03"
+               "C\x13\x80\x02"
+               "cos\nsystem\nU\x02xx\x85R.."),
+         "os.system"},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(CASES); i++) {
+        json_auto_t *report = scan_all("x.pkl", CASES[i].data, CASES[i].size);
+        g_autofree char *found = names_of(report);
+        if (strcmp(found, CASES[i].names) != 0)
+            fail_msg("case %zu: %s", i, found);
+    }
+}
+
+static void what_is_no_pickle_says_nothing(void **state)
+{
+    static const struct {
+        const char *data;
+        size_t size;
+    } CASES[] = {{BYTES("")},
+                 {BYTES("\0\0\0\0\0\0\0\0\0\0\0\0\0\0")},
+                 {BYTES("cat\ndog\n(mouse")},
+                 {BYTES("import os\nimport sys\n")},
+                 {BYTES("I am a text. So.")},
+                 {BYTES("(dp0\nS'a'\np1\nI1\ns.")},
+                 {BYTES("\x80\x02K\x01.")},
+                 {BYTES("\x80\x09"
+                        "cos\nsystem\n.")},
+                 {BYTES("cos\nsystem\nbut this is a text")}};
+    for (size_t i = 0; i < G_N_ELEMENTS(CASES); i++)
+        assert_null(scan_all("x.dat", CASES[i].data, CASES[i].size));
+}
+
+static void what_breaks_off_is_said(void **state)
+{
+    assert_imports(BYTES("\x80\x02"
+                         "cos\nsystem\nU\x05x"),
+                   "os.system", true);
+    assert_imports(BYTES("\x80\x02"
+                         "cos\nsystem\n\xff"),
+                   "os.system", true);
+    assert_imports(BYTES("\x80\x02"
+                         "cos\nsystem\n(R"),
+                   "os.system", true);
+    /* Called before it breaks: Python would have run it. */
+    assert_imports(BYTES("cos\nsystem\n(S'x'\ntRgarbage"), "os.system", true);
+    /* The tensors of an old torch.save. */
+    assert_imports(BYTES("\x80\x02"
+                         "cown\nNet\n.\x04\0\0\0\0\0\0\0\x12\x34\x56\x78"),
+                   "own.Net", false);
+}
+
+static void names_are_ranked(void **state)
+{
+    static const struct {
+        const char *module, *name;
+        ImportRank rank;
+    } CASES[] = {{"os", "system", IMPORT_DANGEROUS},
+                 {"posix", "system", IMPORT_DANGEROUS},
+                 {"subprocess", "Popen", IMPORT_DANGEROUS},
+                 {"builtins", "eval", IMPORT_DANGEROUS},
+                 {"__builtin__", "getattr", IMPORT_DANGEROUS},
+                 {"builtins", "set", IMPORT_LISTED},
+                 {"importlib.machinery", "x", IMPORT_DANGEROUS},
+                 {"importlibx", "x", IMPORT_UNLISTED},
+                 {"collections", "OrderedDict", IMPORT_LISTED},
+                 {"collections", "OrderedDict.fromkeys", IMPORT_UNLISTED},
+                 {"sklearn.svm._classes", "SVC", IMPORT_LISTED},
+                 {"sklearn", "x", IMPORT_LISTED},
+                 {"sklearnx", "x", IMPORT_UNLISTED},
+                 {"sklearn.utils", "os", IMPORT_DANGEROUS},
+                 {"sklearn.datasets._base", "os.system", IMPORT_DANGEROUS},
+                 {"sklearn.x", "eval", IMPORT_DANGEROUS},
+                 {"torch._utils", "_rebuild_tensor_v2", IMPORT_LISTED},
+                 {"torch.storage", "_load_from_bytes", IMPORT_UNLISTED},
+                 {"torch", "load", IMPORT_DANGEROUS},
+                 {"numpy", "ndarray", IMPORT_LISTED},
+                 {"own", "Net", IMPORT_UNLISTED},
+                 {"os", NULL, IMPORT_DANGEROUS},
+                 {NULL, "system", IMPORT_UNLISTED},
+                 {NULL, NULL, IMPORT_UNLISTED},
+                 {"", "", IMPORT_UNLISTED}};
+    for (size_t i = 0; i < G_N_ELEMENTS(CASES); i++)
+        if (import_rank(CASES[i].module, CASES[i].name) != CASES[i].rank)
+            fail_msg("%s.%s", CASES[i].module, CASES[i].name);
+}
+
+/* -- limits -- */
+
+static json_t *scan_text(GString *text)
+{
+    json_t *report = scan_in("x.pkl", text->str, text->len, 65536);
+    g_string_free(text, TRUE);
+    return report;
+}
+
+static GString *begin(void)
+{
+    return g_string_new_len(BYTES("\x80\x04\x8c\x02os\x94\x8c\x06system\x94\x93\x94"));
+}
+
+/* 10 GiB of one string, of which nothing is kept. */
+static void long_strings_are_passed_over(void **state)
+{
+    static char zeros[1 << 20];
+    const uint64_t size = (uint64_t)10 << 30;
+    g_autoptr(Scan) scan = scan_new("x.pkl", (int64_t)size + 20);
+    assert_true(scan_feed(scan, BYTES("\x80\x04\x8e\0\0\0\x80\x02\0\0\0")));
+    for (uint64_t at = 0; at < size; at += sizeof zeros)
+        assert_true(scan_feed(scan, zeros, sizeof zeros));
+    assert_true(scan_feed(scan, BYTES("cos\nsystem\n.")));
+    json_auto_t *report = scan_end(scan);
+    g_autofree char *names = names_of(report);
+    assert_string_equal(names, "os.system");
+}
+
+/* A vocabulary of a million words: the memo is bounded, what comes after it is seen. */
+static void a_memo_that_is_full_forgets_and_says_what_it_cannot_tell(void **state)
+{
+    GString *text = begin();
+    for (int i = 0; i < 1000000; i++) {
+        g_autofree char *word = g_strdup_printf("word%06d", i);
+        g_string_append_len(text, BYTES("\x8c\x0a"));
+        g_string_append(text, word);
+        g_string_append_len(text, BYTES("\x94K\x01s"));
+    }
+    g_string_append_len(text,
+                        BYTES("h\x00h\x01\x93\x8c\x03own\x8c\x03Net\x93j\xff\xff\x0e\0h\x01\x93."));
+    /* SETITEM needs a dictionary under each pair: a stack of one. */
+    g_string_insert_len(text, 2, BYTES("}"));
+    json_auto_t *report = scan_text(text);
+    g_autofree char *names = names_of(report);
+    assert_string_equal(names, "os.system,own.Net,?.system");
+}
+
+static void stacks_are_bounded(void **state)
+{
+    GString *text = begin();
+    for (int i = 0; i < 200000; i++)
+        g_string_append(text, "(N");
+    json_auto_t *report = scan_text(text);
+    assert_string_equal(text_of(report, "unread"), "its stack is larger than what is followed");
+    text = begin();
+    g_string_append_c(text, '(');
+    for (int i = 0; i < 5000000; i++)
+        g_string_append_c(text, 'N');
+    g_string_append(text, "t.");
+    json_auto_t *wide = scan_text(text);
+    assert_null(text_of(wide, "unread"));
+}
+
+static GBytes *compress(const void *data, size_t size)
+{
+    g_autoptr(GConverter) zlib =
+        G_CONVERTER(g_zlib_compressor_new(G_ZLIB_COMPRESSOR_FORMAT_GZIP, 9));
+    g_autoptr(GInputStream) plain = g_memory_input_stream_new_from_data(data, (gssize)size, NULL),
+                            packed = g_converter_input_stream_new(plain, zlib);
+    g_autoptr(GOutputStream) out = g_memory_output_stream_new_resizable();
+    assert_true(
+        g_output_stream_splice(out, packed, G_OUTPUT_STREAM_SPLICE_CLOSE_TARGET, NULL, NULL) > 0);
+    return g_memory_output_stream_steal_as_bytes(G_MEMORY_OUTPUT_STREAM(out));
+}
+
+static void what_comes_out_of_little_is_bounded(void **state)
+{
+    const size_t size = (size_t)1200 << 20;
+    g_autofree char *bomb = g_malloc0(size);
+    memcpy(bomb, BYTES("\x80\x04\x8e\0\0\0\0\x01\0\0\0"));
+    g_autoptr(GBytes) packed = compress(bomb, size);
+    gsize length;
+    const void *data = g_bytes_get_data(packed, &length);
+    json_auto_t *report = scan_in("x.pkl", data, length, 65536);
+    assert_string_equal(text_of(report, "unread"),
+                        "more than 1 GiB comes out of what is compressed");
+}
+
+static void names_of_any_bytes_are_told_as_text(void **state)
+{
+    json_auto_t *report = scan_all("x.pkl", BYTES("\x80\x02"
+                                                  "co\x1b[2J\xff\xc2\x9b\nx\x7f\n."));
+    const json_t *import = json_array_get(json_object_get(report, "imports"), 0);
+    assert_string_equal(text_of(import, "name"), "o?[2J\xef\xbf\xbd?.x?");
+    assert_int_equal(json_integer_value(json_object_get(import, "position")), 2);
+}
+
+static void many_names_are_counted(void **state)
+{
+    GString *text = g_string_new_len(BYTES("\x80\x04("));
+    for (int i = 0; i < 1000; i++)
+        g_string_append_printf(text, "cown\nName%d\n", i % 300);
+    g_string_append(text, "cos\nsystem\nt.");
+    json_auto_t *report = scan_text(text);
+    assert_int_equal(json_integer_value(json_object_get(report, "count")), 301);
+    assert_int_equal(json_array_size(json_object_get(report, "imports")), SCAN_MAX_NAMES + 1);
+    const json_t *first = json_array_get(json_object_get(report, "imports"), 0);
+    assert_string_equal(text_of(first, "name"), "os.system");
+}
+
+/* -- formats -- */
+
+static void a_file_of_zeros_wants_no_more_bytes(void **state)
+{
+    static const char *const PATHS[] = {"x.bin", "x.pt", "x.safetensors", "x.gguf", "x.onnx"};
+    static char zeros[4096];
+    for (size_t i = 0; i < G_N_ELEMENTS(PATHS); i++) {
+        g_autoptr(Scan) scan = scan_new(PATHS[i], 1 << 30);
+        assert_false(scan_feed(scan, zeros, sizeof zeros));
+    }
+}
+
+static json_t *safetensors(const char *header, size_t data)
+{
+    size_t length = strlen(header);
+    g_autofree char *file = g_malloc0(8 + length + data);
+    file[0] = (char)(length & 0xff);
+    file[1] = (char)(length >> 8);
+    memcpy(file + 8, header, length);
+    return scan_all("x.safetensors", file, 8 + length + data);
+}
+
+static void safetensors_are_as_long_as_their_header_says(void **state)
+{
+    static const char HEADER[] = "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},"
+                                 "\"b\":{\"dtype\":\"X9\",\"shape\":[],\"data_offsets\":[8,12]}}";
+    assert_null(safetensors(HEADER, 12));
+    assert_null(safetensors("{}", 0));
+    json_auto_t *cut = safetensors(HEADER, 11), *longer = safetensors(HEADER, 13),
+                *twice = safetensors("{\"a\":{},\"a\":{}}", 0), *no = safetensors("{\"a\":1}", 0);
+    json_int_t expected, found;
+    assert_int_equal(json_unpack(cut, "{s:{s:I, s:I}}", "truncated", "expected", &expected, "found",
+                                 &found),
+                     0);
+    assert_int_equal(expected, found + 1);
+    assert_string_equal(text_of(longer, "broken"), "bytes stand behind its last tensor");
+    assert_string_equal(text_of(twice, "broken"), "its header is not JSON");
+    assert_string_equal(text_of(no, "broken"),
+                        "a tensor of its header lacks dtype, shape or data_offsets");
+}
+
+static void what_is_listed_alone_is_quiet(void **state)
+{
+    json_auto_t *listed = scan_all("x", BYTES("\x80\x02"
+                                              "ccollections\nOrderedDict\n)R.")),
+                *unlisted = scan_all("x", BYTES("\x80\x02"
+                                                "cown\nNet\n."));
+    assert_true(scan_report_is_quiet(listed));
+    assert_false(scan_report_is_quiet(unlisted));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_way_to_import_is_named),
+        cmocka_unit_test(what_is_no_pickle_says_nothing),
+        cmocka_unit_test(what_breaks_off_is_said),
+        cmocka_unit_test(names_are_ranked),
+        cmocka_unit_test(long_strings_are_passed_over),
+        cmocka_unit_test(a_memo_that_is_full_forgets_and_says_what_it_cannot_tell),
+        cmocka_unit_test(stacks_are_bounded),
+        cmocka_unit_test(what_comes_out_of_little_is_bounded),
+        cmocka_unit_test(names_of_any_bytes_are_told_as_text),
+        cmocka_unit_test(many_names_are_counted),
+        cmocka_unit_test(a_file_of_zeros_wants_no_more_bytes),
+        cmocka_unit_test(safetensors_are_as_long_as_their_header_says),
+        cmocka_unit_test(what_is_listed_alone_is_quiet),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
