@@ -28,8 +28,10 @@ def model(package):
     """A package with a large file, some small ones, code and a config."""
     folder = package({"model/customize_service.py": "print('code')\n", "model/sub/vocab.txt": "a b c",
                       "model/empty.bin": ""}, name="big")
+    header = json.dumps({"w": {"dtype": "U8", "shape": [SIZE], "data_offsets": [0, SIZE]}}).encode()
     with open(folder / "model/weights.safetensors", "wb") as file:
-        file.truncate(SIZE)
+        file.write(len(header).to_bytes(8, "little") + header)
+        file.truncate(8 + len(header) + SIZE)
         file.seek(SIZE // 2)
         file.write(b"in the middle")
     return folder
