@@ -52,7 +52,8 @@ typedef struct {
     const Registry *registry; /* that `from` is of; NULL: of a layout */
     Artifact *artifact;       /* what is said of it, in the same source; NULL: nothing */
     char *why;                /* that cannot be read; or NULL */
-    Artifact *pack; /* the files of a dynamic model, in the same source; NULL: they are in the image */
+    Artifact
+        *pack; /* the files of a dynamic model, in the same source; NULL: they are in the image */
 } CopySource;
 /* An image of our own store. False: *error, it is not known what belongs to it. */
 bool copy_source_of_model(CopySource *source, Service *service, ImageRepository *images,

@@ -18,8 +18,8 @@ void dynamic_packed_free(Package *packed); /* NULL allowed */
 /* Keeps every file as a blob. Its layer of the listing is recorded, too. */
 StageResult dynamic_copy(Import *import, GError **error);
 
-/* Digests (of char *) of the files that an image of the model leaves out, each of them in the layout
- * then: they are fetched from `from` where a registry keeps them. */
+/* Digests (of char *) of the files that an image of the model leaves out, each of them in the
+ * layout then: they are fetched from `from` where a registry keeps them. */
 GPtrArray *dynamic_bring(Service *service, ImageRepository *from, const char *model_id,
                          const char *image_digest, GError **error);
 

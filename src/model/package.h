@@ -34,7 +34,8 @@ typedef struct PackageSource PackageSource;
 /* Reading of one file. On failure read and end return false / -1 and hand over a finding (29) in
  * *finding. */
 struct PackageReader {
-    /* Up to size bytes into data; 0 is the end of the file. -1 without a finding: it was stopped. */
+    /* Up to size bytes into data; 0 is the end of the file. -1 without a finding: it was stopped.
+     */
     ssize_t (*read)(PackageReader *reader, void *data, size_t size, Event **finding);
     /* After the last byte: whether the file stayed the same while it was read. */
     bool (*end)(PackageReader *reader, Event **finding);
@@ -67,8 +68,8 @@ typedef struct {
     PackageSource *source; /* owned */
     char *directory;       /* as the request wrote it: what events name, never a resolved path */
     char *child;           /* "model"; "." is the source itself */
-    bool child_found; /* and its listing could be read */
-    GPtrArray *files; /* of PackageFile, sorted by the bytes of path */
+    bool child_found;      /* and its listing could be read */
+    GPtrArray *files;      /* of PackageFile, sorted by the bytes of path */
     int64_t bytes;
     GPtrArray *leftovers; /* the same, of what is no part of it (model/leftovers.h) */
 } Package;

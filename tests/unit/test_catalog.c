@@ -52,11 +52,12 @@ static void catalogue_is_the_specification_to_the_letter(void **state)
 
 static void what_follows_the_specification_is_marked_as_ours(void **state)
 {
-    static const char *const ours[] = {"ImportCancelled",  "ImageVerifyFailed", "LfsPointerFound",
-                                       "PackageNote",      "ImportResumed",     "SourceChanged",
-                                       "EnvImageExplained", "PickleImportsFound",
-                                       "PickleImportsDenied", "PickleNotRead",
-                                       "ModelFileTruncated", "ModelFormatBroken",
+    static const char *const ours[] = {"ImportCancelled",        "ImageVerifyFailed",
+                                       "LfsPointerFound",        "PackageNote",
+                                       "ImportResumed",          "SourceChanged",
+                                       "EnvImageExplained",      "PickleImportsFound",
+                                       "PickleImportsDenied",    "PickleNotRead",
+                                       "ModelFileTruncated",     "ModelFormatBroken",
                                        "OnnxExternalDataMissing"};
     assert_int_equal(EVENT_COUNT, 45 + G_N_ELEMENTS(ours));
     for (size_t i = 0; i < G_N_ELEMENTS(ours); i++) {
