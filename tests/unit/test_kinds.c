@@ -39,7 +39,8 @@ static void assert_filled(const KindRow *row, const char *template, Language lan
     }
     g_autofree char *text =
         template_fill(template, language, (const json_t *const[]){example, NULL});
-    if (!text || !*text || strpbrk(text, "{}"))
+    bool json = strstr(template, "{policy}"); /* has braces of its own */
+    if (!text || !*text || (strpbrk(text, "{}") && !json))
         fail_msg("%s: %s gives %s", row_name(row), template, text);
     assert_true(g_utf8_validate(text, -1, NULL));
     if (g_str_is_ascii(template) == (language == LANGUAGE_ZH))
