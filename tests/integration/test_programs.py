@@ -192,7 +192,7 @@ def test_check_takes_the_request_s_config_and_type(server, package):
 @pytest.mark.parametrize("fields, status, words", [
     ({"source_location": "file:///etc"}, 400, "import_roots"),
     ({"source_location": None}, 400, "source_location is missing"),
-    ({"template": {"template_id": "x"}}, 400, "template is not a field"),
+    ({"template": {"template_id": "x"}}, 400, "template"),
     ({"surplus": 1}, 400, "surplus is not a field"),
     ({"model_name": "no spaces"}, 400, "model_name"),
 ])
