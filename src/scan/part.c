@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-#define HEAD_SIZE 12
+#define HEAD_SIZE    12
+#define LFS_MAX_SIZE 1024
 
 typedef struct {
     ScanPart base;
@@ -100,6 +101,8 @@ static ScanPart *choose_of_file(Head *head)
 static ScanPart *choose(Head *head)
 {
     const ScanPlace *place = &head->place;
+    if (place->context->size < LFS_MAX_SIZE && BEGINS(head, "version http"))
+        return NULL; /* a Git LFS pointer, which the check names as one */
     ScanPart *of_file = place->depth == 0 ? choose_of_file(head) : NULL;
     if (of_file || head->used == 0)
         return of_file;

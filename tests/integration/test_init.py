@@ -141,6 +141,8 @@ def test_layouts_are_recognised(name, ready, tmp_path):
     assert config["model_algorithm"] == told["model_algorithm"]
     assert told["recognised_by"] and told["why"]
     result, findings = check(ready, told)
+    # The layouts' model files are only names: what is in them is told in test_scan.py.
+    findings = [event for event in findings if event["reason"] != "ModelFormatBroken"]
     if arguments is None:  # init says beforehand what check says
         reasons = {event["reason"] for event in findings}
         assert reasons and reasons == {event["reason"] for event in told["findings"]}

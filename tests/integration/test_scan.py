@@ -393,6 +393,12 @@ def test_external_data_that_is_there(ready, package):
     assert event_names(done.events) == SOUND
 
 
+def test_a_git_lfs_pointer_is_told_once(ready, package):
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize 123456789\n" % ("ab" * 32)
+    found = json.loads(ready.run("check", package({"model/m.safetensors": pointer}), "--json").stdout)["findings"]
+    assert [event["reason"] for event in found] == ["LfsPointerFound"]
+
+
 # -- ways --
 
 def test_check_tells_the_same_and_stores_nothing(ready, package):
