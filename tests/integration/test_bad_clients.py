@@ -32,11 +32,24 @@ def server(ready, tmp_path):
     assert server.stop() == 0
 
 
+@pytest.fixture
+def patient(ready, tmp_path):
+    """With the time for a request's head that a server gives, for tests that keep it busy: a client
+    that it does not get to would be taken for a silent one."""
+    server = Server(ready, tmp_path)
+    yield server
+    assert server.process.poll() is None, "the server has died"
+    assert server.stop() == 0
+
+
 def room(mebibytes):
     """So much memory; a sanitizer keeps what was freed for a while, and shadows of all of it."""
+    return (mebibytes + (1024 if is_sanitized() else 0)) * MIB
+
+
+def is_sanitized():
     program = open(PROGRAM, "rb").read()
-    sanitized = b"__asan_init" in program or b"__tsan_init" in program
-    return (mebibytes + (1024 if sanitized else 0)) * MIB
+    return b"__asan_init" in program or b"__tsan_init" in program
 
 
 def connect(server):
@@ -89,7 +102,7 @@ def memory_of(server):
 def assert_others_are_served(server):
     began = time.monotonic()
     assert server.get("/models").status == 200
-    assert time.monotonic() - began < PROMPT
+    assert time.monotonic() - began < PROMPT * (6 if is_sanitized() else 1)
 
 
 def short(value):
@@ -369,11 +382,11 @@ def test_streams_that_nobody_reads_cost_little_and_are_dropped(server, ready, pa
             client.close()
 
 
-def test_pipelining_without_reading_fills_no_memory(server, ready, package):
-    model_id, _ = long_timeline(ready, server, package, 1000)
+def test_pipelining_without_reading_fills_no_memory(patient, ready, package):
+    model_id, _ = long_timeline(ready, patient, package, 1000)
     ask = b"GET /v1/default/models/" + model_id.encode() + b"/events HTTP/1.1\r\n" + HOST + b"\r\n"
-    before = memory_of(server)
-    clients = [connect(server) for _ in range(20)]
+    before = memory_of(patient)
+    clients = [connect(patient) for _ in range(20)]
     try:
         for client in clients:
             client.setblocking(False)
@@ -381,12 +394,12 @@ def test_pipelining_without_reading_fills_no_memory(server, ready, package):
                 client.send(ask * 2000)
             except BlockingIOError:
                 pass
-        assert_others_are_served(server)
-        assert memory_of(server) - before < room(256)
+        assert_others_are_served(patient)
+        assert memory_of(patient) - before < room(256)
     finally:
         for client in clients:
             client.close()
-    assert_others_are_served(server)
+    assert_others_are_served(patient)
 
 
 def test_clients_that_leave_in_the_middle_leave_nothing(server, package):
