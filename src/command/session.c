@@ -6,6 +6,7 @@
 #include "command/mirror.h"
 #include "event/advice.h"
 #include "import/training.h"
+#include "object/own_store.h"
 
 void complain(const char *format, ...)
 {
@@ -166,7 +167,8 @@ static bool session_prepare(Session *session)
         settings_load(session->config_file, (const char *const *)session->sets, &error);
     bool ready = session->settings && advice_set(session->settings, &error) &&
                  training_check(session->settings, &error) &&
-                 image_store_url_is_valid(settings_text(session->settings, "images.url"), &error);
+                 image_store_url_is_valid(settings_text(session->settings, "images.url"), &error) &&
+                 own_store_check(session->settings, &error);
     if (!ready)
         complain("%s", error->message);
     return ready;

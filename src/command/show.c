@@ -140,6 +140,10 @@ static void print_details(Session *session, const Model *model, const json_t *de
     print_row(terminal, zh ? "创建者" : "owner", model->owner);
     print_row(terminal, zh ? "尝试次数" : "attempt", attempt);
     print_size(terminal, zh ? "大小" : "size", json_object_get(details, "model_size"));
+    if (g_strcmp0(text_of(details, "load_mode"), "dynamic") == 0)
+        print_row(terminal, zh ? "加载方式" : "load mode",
+                  zh ? "dynamic:文件不在镜像中,容器启动时加载"
+                     : "dynamic: the files are not in the image, and loaded at start");
     print_row(terminal, zh ? "镜像" : "image", text_of(details, "image_address"));
     print_row(terminal, zh ? "镜像摘要" : "digest", text_of(details, "image_digest"));
     print_size(terminal, zh ? "镜像大小" : "image size", json_object_get(details, "image_size"));

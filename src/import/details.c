@@ -272,6 +272,9 @@ json_t *model_details(Service *service, const Model *model, GError **error)
     json_object_set_new(details, "input_params", json_array());
     json_object_set_new(details, "output_params", json_array());
     set_attributes(details, request, attempt);
+    if (request->dynamic || json_object_get(details, "load_mode")) /* a retry may change it */
+        json_object_set_new(details, "load_mode",
+                            json_string(request->dynamic ? "dynamic" : "packed"));
     json_object_set_new(details, "dependencies", dependencies_in_force(request, attempt->config));
     json_t *packages = environment_packages(service->db, model->id, model->attempt, NULL);
     if (packages)

@@ -13,14 +13,6 @@ static json_t *evidence_of(const OwnCopy *copy, const char *place)
                      copy->acls);
 }
 
-/* The settings name no bucket: nobody was asked. */
-static Event *event_unusable(const Import *import, const GError *failure)
-{
-    Event *event = event_with_kind(event_bucket_create_failed(), "settings");
-    event_with_text(event, "url", settings_text(import->service->settings, "objects.url"));
-    return event_with_text(event, "error", failure->message);
-}
-
 StageResult own_copy_keep(Import *import, json_t **kept, GError **error)
 {
     const Settings *settings = import->service->settings;
@@ -31,10 +23,9 @@ StageResult own_copy_keep(Import *import, json_t **kept, GError **error)
     *kept = NULL;
     if (!own_store_is_set(settings))
         return STAGE_CLOSED;
-    g_autoptr(OwnStore) store = own_store_open(settings, progress, &failure);
+    g_autoptr(OwnStore) store = own_store_open(settings, progress, error);
     if (!store)
-        return import_fail(import, "copy", events_new(event_unusable(import, failure), NULL),
-                           error);
+        return STAGE_ERROR;
     g_autofree char *directory =
         g_strdup_printf("%s/%s", import->model->project, import->model->id);
     progress_begin(progress, import->package->bytes);

@@ -30,6 +30,7 @@ typedef struct {
     int64_t differing_files;
     bool config_said; /* the config.json that is packed, too: as a file it is not said again */
     char *machine, *chunk;
+    bool was_dynamic; /* what is there: its files are no layers */
 } Same;
 
 static void same_clear(Same *same)
@@ -113,12 +114,16 @@ static void compare_config(Same *same)
     say(same, "%s line %d: %s, was %s", name, line + 1, is, was);
 }
 
-/* Config.json's are compared with it; an update may have given others since. */
-static bool compare_dependencies(Same *same, GError **error)
+/* What the request says beside the package. Config.json's dependencies are compared with it; an
+ * update may have given others since. */
+static bool compare_request(Same *same, GError **error)
 {
+    static const char *const MODES[] = {"packed", "dynamic"};
     g_autoptr(ImportRequest) old = import_request_from_json(same->old->request, error);
     if (!old)
         return false;
+    same->was_dynamic = old->dynamic;
+    say_value(same, "load_mode", MODES[old->dynamic], MODES[same->now.request->dynamic]);
     if (!old->dependencies)
         return true;
     const Config *config = same->now.config;
@@ -323,8 +328,21 @@ static bool compare_file(Same *same, const PackageFile *old, const LayerPlan *pl
     return true;
 }
 
+/* Of a dynamic model: each file is a blob, whose digest is its content's. */
+static bool compare_blobs(Same *same, GError **error)
+{
+    for (guint i = 0; i < same->files.files->len; i++) {
+        const PackageFile *old = same->files.files->pdata[i];
+        if (!compare_file(same, old, NULL, g_hash_table_lookup(same->digests, old->path), error))
+            return false;
+    }
+    return true;
+}
+
 static bool compare_content(Same *same, GError **error)
 {
+    if (same->was_dynamic)
+        return compare_blobs(same, error);
     g_autoptr(GPtrArray) plans = layer_plan(&same->files, LAYER_MAX_COUNT - same->base_layers);
     if (plans->len != same->layers->len) {
         say(same, "its %u layers are not those of its %u files", same->layers->len,
@@ -402,7 +420,7 @@ bool import_differences(Service *service, const Model *model, const ImportReques
                                                                       : request->type;
     say_value(&same, "model type", model->type, type);
     compare_config(&same);
-    if (!compare_dependencies(&same, error))
+    if (!compare_request(&same, error))
         return false;
     say_value(&same, "description", model->description, request->description);
     bool was_image = g_strcmp0(model->type, "Image") == 0, is_image = import_is_image(&same.now);

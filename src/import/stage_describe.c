@@ -45,19 +45,24 @@ static Artifact *describe(Import *import, const Image *image, GError **error)
                          G_N_ELEMENTS(parts), error);
 }
 
-/* To the registry that keeps the image. It may not take what it does not know: the image is there
- * all the same, and the log says it; that it cannot be asked is its failure here as elsewhere. */
-static bool send(Import *import, const Image *image, const Artifact *artifact, char **why,
-                 GError **error)
+/* To the registry that keeps the image. */
+static bool send(Import *import, const Image *image, const Artifact *artifact, GError **error)
+{
+    ImageRepository *images = import_images(import, error);
+    Registry *registry = images ? image_repository_registry(images) : NULL;
+    return registry ? referrers_push(registry, layout_source(import->service->images), artifact,
+                                     image->manifest, error)
+                    : images != NULL;
+}
+
+/* It may not take what it does not know: the image is there all the same, and the log says it; that
+ * it cannot be asked is its failure here as elsewhere. */
+static bool send_said(Import *import, const Image *image, const Artifact *artifact, char **why,
+                      GError **error)
 {
     g_autoptr(GError) failure = NULL;
     Service *service = import->service;
-    ImageRepository *images = import_images(import, error);
-    Registry *registry = images ? image_repository_registry(images) : NULL;
-    if (!registry)
-        return images != NULL;
-    if (referrers_push(registry, layout_source(service->images), artifact, image->manifest,
-                       &failure))
+    if (send(import, image, artifact, &failure))
         return true;
     if (!g_error_matches(failure, REGISTRY_ERROR, REGISTRY_ERROR_MALFORMED)) {
         g_propagate_error(error, g_steal_pointer(&failure));
@@ -106,15 +111,18 @@ StageResult stage_describe(Import *import, GError **error)
     if (!image)
         return STAGE_ERROR;
     g_autoptr(Artifact) artifact = describe(import, image, &failure);
-    g_autofree char *why = NULL, *pack_why = NULL;
+    g_autofree char *why = NULL;
     g_autoptr(Artifact) pack = artifact ? dynamic_describe(import, image, &failure) : NULL;
-    if (artifact && !failure && send(import, image, artifact, &why, &failure) &&
-        (!pack || send(import, image, pack, &pack_why, &failure)) &&
+    /* What a registry has no list of it may drop: then there is no model. */
+    if (pack && !failure && !send(import, image, pack, &failure) &&
+        g_error_matches(failure, REGISTRY_ERROR, REGISTRY_ERROR_MALFORMED))
+        return import_fail(import, "build",
+                           events_new(event_of_error(import->service, failure, 0), NULL), error);
+    if (artifact && !failure && send_said(import, image, artifact, &why, &failure) &&
         record(import, artifact, pack, &failure))
         return import_close(import, "describe",
-                            json_pack("{s:s, s:s*, s:s*, s:s*}", "artifact",
-                                      artifact->manifest->digest, "why", why, "pack",
-                                      pack ? pack->manifest->digest : NULL, "pack_why", pack_why),
+                            json_pack("{s:s, s:s*, s:s*}", "artifact", artifact->manifest->digest,
+                                      "why", why, "pack", pack ? pack->manifest->digest : NULL),
                             events_new(NULL, NULL), error);
     if (g_error_matches(failure, G_IO_ERROR, G_IO_ERROR_CANCELLED))
         return STAGE_STOPPED;

@@ -9,7 +9,6 @@
 #include "object/s3_event.h"
 
 #define LISTING_MAX 20
-#define EMPTY_MAX   100 /* pages without a key, one after the other */
 
 typedef struct {
     PackageSource base;
@@ -38,8 +37,7 @@ static Event *finding_failed(const Bucket *bucket, const char *child, const char
     g_autofree char *key = key_of(bucket, child, path);
     Event *event = finding_of(child, path, s3_event_kind(error));
     event_with_text(event, "key", key);
-    if (s3_failure(bucket->s3)->action) /* else no request failed: what came makes no sense */
-        event_with_text(event, "action", s3_failure(bucket->s3)->action);
+    event_with_text(event, "action", s3_failure(bucket->s3)->action);
     event_with_text(event, "error", s3_event_error(bucket->s3, error));
     return s3_event_with(event, bucket->s3);
 }
@@ -122,29 +120,15 @@ static void take_object(Listing *listing, const S3Object *object, const char *pa
     g_ptr_array_add(listing->files, file);
 }
 
-/* Every page of it. False: *error. */
-static bool list_all(Listing *listing, const char *prefix, GError **error)
+/* One more than there may be says that there are too many. */
+static bool keep_object(gpointer data, S3Object *object, GError **error G_GNUC_UNUSED)
 {
-    g_autofree char *token = NULL;
-    bool more = true;
-    for (int empty = 0; more;) {
-        g_autoptr(S3Page) page = s3_list(listing->bucket->s3, prefix, token, error);
-        if (!page)
-            return false;
-        bool ends = g_strcmp0(page->next, token) != 0 && empty < EMPTY_MAX;
-        empty = page->objects->len ? 0 : empty + 1;
-        while (page->objects->len > 0 && listing->objects->len <= PACKAGE_MAX_FILES)
-            g_ptr_array_add(listing->objects, g_ptr_array_steal_index(page->objects, 0));
-        g_free(token);
-        token = g_steal_pointer(&page->next);
-        more = token && listing->objects->len <= PACKAGE_MAX_FILES;
-        if (more && !ends) {
-            g_set_error(error, S3_ERROR, S3_ERROR_MALFORMED, "the listing of %s does not end",
-                        s3_bucket(listing->bucket->s3));
-            return false;
-        }
-    }
-    return true;
+    Listing *listing = data;
+    S3Object *kept = g_new(S3Object, 1);
+    *kept = *object;
+    object->key = object->etag = NULL;
+    g_ptr_array_add(listing->objects, kept);
+    return listing->objects->len <= PACKAGE_MAX_FILES;
 }
 
 /* The names at the prefix: what there is in place of the child. */
@@ -311,7 +295,7 @@ static bool bucket_list(PackageSource *source, const char *child, GPtrArray *fil
                        .objects = objects};
     g_autofree char *below = strcmp(child, ".") == 0 ? g_strdup("") : g_strconcat(child, "/", NULL);
     g_autofree char *prefix = g_strconcat(bucket->prefix, below, NULL);
-    bool listed = list_all(&listing, prefix, &failure);
+    bool listed = s3_each(bucket->s3, prefix, keep_object, &listing, &failure);
     if (!listed && failure->domain != S3_ERROR) {
         g_propagate_error(error, g_steal_pointer(&failure));
         return false;

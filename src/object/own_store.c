@@ -17,8 +17,21 @@
 struct OwnStore {
     S3 *s3;
     char *prefix; /* "" or "PREFIX/" */
-    bool ready;   /* the bucket is there */
 };
+
+bool own_store_check(const Settings *settings, GError **error)
+{
+    if (!own_store_is_set(settings))
+        return true;
+    g_autoptr(GError) failure = NULL;
+    g_autoptr(S3Address) address =
+        s3_address_parse(settings_text(settings, "objects.url"), &failure);
+    g_autoptr(S3Service) service =
+        address ? s3_service_of(settings, address, NULL, false, &failure) : NULL;
+    if (!service)
+        g_set_error(error, SETTINGS_ERROR, 0, "objects.url: %s", failure->message);
+    return service != NULL;
+}
 
 bool own_store_is_set(const Settings *settings)
 {
@@ -101,30 +114,6 @@ static Event *event_not_created(const OwnStore *store, const GError *failure)
     event_with_text(event, "endpoint", service->endpoint);
     event_with_text(event, "error", s3_event_error(store->s3, failure));
     return s3_event_with(event, store->s3);
-}
-
-/* A refusal of HEAD may be one to look, or say that the bucket is another's: creating it tells. */
-static bool make_ready(OwnStore *store, Event **finding, GError **error)
-{
-    g_autoptr(GError) failure = NULL;
-    bool there = store->ready, created;
-    if (there)
-        return true;
-    bool answered = s3_has_bucket(store->s3, &there, &failure);
-    if (!answered && !g_error_matches(failure, S3_ERROR, S3_ERROR_DENIED)) {
-        if (failure->domain == S3_ERROR)
-            *finding = event_not_created(store, failure);
-        else
-            g_propagate_error(error, g_steal_pointer(&failure));
-        return false;
-    }
-    g_clear_error(&failure);
-    store->ready = there || s3_create_bucket(store->s3, &created, &failure);
-    if (!store->ready && failure->domain == S3_ERROR)
-        *finding = event_not_created(store, failure);
-    else if (!store->ready)
-        g_propagate_error(error, g_steal_pointer(&failure));
-    return store->ready;
 }
 
 /* -- keeping -- */
@@ -271,24 +260,20 @@ static bool keep_file(const Keeping *keeping, const PackageFile *file, Event **f
     return true;
 }
 
+static bool note_there(gpointer data, S3Object *object, GError **error G_GNUC_UNUSED)
+{
+    GHashTable *there = data;
+    g_hash_table_replace(there, g_steal_pointer(&object->key),
+                         g_memdup2(&object->size, sizeof object->size));
+    return true;
+}
+
 /* What former attempts left: objects, and uploads that were never finished. */
 static bool look_there(Keeping *keeping, const char *prefix, GError **failure)
 {
     S3 *s3 = keeping->store->s3;
-    g_autofree char *token = NULL;
-    do {
-        g_autoptr(S3Page) page = s3_list(s3, prefix, token, failure);
-        if (!page)
-            return false;
-        for (guint i = 0; i < page->objects->len; i++) {
-            const S3Object *object = page->objects->pdata[i];
-            g_hash_table_replace(keeping->there, g_strdup(object->key),
-                                 g_memdup2(&object->size, sizeof object->size));
-        }
-        g_free(token);
-        token = g_steal_pointer(&page->next);
-    } while (token);
-    return s3_abort_uploads(s3, prefix, failure);
+    return s3_each(s3, prefix, note_there, keeping->there, failure) &&
+           s3_abort_uploads(s3, prefix, failure);
 }
 
 /* What the package has no more. */
@@ -307,10 +292,33 @@ static bool remove_rest(const Keeping *keeping, const char *prefix, GError **fai
     return true;
 }
 
+/* A refusal of HEAD may be one to look, or say that the bucket is another's: creating it tells.
+ * Only what was tried to be created can be said not to be (42). */
+static bool make_ready(const Keeping *keeping, Event **finding, GError **error)
+{
+    OwnStore *store = keeping->store;
+    const PackageFile whole = {.path = (char *)""};
+    GError *failure = NULL;
+    bool there, created;
+    if (!s3_has_bucket(store->s3, &there, &failure) &&
+        !g_error_matches(failure, S3_ERROR, S3_ERROR_DENIED))
+        return fail(keeping, &whole, failure, finding, error);
+    g_clear_error(&failure);
+    if (there || s3_create_bucket(store->s3, &created, &failure))
+        return true;
+    if (failure->domain != S3_ERROR)
+        return fail(keeping, &whole, failure, finding, error);
+    *finding = event_not_created(store, failure);
+    g_error_free(failure);
+    return false;
+}
+
 static bool keep_all(Keeping *keeping, const char *prefix, Event **finding, GError **error)
 {
     const PackageFile whole = {.path = (char *)""};
     GError *failure = NULL;
+    if (!make_ready(keeping, finding, error))
+        return false;
     if (!look_there(keeping, prefix, &failure))
         return fail(keeping, &whole, failure, finding, error);
     for (guint i = 0; i < keeping->package->files->len; i++) {
@@ -327,8 +335,6 @@ static bool keep_all(Keeping *keeping, const char *prefix, Event **finding, GErr
 bool own_store_keep(OwnStore *store, Package *package, const char *directory, OwnCopy *copy,
                     Event **finding, GError **error)
 {
-    if (!make_ready(store, finding, error))
-        return false;
     const bool below = strcmp(package->child, ".") != 0;
     g_autofree char *prefix = g_strconcat(store->prefix, directory, "/", NULL);
     g_autofree char *keys =
@@ -355,52 +361,58 @@ PackageSource *own_store_source(OwnStore *store, const char *directory)
 
 /* -- what is there -- */
 
+typedef struct {
+    OwnStore *store;
+    bool (*look)(gpointer data, const char *directory, GError **error);
+    gpointer data;
+    char *last;
+} Models;
+
+/* PROJECT/MODEL_ID of each object's key, once. */
+static bool look_at_model(gpointer data, S3Object *object, GError **error)
+{
+    Models *models = data;
+    const char *rest = object->key + strlen(models->store->prefix);
+    const char *slash = strchr(rest, '/');
+    slash = slash ? strchr(slash + 1, '/') : NULL;
+    g_autofree char *directory = slash ? g_strndup(rest, (size_t)(slash - rest)) : NULL;
+    if (!directory || g_strcmp0(directory, models->last) == 0)
+        return true;
+    g_free(models->last);
+    models->last = g_strdup(directory);
+    return models->look(models->data, directory, error);
+}
+
 bool own_store_models(OwnStore *store,
                       bool (*look)(gpointer data, const char *directory, GError **error),
                       gpointer data, GError **error)
 {
-    g_autofree char *token = NULL, *last = NULL;
-    do {
-        g_autoptr(S3Page) page = s3_list(store->s3, store->prefix, token, error);
-        if (!page)
-            return false;
-        for (guint i = 0; i < page->objects->len; i++) {
-            const S3Object *object = page->objects->pdata[i];
-            const char *rest = object->key + strlen(store->prefix);
-            const char *slash = strchr(rest, '/');
-            slash = slash ? strchr(slash + 1, '/') : NULL;
-            g_autofree char *directory = slash ? g_strndup(rest, (size_t)(slash - rest)) : NULL;
-            if (!directory || g_strcmp0(directory, last) == 0)
-                continue;
-            if (!look(data, directory, error))
-                return false;
-            g_free(last);
-            last = g_steal_pointer(&directory);
-        }
-        g_free(token);
-        token = g_steal_pointer(&page->next);
-    } while (token);
-    return true;
+    Models models = {store, look, data, NULL};
+    bool done = s3_each(store->s3, store->prefix, look_at_model, &models, error);
+    g_free(models.last);
+    return done;
+}
+
+typedef struct {
+    S3 *s3;
+    bool dry_run;
+    int64_t bytes;
+} Removal;
+
+static bool remove_object(gpointer data, S3Object *object, GError **error)
+{
+    Removal *removal = data;
+    removal->bytes += object->size;
+    return removal->dry_run || s3_delete(removal->s3, object->key, error);
 }
 
 bool own_store_remove(OwnStore *store, const char *directory, bool dry_run, int64_t *bytes,
                       GError **error)
 {
     g_autofree char *prefix = g_strconcat(store->prefix, directory, "/", NULL);
-    g_autofree char *token = NULL;
-    *bytes = 0;
-    do {
-        g_autoptr(S3Page) page = s3_list(store->s3, prefix, token, error);
-        if (!page)
-            return false;
-        for (guint i = 0; i < page->objects->len; i++) {
-            const S3Object *object = page->objects->pdata[i];
-            *bytes += object->size;
-            if (!dry_run && !s3_delete(store->s3, object->key, error))
-                return false;
-        }
-        g_free(token);
-        token = g_steal_pointer(&page->next);
-    } while (token);
-    return dry_run || s3_abort_uploads(store->s3, prefix, error);
+    Removal removal = {store->s3, dry_run, 0};
+    bool done = s3_each(store->s3, prefix, remove_object, &removal, error) &&
+                (dry_run || s3_abort_uploads(store->s3, prefix, error));
+    *bytes = removal.bytes;
+    return done;
 }

@@ -13,7 +13,10 @@ typedef struct OwnStore OwnStore;
 
 /* Whether objects.url is set. */
 bool own_store_is_set(const Settings *settings);
-/* NULL: *error (S3_ADDRESS_ERROR) says what is wrong with the settings. */
+/* Whether it is what it may be: nothing, or a bucket at an endpoint that is one (SETTINGS_ERROR).
+ */
+bool own_store_check(const Settings *settings, GError **error);
+/* Of settings that are sound. NULL: *error, libcurl cannot be used. */
 OwnStore *own_store_open(const Settings *settings, Progress *progress, GError **error);
 void own_store_free(OwnStore *store);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(OwnStore, own_store_free)

@@ -14,6 +14,7 @@
 #define FIRST_WAIT_MS   200
 #define LONGEST_WAIT_MS 10000
 #define LOOK_MS         100
+#define EMPTY_MAX       100
 #define SKEW_SECONDS    900 /* services refuse signatures that are so old */
 
 DEFINE_ERROR_DOMAIN(s3_error);
@@ -458,9 +459,20 @@ bool s3_fail(const S3 *s3, GError **error)
     return false;
 }
 
-/* -- what is asked -- */
+bool s3_fail_malformed(S3 *s3, const S3Ask *ask, const S3Answer *answer, const char *what,
+                       GError **error)
+{
+    s3_note(s3, ask, answer, CURLE_OK, NULL, 1, clock_monotonic_ms());
+    g_set_error(error, S3_ERROR, S3_ERROR_MALFORMED, "%s %s: %s", ask->method, s3->failure.url,
+                what);
+    return false;
+}
 
-S3Page *s3_list(S3 *s3, const char *prefix, const char *token, GError **error)
+/* -- listings -- */
+
+/* A service that gives the token again that it was asked with would never end. */
+static S3Page *list_page(S3 *s3, const char *prefix, const char *token, bool may_go_on,
+                         GError **error)
 {
     g_auto(S3Answer) answer = {0};
     const char *query[] = {"list-type",
@@ -476,10 +488,40 @@ S3Page *s3_list(S3 *s3, const char *prefix, const char *token, GError **error)
     const char *fault;
     if (!s3_ask(s3, &ask, &answer, error))
         return NULL;
-    S3Page *page = s3_xml_page(answer.body->data, answer.body->len, &fault);
-    if (page)
-        return page;
-    s3_note(s3, &ask, &answer, CURLE_OK, NULL, 1, clock_monotonic_ms());
-    g_set_error(error, S3_ERROR, S3_ERROR_MALFORMED, "GET %s: %s", s3->failure.url, fault);
+    g_autoptr(S3Page) page = s3_xml_page(answer.body->data, answer.body->len, &fault);
+    if (page && page->next && (!may_go_on || g_strcmp0(page->next, token) == 0))
+        fault = "a listing that does not end";
+    if (page && !fault)
+        return g_steal_pointer(&page);
+    s3_fail_malformed(s3, &ask, &answer, fault, error);
     return NULL;
+}
+
+S3Page *s3_list(S3 *s3, const char *prefix, const char *token, GError **error)
+{
+    return list_page(s3, prefix, token, true, error);
+}
+
+bool s3_each(S3 *s3, const char *prefix, S3Look look, gpointer data, GError **error)
+{
+    g_autofree char *token = NULL;
+    int empty = 0; /* pages without an object, one after the other */
+    do {
+        g_autoptr(S3Page) page = list_page(s3, prefix, token, empty < EMPTY_MAX, error);
+        if (!page)
+            return false;
+        empty = page->objects->len ? 0 : empty + 1;
+        for (guint i = 0; i < page->objects->len; i++) {
+            g_autoptr(GError) failure = NULL;
+            if (look(data, page->objects->pdata[i], &failure))
+                continue;
+            if (!failure)
+                return true;
+            g_propagate_error(error, g_steal_pointer(&failure));
+            return false;
+        }
+        g_free(token);
+        token = g_steal_pointer(&page->next);
+    } while (token);
+    return true;
 }

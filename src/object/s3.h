@@ -75,6 +75,10 @@ bool s3_is_same_service(const S3 *a, const S3 *b);
 /* One page of the keys that begin with `prefix`, by bytes. token: the page before's next, or NULL.
  */
 S3Page *s3_list(S3 *s3, const char *prefix, const char *token, GError **error);
+/* Each object whose key begins with `prefix`, by bytes; `look` may take its texts, and returns
+ * false when it has enough, or with *error. False: *error; a listing that does not end is one. */
+typedef bool (*S3Look)(gpointer data, S3Object *object, GError **error);
+bool s3_each(S3 *s3, const char *prefix, S3Look look, gpointer data, GError **error);
 
 /* An object that is read from its first byte to its last, in parts that come several at once; as
  * long as it is the one with that ETag (""; any). */

@@ -43,11 +43,9 @@ Event *s3_event_with(Event *event, const S3 *s3)
     event_with_text(event, "bucket", s3_bucket(s3));
     event_with_text(event, "principal", s3_principal(s3));
     event_with_text(event, "credential", credentials ? credentials->origin : "none");
-    if (failure->method)
-        json_object_set_new(http, "method", json_string(failure->method));
-    g_autofree char *url = failure->url ? event_text(failure->url) : NULL;
-    if (url)
-        json_object_set_new(http, "url", json_string(url));
+    json_object_set_new(http, "method", json_string(failure->method));
+    g_autofree char *url = event_text(failure->url);
+    json_object_set_new(http, "url", json_string(url));
     if (failure->status)
         json_object_set_new(http, "status", json_integer(failure->status));
     event_with_json(event, "http", http);

@@ -37,10 +37,8 @@ bool s3_parts_begin(S3Parts *parts, S3 *s3, const char *key, const char *origin,
     if (!s3_ask_xml(s3, &ask, "InitiateMultipartUploadResult", &answer, error))
         return false;
     parts->id = s3_xml_text(answer.body->data, answer.body->len, "UploadId");
-    if (parts->id && *parts->id)
-        return true;
-    g_set_error(error, S3_ERROR, S3_ERROR_MALFORMED, "the service began an upload without a name");
-    return false;
+    return (parts->id && *parts->id) ||
+           s3_fail_malformed(s3, &ask, &answer, "an upload that has no name", error);
 }
 
 bool s3_parts_add(S3Parts *parts, const void *data, size_t size, const char *const *headers,
@@ -66,11 +64,10 @@ bool s3_parts_add(S3Parts *parts, const void *data, size_t size, const char *con
             return false;
         etag = answer.etag ? g_strdup_printf("\"%s\"", answer.etag) : NULL;
     }
-    if (etag)
-        g_ptr_array_add(parts->etags, etag);
-    else
-        g_set_error(error, S3_ERROR, S3_ERROR_MALFORMED, "the service took a part without an ETag");
-    return etag != NULL;
+    if (!etag)
+        return s3_fail_malformed(parts->s3, &ask, &answer, "a part that has no ETag", error);
+    g_ptr_array_add(parts->etags, etag);
+    return true;
 }
 
 static char *list_of(const S3Parts *parts)
@@ -127,7 +124,7 @@ static bool abort_upload(S3 *s3, const char *key, const char *id, GError **error
 
 void s3_parts_clear(S3Parts *parts)
 {
-    if (parts->id) {
+    if (parts->id && *parts->id) {
         /* What failed before is what is told. */
         S3Failure kept = s3_failure_keep(parts->s3);
         abort_upload(parts->s3, parts->key, parts->id, NULL);

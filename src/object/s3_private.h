@@ -66,3 +66,7 @@ int64_t s3_wait_ms(const S3Answer *answer, int tries);
 bool s3_pause(const S3 *s3, int64_t ms);
 /* The error of what was noted. Always false. */
 bool s3_fail(const S3 *s3, GError **error);
+/* Notes an answer that makes no sense, whatever its status, and says what is wrong with it
+ * (S3_ERROR_MALFORMED). Always false. */
+bool s3_fail_malformed(S3 *s3, const S3Ask *ask, const S3Answer *answer, const char *what,
+                       GError **error);

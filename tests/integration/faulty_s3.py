@@ -26,7 +26,7 @@ class Answer:
 
 @dataclass
 class Asked:
-    part: str  # list, read; of what is written: head, write, copy, acl, delete, begin, put_part, finish,
+    part: str  # list, read; of what is written: head, create, write, copy, acl, delete, begin, put_part, finish,
     # abort, uploads
     key: str
     query: dict
@@ -100,6 +100,8 @@ class FaultyS3:
             return "uploads" if "uploads" in query else "read" if key else "list"
         if method == "PUT" and "x-amz-copy-source" in headers:
             return "copy"
+        if method == "PUT" and not key:
+            return "create"
         if method == "PUT":
             return "acl" if "acl" in query else "put_part" if "partNumber" in query else "write"
         if method == "POST":
@@ -163,6 +165,9 @@ class FaultyS3:
 
     def acl(self, _):
         return Answer()
+
+    def create(self, _):
+        return error(409, "BucketAlreadyOwnedByYou")
 
     def delete(self, asked):
         self.objects.pop(asked.key, None)

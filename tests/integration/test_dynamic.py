@@ -139,6 +139,37 @@ def test_a_packed_model_that_is_imported_dynamically_is_another_one(ready, model
     assert shown(ready)["model_size"] == shown(ready, "packed")["model_size"]
 
 
+def test_the_same_package_packed_is_other_content(ready, model):
+    ready.run("import", model, "--name", "m", "--version", "0.0.1", check=True)
+    refused = ready.run("import", model, "--name", "m", "--version", "0.0.1", "--dynamic")
+    assert refused.returncode == 2 and "load_mode: dynamic, was packed" in refused.stderr, refused
+    arguments = ["import", model, "--name", "d", "--version", "0.0.1", "--dynamic", "--json"]
+    first, again = ready.run(*arguments, check=True), ready.run(*arguments, check=True)
+    assert again.events == first.events[-1:], "equal content is imported already"
+    assert shown(ready, "d")["load_mode"] == "dynamic"
+    assert "load mode     dynamic" in ready.run("show", "d", check=True).stdout
+
+
+def test_a_rebuild_keeps_its_files_beside_the_image(ready, model):
+    ready.run("import", model, "--name", "m", "--dynamic", check=True)
+    before, files = pack_of(ready), document(ready, pack_of(ready))["layers"]
+    again = ready.run("retry", "m", "--no-cache", "--json", check=True)
+    assert [event["attempt"] for event in again.events if event["reason"] == "ModelImported"] == [2]
+    pack = document(ready, pack_of(ready))
+    assert pack["layers"] == files and pack["subject"]["digest"] == shown(ready)["image_digest"]
+    assert pack_of(ready) == before, "the image is the same"
+
+
+def test_a_backup_holds_its_files(ready, model, tmp_path):
+    ready.run("import", model, "--name", "m", "--dynamic", check=True)
+    pack = document(ready, pack_of(ready))
+    ready.run("backup", tmp_path / "saved", check=True)
+    other = tmp_path / "restored"
+    ready.run("restore", tmp_path / "saved", "--data", other, check=True)
+    for layer in pack["layers"]:
+        assert sha256(other / "images/blobs" / layer["digest"].replace(":", "/")) == layer["digest"]
+
+
 def test_what_was_kept_before_it_was_killed_is_not_read_again(ready, package):
     folder = package({f"model/{number}.bin": b"x" * (10 << 20) + b"%d" % number for number in range(8)})
     time.sleep(2.1)  # or their times would not tell that they are the same

@@ -27,9 +27,7 @@ ELSEWHERE = {
         "test_own_bucket.py::test_an_account_with_too_many_buckets_is_event_42",
     ("BucketCreateFailed", "taken"): "test_own_bucket.py::test_a_name_that_another_account_has_is_event_42",
     ("BucketCreateFailed", "region"): "test_own_bucket.py::test_a_region_that_is_none_is_event_42",
-    ("BucketCreateFailed", "other"): "test_own_bucket.py::test_a_store_that_is_away_is_event_42",
-    ("BucketCreateFailed", "settings"):
-        "test_own_bucket.py::test_settings_that_name_no_bucket_are_event_42",
+    ("BucketCreateFailed", "other"): "test_own_bucket_faults.py::test_a_store_that_fails_to_create_it",
     ("ModelFilesCopyFailed", "upload_gone"):
         "test_uploads.py::test_a_failed_import_keeps_its_upload_for_a_retry_and_names_no_path",
     ("SourceChanged", ""): "test_every_kind.py::test_source_that_was_mended",

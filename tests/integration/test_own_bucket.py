@@ -145,19 +145,23 @@ def test_a_region_that_is_none_is_event_42(own, rgw, package):
     assert_answered(own, cause)
 
 
-def test_a_store_that_is_away_is_event_42(own, package):
+def test_of_a_store_that_is_away_nobody_says_that_it_has_no_bucket(own, package):
     own.environment |= {"WAYBILL_OBJECTS_ENDPOINT": "http://127.0.0.1:9", "WAYBILL_REGISTRY_RETRIES": "0"}
     cause = failed(own, package())
-    assert (cause["reason"], cause["kind"]) == ("BucketCreateFailed", "other"), cause
+    assert (cause["reason"], cause["kind"]) == ("ModelFilesCopyFailed", "server_error"), cause
+    assert cause["evidence"]["bucket"] == own.own and cause["evidence"]["http"]["method"] == "HEAD"
     assert_answered(own, cause)
 
 
-@pytest.mark.parametrize("url", ["s3://B/x", "file:/tmp/objects", "s3://"])
-def test_settings_that_name_no_bucket_are_event_42(own, package, url):
+@pytest.mark.parametrize("url, endpoint", [("s3://B/x", None), ("file:/tmp/objects", None), ("s3://", None),
+                                           ("s3://bucket/dir", "ftp://host")])
+def test_settings_that_name_no_bucket_are_refused_before_anything_begins(own, package, url, endpoint):
     own.environment["WAYBILL_OBJECTS_URL"] = url
-    cause = failed(own, package())
-    assert (cause["reason"], cause["kind"]) == ("BucketCreateFailed", "settings"), cause
-    assert_answered(own, cause)
+    if endpoint:
+        own.environment["WAYBILL_OBJECTS_ENDPOINT"] = endpoint
+    done = own.run("import", package(), "--name", "m", "--json")
+    assert done.returncode == 2 and done.stdout == "" and "objects.url: " in done.stderr, str(done)
+    assert (endpoint or url) in done.stderr and "expected" in done.stderr
 
 
 # -- 11 --

@@ -120,3 +120,44 @@ def test_what_changes_while_it_is_sent_is_named_and_not_kept(s3, folder):
     s3.fault("put_part", change, times=1)
     failed(s3, "changed", folder)
     assert "large.bin" not in own(s3) and not s3.parts
+
+
+def of_bucket(answer):
+    return lambda asked: None if asked.key else answer
+
+
+def test_a_store_that_fails_to_create_it(s3):
+    s3.fault("head", of_bucket(Answer(404)))
+    s3.fault("create", lambda asked: error(500, "InternalError"))
+    done = run(s3)
+    [cause] = [event for event in done.events if event["seq"] == done.events[-1]["cause"]]
+    assert (cause["reason"], cause["kind"]) == ("BucketCreateFailed", "other"), cause
+    assert cause["evidence"]["attempts"] == 3 and cause["evidence"]["code"] == "InternalError"
+    assert_answered(s3.waybill, cause)
+
+
+def test_a_bucket_that_may_not_be_looked_at_and_is_ours(s3):
+    s3.fault("head", of_bucket(Answer(403)))
+    imported(s3)
+
+
+NAMELESS = b"<InitiateMultipartUploadResult><UploadId></UploadId></InitiateMultipartUploadResult>"
+
+
+@pytest.mark.parametrize("part, answer, words", [
+    ("begin", Answer(200, NAMELESS), "an upload that has no name"),
+    ("begin", Answer(200, b"<InitiateMultipartUploadResult/>"), "an upload that has no name"),
+    ("put_part", Answer(200, b""), "a part that has no ETag")])
+def test_an_answer_that_lacks_what_it_is_asked_for_is_named(s3, folder, part, answer, words):
+    s3.fault(part, lambda asked: answer)
+    cause = failed(s3, "server_error", folder)
+    assert words in cause["evidence"]["error"] and cause["evidence"]["http"]["status"] == 200
+    assert "large.bin" not in own(s3)
+
+
+def test_a_listing_of_its_own_bucket_that_does_not_end_is_named(s3):
+    page = b"<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>x</NextContinuationToken>" \
+           b"</ListBucketResult>"
+    s3.fault("list", lambda asked: Answer(200, page) if asked.query["prefix"].startswith("own/") else None)
+    cause = failed(s3, "server_error")
+    assert "does not end" in cause["evidence"]["error"] and cause["evidence"]["action"] == "list"
