@@ -79,24 +79,13 @@ bool copy_target_read(CopyTarget *target, const char *text, const Model *model, 
 
 /* -- what is copied -- */
 
-/* What is said of an image of ours. NULL with *error unset: nothing. */
-static Artifact *artifact_of(Service *service, ImageSource *from, const char *model_id,
-                             const Image *image, GError **error)
+/* Of an image of ours. NULL with *error unset: there is none. */
+static Artifact *artifact_of(Service *service, ArtifactKind kind, ImageSource *from,
+                             const char *model_id, const Image *image, GError **error)
 {
     int64_t size;
     g_autofree char *digest =
-        artifact_find(service->db, model_id, image->manifest->digest, &size, error);
-    const Descriptor manifest = {(char *)IMAGE_MEDIA_MANIFEST, digest, size};
-    return digest ? artifact_read(from, &manifest, error) : NULL;
-}
-
-/* The list of a dynamic model's files. NULL with *error unset: it is none. */
-static Artifact *pack_of(Service *service, ImageSource *from, const char *model_id,
-                         const Image *image, GError **error)
-{
-    int64_t size;
-    g_autofree char *digest =
-        artifact_find_pack(service->db, model_id, image->manifest->digest, &size, error);
+        artifact_find(service->db, kind, model_id, image->manifest->digest, &size, error);
     const Descriptor manifest = {(char *)IMAGE_MEDIA_MANIFEST, digest, size};
     return digest ? artifact_read(from, &manifest, error) : NULL;
 }
@@ -108,10 +97,10 @@ bool copy_source_of_model(CopySource *source, Service *service, ImageRepository 
     source->from = image_repository_source(images);
     source->registry = image_repository_registry(images);
     source->image = image;
-    source->artifact = artifact_of(service, source->from, model_id, image, &failure);
+    source->artifact = artifact_of(service, ARTIFACT_SAID, source->from, model_id, image, &failure);
     source->why = failure ? g_strdup(failure->message) : NULL;
     g_clear_error(&failure);
-    source->pack = pack_of(service, source->from, model_id, image, &failure);
+    source->pack = artifact_of(service, ARTIFACT_PACK, source->from, model_id, image, &failure);
     if (!failure)
         return true;
     g_propagate_error(error, g_steal_pointer(&failure));

@@ -88,6 +88,12 @@ const char *package_name_fault(const char *path, const char *name);
  * "model/weights.bin". The caller frees it. */
 char *package_path_in_source(const char *child, const char *path);
 
+/* The finding 43. found: what lies there, "nothing"; listing, taken over: the names at the source,
+ * in which folders end with a slash: of them the nearest is named, and whether they look like the
+ * model directory itself. */
+Event *package_child_missing(const char *directory, const char *child, const char *found,
+                             json_t *listing);
+
 const PackageFile *package_find(const Package *package, const char *path);
 /* The content of a small file of a source, at most limit bytes. NULL with *finding set, or NULL and
  * *finding NULL: it is larger. */

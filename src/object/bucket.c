@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/digest.h"
-#include "base/nearest.h"
 #include "model/ignore.h"
 #include "object/s3_event.h"
 
@@ -149,31 +148,6 @@ static json_t *names_there(const Bucket *bucket)
     return names;
 }
 
-static Event *finding_child_missing(const Bucket *bucket, const char *child)
-{
-    g_autofree char *where = g_strdup_printf("s3://%s/%s", s3_bucket(bucket->s3), bucket->prefix);
-    Event *event = event_model_child_directory_missing(child, where);
-    g_autoptr(GPtrArray) folders = g_ptr_array_new_with_free_func(g_free);
-    json_t *names = names_there(bucket);
-    size_t i;
-    const json_t *entry;
-    event_with_text(event, "directory", where);
-    event_with_text(event, "path", child);
-    event_with(event, "{s:s, s:s}", "found", "nothing", "expected", "a directory");
-    json_array_foreach (names, i, entry) {
-        const char *name = json_string_value(entry);
-        if (g_str_has_suffix(name, "/"))
-            g_ptr_array_add(folders, g_strndup(name, strlen(name) - 1));
-        else if (strcmp(name, "config.json") == 0)
-            event_with(event, "{s:b}", "looks_like_model_dir", true);
-    }
-    g_ptr_array_add(folders, NULL);
-    const char *nearest = text_nearest(child, (const char *const *)folders->pdata);
-    if (nearest)
-        event_with(event, "{s:s}", "nearest", nearest);
-    return event_with_json(event, "listing", names);
-}
-
 /* -- reading -- */
 
 typedef struct {
@@ -181,7 +155,6 @@ typedef struct {
     Bucket *bucket;
     S3Reader *reader;
     char *child, *path;
-    int64_t left;
 } ObjectReader;
 
 static ssize_t object_read(PackageReader *base, void *data, size_t size, Event **finding)
@@ -301,10 +274,11 @@ static bool bucket_list(PackageSource *source, const char *child, GPtrArray *fil
         return false;
     }
     source->unread = !listed;
+    g_autofree char *where = g_strdup_printf("s3://%s/%s", s3_bucket(bucket->s3), bucket->prefix);
     if (!listed)
         findings_add(findings, finding_failed(bucket, ".", below, failure));
     else if (objects->len == 0)
-        findings_add(findings, finding_child_missing(bucket, child));
+        findings_add(findings, package_child_missing(where, child, "nothing", names_there(bucket)));
     else
         take_all(&listing, prefix);
     return true;

@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "base/io.h"
-#include "base/nearest.h"
 #include "model/ignore.h"
 
 #define LISTING_MAX 20
@@ -279,37 +278,6 @@ static json_t *folder_listing(const Folder *folder)
     return listing;
 }
 
-/* Which folder was perhaps meant: a similar name in the listing, or the folder itself. */
-static void add_guess(Event *event, const char *child, const json_t *listing)
-{
-    g_autoptr(GPtrArray) folders = g_ptr_array_new_with_free_func(g_free);
-    size_t i;
-    const json_t *entry;
-    json_array_foreach (listing, i, entry) {
-        const char *name = json_string_value(entry);
-        if (g_str_has_suffix(name, "/"))
-            g_ptr_array_add(folders, g_strndup(name, strlen(name) - 1));
-        else if (strcmp(name, "config.json") == 0)
-            event_with(event, "{s:b}", "looks_like_model_dir", true);
-    }
-    g_ptr_array_add(folders, NULL);
-    const char *nearest = text_nearest(child, (const char *const *)folders->pdata);
-    if (nearest)
-        event_with(event, "{s:s}", "nearest", nearest);
-}
-
-static Event *finding_child_missing(const Folder *folder, const char *child, const char *found)
-{
-    Event *event = event_model_child_directory_missing(child, folder->directory);
-    event_with_text(event, "directory", folder->directory);
-    event_with_text(event, "path", child);
-    event_with(event, "{s:s, s:s}", "found", found, "expected", "a directory");
-    json_t *listing = folder_listing(folder);
-    event_with_json(event, "listing", listing);
-    add_guess(event, child, listing);
-    return event;
-}
-
 /* -- .waybillignore -- */
 
 static Event *finding_ignore(const char *path, const char *text)
@@ -369,8 +337,9 @@ static bool folder_list(PackageSource *source, const char *child, GPtrArray *fil
         return true;
     }
     if (fd < 0 || fstat(fd, &about) < 0 || !S_ISDIR(about.st_mode)) {
-        findings_add(findings,
-                     finding_child_missing(folder, child, fd < 0 ? "nothing" : "no directory"));
+        findings_add(findings, package_child_missing(folder->directory, child,
+                                                     fd < 0 ? "nothing" : "no directory",
+                                                     folder_listing(folder)));
         return true;
     }
     walk_child(folder, child, fd, &about, files, findings);

@@ -29,28 +29,17 @@ bool artifact_add_blob(Db *db, const char *model_id, int attempt, const char *di
                    "sisi", model_id, (int64_t)attempt, digest, size);
 }
 
-char *artifact_find(Db *db, const char *model_id, const char *image_digest, int64_t *size,
-                    GError **error)
+char *artifact_find(Db *db, ArtifactKind kind, const char *model_id, const char *image_digest,
+                    int64_t *size, GError **error)
 {
-    g_autoptr(DbRows) rows =
-        db_query(db, error,
-                 "SELECT artifact_digest, artifact_size FROM attempts WHERE model_id = $1 AND "
-                 "image_digest = $2 AND artifact_digest IS NOT NULL ORDER BY attempt DESC LIMIT 1",
-                 "ss", model_id, image_digest);
-    if (!rows || !db_next(rows, error))
-        return NULL;
-    *size = db_int(rows, 1);
-    return g_strdup(db_text(rows, 0));
-}
-
-char *artifact_find_pack(Db *db, const char *model_id, const char *image_digest, int64_t *size,
-                         GError **error)
-{
-    g_autoptr(DbRows) rows =
-        db_query(db, error,
-                 "SELECT pack_digest, pack_size FROM attempts WHERE model_id = $1 AND "
-                 "image_digest = $2 AND pack_digest IS NOT NULL ORDER BY attempt DESC LIMIT 1",
-                 "ss", model_id, image_digest);
+    static const char *const SQL[] = {
+        [ARTIFACT_SAID] =
+            "SELECT artifact_digest, artifact_size FROM attempts WHERE model_id = $1 AND "
+            "image_digest = $2 AND artifact_digest IS NOT NULL ORDER BY attempt DESC LIMIT 1",
+        [ARTIFACT_PACK] =
+            "SELECT pack_digest, pack_size FROM attempts WHERE model_id = $1 AND "
+            "image_digest = $2 AND pack_digest IS NOT NULL ORDER BY attempt DESC LIMIT 1"};
+    g_autoptr(DbRows) rows = db_query(db, error, SQL[kind], "ss", model_id, image_digest);
     if (!rows || !db_next(rows, error))
         return NULL;
     *size = db_int(rows, 1);

@@ -12,10 +12,11 @@ bool artifact_set_pack(Db *db, const char *model_id, int attempt, const char *di
 /* It names this blob. */
 bool artifact_add_blob(Db *db, const char *model_id, int attempt, const char *digest, int64_t size,
                        GError **error);
-/* What was said last of that image of the model: the manifest's digest, the caller's, and its size.
- * NULL with *error unset: nothing. */
-char *artifact_find(Db *db, const char *model_id, const char *image_digest, int64_t *size,
-                    GError **error);
-/* The same of the manifest that lists its files. */
-char *artifact_find_pack(Db *db, const char *model_id, const char *image_digest, int64_t *size,
-                         GError **error);
+typedef enum {
+    ARTIFACT_SAID, /* what was said of it */
+    ARTIFACT_PACK, /* the list of a dynamic model's files */
+} ArtifactKind;
+/* The last one of that image of the model: the manifest's digest, the caller's, and its size. NULL
+ * with *error unset: there is none. */
+char *artifact_find(Db *db, ArtifactKind kind, const char *model_id, const char *image_digest,
+                    int64_t *size, GError **error);
