@@ -277,6 +277,8 @@ ImportRequest *import_retry_request(Service *service, const Model *model, const 
     request->actor = g_strdup(actor);
     g_free(request->asked_over); /* the last one who asks counts */
     request->asked_over = g_strdup(service->asked_over);
+    /* Who asked on the command line followed links with rights of his own. */
+    request->dereference = request->dereference && !request->asked_over;
     return request;
 }
 

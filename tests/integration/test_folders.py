@@ -5,7 +5,9 @@ import tarfile
 
 import pytest
 
+from conftest import write_package
 from oci_layout import blob_path
+from serving import Server
 
 
 def findings(waybill, *arguments):
@@ -207,3 +209,22 @@ def test_a_twin_that_became_a_file_is_a_changed_package(ready, package):
     (where / "model/net.pt").write_text("net")
     ready.run("retry", "m", check=True)
     assert "._x" in packed(ready, "m")
+
+
+def test_a_retry_over_http_does_not_follow_what_the_command_line_was_let_follow(ready, package, tmp_path):
+    """Links were followed with the rights of who typed the command, not with the server's."""
+    secret = tmp_path / "secret.bin"
+    secret.write_bytes(b"not of the project")
+    folder = package(config={"model_type": "Nonsense"})
+    assert ready.run("import", folder, "--name", "m", "--dereference").returncode == 1
+    write_package(folder, {"model/config.json": {"model_type": "Custom", "model_algorithm": "t"}},
+                  {"model/w.bin": str(secret)})
+    server = Server(ready, tmp_path)
+    try:
+        [model] = server.get("/models").json["models"]
+        answer = server.ask("POST", f"/v1/default/models/{model['model_id']}/retry",
+                            {"source_location": f"file://{folder}"})
+        assert answer.json["attempt"] == 2, answer.body
+        assert server.settled(model["model_id"])["failure"]["kind"] == "link_outside"
+    finally:
+        assert server.stop() == 0
