@@ -129,6 +129,17 @@ def test_an_image_that_is_not_described_there_is_imported_all_the_same(refusing,
     assert "not described" in waybill.run("log", "digits", check=True).stdout
 
 
+def test_a_registry_that_does_not_take_the_list_of_a_dynamic_models_files_is_event_2(refusing, package):
+    """It could drop what nothing there refers to: without the list there is no model."""
+    waybill = refusing({})
+    waybill.registry.refuse_subjects = True
+    cause = ended(waybill, package(), "--name", "digits", "--dynamic", built=True)
+    assert (cause["reason"], cause["kind"]) == ("ImageBuildFailed", "push_broken"), cause
+    assert_answered(waybill, cause)
+    waybill.registry.refuse_subjects = False
+    assert waybill.run("retry", "digits", "--json", check=True).events[-1]["reason"] == "ModelImported"
+
+
 @pytest.mark.parametrize("forgets, most", [(False, 1.1), (True, 2.6)])
 def test_an_upload_that_is_cut_goes_on(waybill, base_layout, package, forgets, most):
     with UploadRegistry() as registry:
