@@ -316,6 +316,17 @@ bool trial_ask(Trial *trial, const TrialRequest *request, TrialAnswer *answer, G
     return ask(trial, request, ANSWER_MS, answer, error);
 }
 
+/* Between two questions, whatever the container says meanwhile. */
+static bool trial_pause(Trial *trial, GError **error)
+{
+    const int64_t end = clock_monotonic_ms() + TURN_MS;
+    do {
+        if (!trial_turn(trial, TURN_MS, error))
+            return false;
+    } while (!trial->ended && clock_monotonic_ms() < end);
+    return true;
+}
+
 bool trial_wait(Trial *trial, TrialState *state, GError **error)
 {
     static char GET[] = "GET";
@@ -323,7 +334,7 @@ bool trial_wait(Trial *trial, TrialState *state, GError **error)
     const TrialRequest health = {.method = GET, .path = path};
     int64_t until = trial->began + trial_seconds(trial) * 1000;
     while (clock_monotonic_ms() < until) {
-        if (!trial_turn(trial, TURN_MS, error))
+        if (!trial_pause(trial, error))
             return false;
         if (!trial->ended && !ask(trial, &health, HEALTH_MS, &trial->health, error))
             return false;

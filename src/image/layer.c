@@ -94,15 +94,23 @@ int64_t layer_plan_size(const LayerPlan *plan)
     return size;
 }
 
-GBytes *layer_of_text(const char *path, const char *text)
+static void append_zeros(GByteArray *blob, size_t size)
+{
+    const guint end = blob->len;
+    g_byte_array_set_size(blob, end + (guint)size);
+    memset(blob->data + end, 0, size);
+}
+
+GBytes *layer_of_text(const char *path, const char *text, bool root)
 {
     const size_t length = strlen(text);
     g_autoptr(GByteArray) blob = g_byte_array_new();
     tar_append_file(blob, path, (int64_t)length);
     g_byte_array_append(blob, (const guint8 *)text, (guint)length);
-    const guint end = blob->len;
-    g_byte_array_set_size(blob, end + (guint)tar_padding((int64_t)length) + END_BLOCKS);
-    memset(blob->data + end, 0, blob->len - end);
+    append_zeros(blob, tar_padding((int64_t)length));
+    if (root)
+        tar_append_parents(blob, LAYER_ROOT, NULL, LAYER_ROOT "/");
+    append_zeros(blob, END_BLOCKS);
     return g_byte_array_free_to_bytes(g_steal_pointer(&blob));
 }
 

@@ -55,8 +55,9 @@ void layer_free(Layer *layer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Layer, layer_free)
 
 /* A layer of one small file that does not come from the package, at `path` from the root, without
- * entries for what holds it. The caller's. */
-GBytes *layer_of_text(const char *path, const char *text);
+ * entries for what holds it; path sorts before LAYER_ROOT. root: and of that directory, for a
+ * package of which nothing else is packed. The caller's. */
+GBytes *layer_of_text(const char *path, const char *text, bool root);
 
 /* Packs the plan into a blob, scans each file while its bytes pass, and counts the bytes of content
  * in progress. Where the sink takes a blob again that broke, the package is read again. NULL with

@@ -51,10 +51,10 @@ static bool row_record(Import *import, int position, const char *digest, int64_t
            db_commit(service->db, error);
 }
 
-bool config_layer_add(Import *import, int position, const char *place, const char *text,
+bool config_layer_add(Import *import, int position, const char *place, const char *text, bool root,
                       GError **error)
 {
-    g_autoptr(GBytes) layer = layer_of_text(place, text);
+    g_autoptr(GBytes) layer = layer_of_text(place, text, root);
     for (bool there = false; !there;) {
         ImageRepository *images =
             service_has_room(import->service, error) ? import_images(import, error) : NULL;
@@ -69,5 +69,5 @@ bool config_layer_add(Import *import, int position, const char *place, const cha
 bool config_layer_record(Import *import, GError **error)
 {
     return !config_layer_is_needed(import) ||
-           config_layer_add(import, 0, PLACE, import->config->document->text, error);
+           config_layer_add(import, 0, PLACE, import->config->document->text, false, error);
 }

@@ -12,6 +12,7 @@
 bool config_layer_is_needed(Import *import);
 /* Makes it where it is needed, and records it for the attempt. */
 bool config_layer_record(Import *import, GError **error);
-/* A small layer of one file that the service makes, at that place of the attempt's. */
-bool config_layer_add(Import *import, int position, const char *place, const char *text,
+/* A small layer of one file that the service makes (layer_of_text), at that position of the
+ * attempt's. */
+bool config_layer_add(Import *import, int position, const char *place, const char *text, bool root,
                       GError **error);

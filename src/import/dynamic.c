@@ -219,8 +219,10 @@ StageResult dynamic_copy(Import *import, GError **error)
     if (result != STAGE_CLOSED)
         return result;
     g_autofree char *listing = listing_of(import, error);
-    return listing && config_layer_add(import, LISTING_AT, LISTING, listing, error) ? STAGE_CLOSED
-                                                                                    : STAGE_ERROR;
+    /* The service that runs as nobody in particular could not make the directory. */
+    return listing && config_layer_add(import, LISTING_AT, LISTING, listing, true, error)
+               ? STAGE_CLOSED
+               : STAGE_ERROR;
 }
 
 /* -- a trial of it -- */

@@ -72,3 +72,15 @@ def test_a_file_that_is_damaged_is_named(real, package):
         file.write(b"damaged")
     tried = real.run("try", "m", "--set", "build.ready_seconds=10")
     assert tried.returncode == 1 and "weights/large.bin" in tried.stderr, tried
+
+
+def test_a_model_of_weights_alone_loads_them(real, package, tmp_path):
+    """Nothing of it is in the image: there, too, the service has a place for its files."""
+    (tmp_path / "config.json").write_text(json.dumps({"model_algorithm": "a", "model_type": "Custom"}))
+    folder = package({"model/config.json": None, "model/weights/w.bin": "w" * 1000}, name="alone")
+    real.run("runtime", "add", "real", "--image", f"oci:{real.layout}:latest", check=True)
+    real.run("import", folder, "--name", "m", "--runtime", "real", "--dynamic", "--config",
+             tmp_path / "config.json", check=True)
+    tried = real.run("try", "m", "--path", "/health", "--set", "build.ready_seconds=15")
+    assert tried.returncode == 1 and "customize_service.py" in tried.stderr, "what it lacks is code alone"
+    assert 0 < tried.stderr.count('"GET /health"') < 320, "it is asked now and then"
