@@ -5,6 +5,7 @@
         server.requests    # all that arrived
         server.sent        # bytes of blobs
 """
+import contextlib
 import re
 import select
 import socket
@@ -30,6 +31,7 @@ class Answer:
     status: int
     headers: dict = field(default_factory=dict)
     body: bytes = b""
+    silence: float = 0  # seconds between the head and the body
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -63,6 +65,28 @@ class Handler(BaseHTTPRequestHandler):
         finally:
             with self.server.owner.lock:
                 self.server.owner.open -= 1
+
+
+class DeadHost:
+    """Ends every connection at once, and counts them."""
+
+    def __init__(self):
+        self.connections, self.socket = 0, socket.create_server(("127.0.0.1", 0))
+        self.source = "registry+http://127.0.0.1:%d" % self.socket.getsockname()[1]
+
+    def __enter__(self):
+        threading.Thread(target=self._serve, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+
+    def _serve(self):
+        with contextlib.suppress(OSError):  # closed
+            while True:
+                self.socket.accept()[0].close()
+                self.connections += 1
 
 
 class FaultyBlobs:
@@ -118,6 +142,7 @@ class FaultyBlobs:
                 handler.send_header(name, value)
             handler.send_header("Content-Length", str(len(answer.body)))
             handler.end_headers()
+            time.sleep(answer.silence)
             handler.wfile.write(answer.body)
             return
         self._send(handler, asked, self.blobs[digest])

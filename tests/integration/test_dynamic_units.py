@@ -1,8 +1,12 @@
 """Parts of the dynamic loading by themselves: signatures, listings, challenges, addresses."""
 import hashlib
+import http.client
 import json
 import random
+import socket
 import sys
+import threading
+import time
 
 import pytest
 
@@ -10,13 +14,16 @@ from conftest import ROOT
 
 sys.path.insert(0, str(ROOT / "runtime/python"))
 
-from waybill_service.fetch import challenge, listing, s3, s3_sign, settings, sources  # noqa: E402
-from waybill_service.fetch.failure import Refused  # noqa: E402
+from waybill_service.fetch import challenge, listing, model_files, proxy, s3, s3_sign  # noqa: E402
+from waybill_service.fetch import settings, sources, web  # noqa: E402
+from waybill_service.fetch.download import Download  # noqa: E402
+from waybill_service.fetch.failure import Refused, Trouble, Unfetched  # noqa: E402
 from waybill_service.fetch.logins import find_login  # noqa: E402
 from waybill_service.fetch.part import Part  # noqa: E402
 from waybill_service.fetch.place import Place  # noqa: E402
+from waybill_service.fetch.progress import Progress  # noqa: E402
 from waybill_service.fetch.stretches import Stretches  # noqa: E402
-from waybill_service.fetch.web import retry_after  # noqa: E402
+from waybill_service.fetch.web import Client, failure_of, retry_after  # noqa: E402
 
 # "Authenticating Requests: Using the Authorization Header", examplebucket, as test_s3_sign.c has them.
 HOST = "examplebucket.s3.amazonaws.com"
@@ -168,6 +175,9 @@ def test_logins_of_a_file_come_before_the_variables(tmp_path, key):
     ("s3://b/../c", "expected s3://BUCKET"), ("registry://u:secret@h", "a login in the address"),
     ("registry://h/a?b", "no \\? and no #"), ("registry://h:x", "it is no address"),
     ("file://host/a", "expected a directory"), ("registry://h/../a", "expected registry://HOST"),
+    *[("registry://bob:secret%sx@reg" % mark, "a login in the address") for mark in "#/?"],
+    ("registry://bob:secret", "it is no address; expected"), ("s3://k:secret/x@b", "a login"),
+    ("file://bob:secret/x@b", "a login"),
 ])
 def test_a_bad_source_is_named_and_its_password_is_not(source, said):
     with pytest.raises(Refused, match=said) as failure:
@@ -175,14 +185,139 @@ def test_a_bad_source_is_named_and_its_password_is_not(source, said):
     assert "secret" not in str(failure.value)
 
 
+@pytest.mark.parametrize("mark", "#/?")
+def test_an_endpoint_has_no_login(mark):
+    given = settings.FetchSettings(source="s3://bk", endpoint="http://bob:123%sx@reg" % mark)
+    with pytest.raises(Refused, match="AWS_ENDPOINT_URL is no http") as failure:
+        sources.make_sources(given, "a/b")
+    assert "123" not in str(failure.value)
+
+
 def test_sources_are_read_in_their_order():
     found = sources.make_sources(settings.FetchSettings(
-        source=" /mnt/a  file:///mnt/b%20c registry://h:5000/ns registry+http://g s3://bk/p/q/ "), "a/b")
+        source=" /mnt/a  file:///mnt/b%20c registry://h:5000/ns registry+http://g s3://bk/p/q/ "
+               "/mnt/d@1 file:///mnt/e@1 s3://bk/p@1"), "a/b")
     assert [source.name for source in found] == [
-        "/mnt/a", "/mnt/b c", "h:5000", "g", "s3://bk at s3.us-east-1.amazonaws.com"]
+        "/mnt/a", "/mnt/b c", "h:5000", "g", "s3://bk at s3.us-east-1.amazonaws.com",
+        "/mnt/d@1", "/mnt/e@1", "s3://bk at s3.us-east-1.amazonaws.com"]
     assert (found[2].base, found[2].repository) == ("https://h:5000", "ns/a/b")
     assert (found[3].base, found[3].repository) == ("http://g", "a/b")
     assert (found[4].base, found[4].path) == ("https://bk.s3.us-east-1.amazonaws.com", "/p/q/")
+
+
+# -- what is not shown --
+
+def test_the_end_of_a_line_is_no_part_of_a_key():
+    given = settings.read_fetch_settings({
+        "AWS_ACCESS_KEY_ID": " ak\n", "AWS_SECRET_ACCESS_KEY": "sk\r\n", "AWS_SESSION_TOKEN": "st\n",
+        "AWS_REGION": " ", "AWS_DEFAULT_REGION": "r\n", "WAYBILL_MODEL_PASSWORD": " p "})
+    assert (given.access_key, given.secret_key, given.session_token) == ("ak", "sk", "st")
+    assert (given.region, given.password) == ("r", " p ")
+    assert settings.read_fetch_settings({"AWS_REGION": "\n"}).region == "us-east-1"
+
+
+@pytest.mark.parametrize("variable, value", [
+    *[(variable, value) for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY",
+                                         "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_ENDPOINT_URL")
+      for value in ("secret\nx", "secret\udcff", "secret\xe9", "secret\x7f")],
+    ("WAYBILL_MODEL_PASSWORD", "secret\udcff"), ("WAYBILL_MODEL_USER", "secret\udcff")])
+def test_a_setting_that_cannot_be_sent_is_named_without_its_value(variable, value):
+    with pytest.raises(Refused, match=variable + " (has characters|is no UTF-8)") as failure:
+        settings.read_fetch_settings({variable: value})
+    assert "secret" not in str(failure.value)
+
+
+def test_a_proxys_login_is_not_shown(monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://u:secret\udcff@127.0.0.1:1")
+    monkeypatch.setenv("no_proxy", "")
+    with pytest.raises(Refused, match="http_proxy is no http") as failure:
+        proxy.proxy_of(("http", "h", 80))
+    assert "secret" not in str(failure.value)
+
+
+class Leaking:
+    """A source with a fault: its exception has a secret in it."""
+    name = "leaking"
+
+    def open(self, client, file, begin, end):
+        text = "Invalid header value b's-ecret'"
+        raise ValueError(text)
+
+
+def assert_fault_without_text(text, logged):
+    for shown in (text, logged):
+        assert "ValueError" in shown and "s-ecret" not in shown and "Invalid" not in shown
+    assert 'test_dynamic_units.py", line' in logged  # the way there
+
+
+def test_a_fault_shows_its_place_and_not_its_text(tmp_path, capsys):
+    listed = listing.parse_listing(made({}))
+    download = Download(listed, Place(str(tmp_path)), [Leaking()], 2, None, Progress(1, 1))
+    with pytest.raises(Unfetched) as failure:
+        download.run()
+    assert "has a fault: ValueError (test_dynamic_units.py:" in str(failure.value)
+    assert_fault_without_text(str(failure.value), capsys.readouterr().out)
+
+
+def test_a_fault_before_the_first_file_shows_no_text(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(model_files, "make_sources", lambda *_: Leaking().open(*[None] * 4))
+    files = model_files.ModelFiles(listing.parse_listing(made({})), str(tmp_path))
+    assert not files.fetch() and files.status() == "failed" and files.retry_after() is None
+    assert_fault_without_text(files.reason(), capsys.readouterr().out)
+
+
+# -- connections --
+
+ORIGIN = ("http", "h", 80)
+
+
+def test_what_is_told_of_a_connection_that_failed():
+    for error, said in [
+            (http.client.InvalidURL("nonnumeric port: 'secret'"), "h failed: InvalidURL"),
+            (http.client.BadStatusLine("secret"), "h failed: BadStatusLine"),
+            (http.client.RemoteDisconnected("Remote end closed"), "h failed: Remote end closed"),
+            (ConnectionRefusedError(111, "Connection refused"), "h failed: Connection refused"),
+            (TimeoutError(110, "Connection timed out"), "h failed: Connection timed out"),
+            (TimeoutError("timed out"), "h said nothing for 7 s")]:
+        assert str(failure_of(error, ORIGIN, 7)).endswith(said)
+
+
+def test_a_connect_says_how_long_it_waited(monkeypatch):
+    monkeypatch.setattr(web, "CONNECT_SECONDS", 1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        with pytest.raises(Trouble, match="said nothing for 1 s"):
+            Client(web.make_context("")).ask("https://127.0.0.1:%d/" % silent.getsockname()[1], {})
+
+
+@pytest.mark.parametrize("fields", [b"", b"Connection: close\r\n"])
+def test_an_abort_ends_the_wait_for_a_body(fields):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        def serve():
+            peer = server.accept()[0]
+            peer.recv(4096)
+            peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n" + fields + b"\r\n")
+            peers.append(peer)
+        peers, client = [], Client(None)
+        threading.Thread(target=serve, daemon=True).start()
+        reply = client.ask("http://127.0.0.1:%d/" % server.getsockname()[1], {})
+        threading.Timer(0.2, client.abort).start()
+        began = time.monotonic()
+        with pytest.raises(Trouble, match="5 bytes too early"):
+            reply.read(5)
+        assert time.monotonic() - began < 5
+        reply.finish()
+        client.abort()  # of what is closed
+        with pytest.raises(Trouble, match="ConnectionAbortedError"):
+            client.ask("http://127.0.0.1:%d/" % server.getsockname()[1], {})
+
+
+def test_an_abort_may_meet_a_connection_that_ends():
+    class Ending:
+        socks = [None, socket.socket()]
+        sock = property(lambda self: self.socks.pop())
+    client = Client(None)
+    client.connections[ORIGIN] = Ending(), None
+    client.abort()
 
 
 def test_retry_after_has_two_forms_and_a_limit():

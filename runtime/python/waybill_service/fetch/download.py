@@ -5,10 +5,10 @@ import functools
 import random
 import threading
 import time
-import traceback
 
 from waybill_service.answers import log
-from waybill_service.fetch.failure import (Failure, Halted, NoRoom, Refused, Trouble, Unfetched)
+from waybill_service.fetch.failure import (Failure, Halted, NoRoom, Refused, Trouble, Unfetched,
+                                           log_fault)
 from waybill_service.fetch.part import Part, copy_within
 from waybill_service.fetch.place import CHUNK
 from waybill_service.fetch.web import Client
@@ -52,6 +52,7 @@ class Download:
         self.failure, self.halt = None, threading.Event()
         self.pieces, self.waiting = collections.deque(), collections.deque(self.groups.values())
         self.working, self.parts, self.refused, self.clients = 0, set(), {}, []
+        self.tired = set()  # the sources that gave nothing in spite of all tries: asked last
 
     def run(self):
         """Failure: why not all files are there."""
@@ -91,8 +92,7 @@ class Download:
             except Failure as error:
                 self._fail(error)
             except Exception as error:  # a fault of ours
-                log("%s", traceback.format_exc())
-                self._fail(Unfetched("the service has a fault: %r" % error, True))
+                self._fail(Unfetched("the service has a fault: " + log_fault(error), True))
             finally:
                 with self.lock:
                     self.working -= 1
@@ -211,7 +211,7 @@ class Download:
                             "right file there" % (file.path, names, found, file.digest), False)
         log("%s, fetched from %s, has the digest %s, expected %s: it is fetched again",
             file.path, names, found, file.digest)
-        part.sources = [s for s in part.sources if s not in part.used] + part.used
+        part.wrong.update(part.used)
         part.restart()
         part.attempts += 1
         self._enqueue(part)
@@ -232,7 +232,7 @@ class Download:
 
     def _fetch(self, piece, client):
         part, failures = piece.part, []
-        for source in part.sources:
+        for source in sorted(part.sources, key=lambda s: (s in part.wrong, s in self.tired)):
             try:
                 self._check_refused(source)
                 self._fetch_from(source, piece, client)
@@ -241,6 +241,8 @@ class Download:
                 failures.append(error)
                 if error.whole:
                     self.refused[source] = error
+                elif isinstance(error, Trouble):
+                    self.tired.add(source)
         else:
             raise Unfetched("%s could not be fetched: %s" % (
                 part.file.path, "; ".join(map(str, failures))), any(e.again for e in failures))
@@ -290,6 +292,9 @@ class Download:
             return
         try:
             rest = Piece(part, part.prefix(), part.file.size)
+            if rest.begin >= piece.end:  # an earlier stream had it
+                piece.begin = piece.end
+                return
             try:
                 self._pour(self._open(source, client, rest), rest)
             finally:

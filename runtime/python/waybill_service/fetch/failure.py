@@ -1,4 +1,16 @@
 """Why a file could not be fetched. The texts name the file or the source, and never a secret."""
+import os
+import traceback
+
+from waybill_service.answers import log
+
+
+def log_fault(error):
+    """`ValueError (client.py:1248)`, with its way there in the log. Never its text: that of
+    http.client's exceptions has headers and addresses in it, and so logins and signatures."""
+    log("%s:\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return "%s (%s:%d)" % (type(error).__name__, os.path.basename(last.filename), last.lineno)
 
 
 class Failure(Exception):

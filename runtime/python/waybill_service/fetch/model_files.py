@@ -3,11 +3,10 @@ import contextlib
 import os
 import threading
 import time
-import traceback
 
 from waybill_service.answers import log
 from waybill_service.fetch.download import Download
-from waybill_service.fetch.failure import Failure, Unfetched
+from waybill_service.fetch.failure import Failure, Unfetched, log_fault
 from waybill_service.fetch.place import Place
 from waybill_service.fetch.progress import Progress, shown_bytes
 from waybill_service.fetch.settings import read_fetch_settings
@@ -75,8 +74,7 @@ class ModelFiles:
             self._note_failure(error)
             return False
         except Exception as error:  # a fault of ours, or of the disk
-            log("%s", traceback.format_exc())
-            self._note_failure(Unfetched(str(error) or repr(error), False))
+            self._note_failure(Unfetched(log_fault(error), False))
             return False
         finally:
             done.set()

@@ -25,6 +25,7 @@ class Part:
     def __init__(self, place, file, sources):
         self.place, self.file, self.sources = place, file, sources
         self.used = []  # of the sources: those that gave bytes of this attempt
+        self.wrong = set()  # those that gave bytes of one whose digest was wrong: asked last
         self.attempts, self.pending = 1, 0
         self.whole = threading.Lock()  # held by the one thread that reads it as a single stream
         self.name = PART_PREFIX + file.hex

@@ -15,6 +15,13 @@ class Proxy:
     headers: dict = field(repr=False)  # the login
 
 
+def _login(parts):
+    if parts.username is None:
+        return {}
+    login = "%s:%s" % (unquote(parts.username), unquote(parts.password or ""))
+    return {"Proxy-Authorization": "Basic " + base64.b64encode(login.encode()).decode()}
+
+
 def proxy_of(origin):
     """None: the host is asked itself."""
     scheme, host, port = origin
@@ -26,14 +33,10 @@ def proxy_of(origin):
         parts = urlsplit(address if "://" in address else "http://" + address)
         if parts.scheme != "http" or not parts.hostname:
             raise ValueError
-        found = parts.hostname, parts.port or 80
-    except ValueError:
-        raise Refused("%s_proxy is no http://HOST:PORT" % scheme) from None
-    headers = {}
-    if parts.username is not None:
-        login = "%s:%s" % (unquote(parts.username), unquote(parts.password or ""))
-        headers["Proxy-Authorization"] = "Basic " + base64.b64encode(login.encode()).decode()
-    return Proxy(*found, headers)
+        return Proxy(parts.hostname, parts.port or 80, _login(parts))
+    except ValueError:  # UnicodeEncodeError is one, and has the login in it
+        raise Refused("%s_proxy is no http://[USER:PASSWORD@]HOST:PORT in UTF-8"
+                      % scheme) from None
 
 
 def make_connection(origin, context, seconds):

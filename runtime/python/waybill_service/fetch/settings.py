@@ -29,12 +29,35 @@ VARIABLES = {
     "secret_key": ("AWS_SECRET_ACCESS_KEY",), "session_token": ("AWS_SESSION_TOKEN",),
     "region": ("AWS_REGION", "AWS_DEFAULT_REGION"), "endpoint": ("AWS_ENDPOINT_URL",),
 }
+IN_HEADERS = ("access_key", "secret_key", "session_token", "region", "endpoint")
+
+
+def _check(name, variable, text):
+    """Here, where the variable is known, and not where a library finds it and shows the value."""
+    if name in IN_HEADERS and not (text.isascii() and text.isprintable()):
+        raise Refused("%s has characters that are no printable ASCII" % variable)
+    if name in ("user", "password"):
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise Refused("%s is no UTF-8" % variable) from None
+
+
+def _value(name, variables, environment):
+    """The first that is set, or None. A key from a file often has the end of its line with it."""
+    for variable in variables:
+        text = environment.get(variable, "")
+        text = text.strip() if name in IN_HEADERS else text
+        if text:
+            _check(name, variable, text)
+            return text
+    return None
 
 
 def read_fetch_settings(environment=os.environ):
     values = {}
     for name, variables in VARIABLES.items():
-        text = next((environment[v] for v in variables if environment.get(v)), None)
+        text = _value(name, variables, environment)
         if text is not None:
             values[name] = text
     text = environment.get("WAYBILL_MODEL_CONNECTIONS") or "4"

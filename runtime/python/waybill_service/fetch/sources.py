@@ -12,20 +12,21 @@ from waybill_service.fetch.web import host_text, origin_of
 EXPECTED = ("a directory, registry://HOST[:PORT][/NAMESPACE], registry+http://… or "
             "s3://BUCKET[/PREFIX]")
 _NAMESPACE = re.compile(r"[a-z0-9]+(?:[._/-]+[a-z0-9]+)*\Z")
+_AT_IN_PATH = re.compile(r"(?:file|s3)://[^@:/?#]*/[^?#]*\Z")
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}\Z")
 
 
 def _split(text, number):
     """The address, which is never shown: it may have a password in it."""
     where = "WAYBILL_MODEL_SOURCE, entry %d" % number
+    if "@" in text and not _AT_IN_PATH.match(text):  # a password may end what urlsplit takes for it
+        raise Refused("%s: a login in the address is not taken; set WAYBILL_MODEL_USER and "
+                      "WAYBILL_MODEL_PASSWORD" % where)
     try:
         parts = urlsplit(text)
         parts.port  # ValueError: it is none
-    except ValueError as error:
-        raise Refused("%s: it is no address: %s; expected %s" % (where, error, EXPECTED)) from None
-    if "@" in parts.netloc:
-        raise Refused("%s: a login in the address is not taken; set WAYBILL_MODEL_USER and "
-                      "WAYBILL_MODEL_PASSWORD" % where)
+    except ValueError:
+        raise Refused("%s: it is no address; expected %s" % (where, EXPECTED)) from None
     if parts.query or parts.fragment:
         raise Refused("%s: an address has no ? and no #; expected %s" % (where, EXPECTED))
     return parts, where
@@ -52,8 +53,9 @@ def _endpoint(settings):
         return "https://s3.%s.amazonaws.com" % settings.region
     try:
         parts = urlsplit(settings.endpoint)
-        sound = (parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc
-                 and parts.path in ("", "/") and not parts.query)
+        sound = (parts.scheme in ("http", "https") and parts.hostname
+                 and "@" not in settings.endpoint and parts.path in ("", "/")
+                 and not parts.query and not parts.fragment)
         place = host_text(origin_of(settings.endpoint)) if sound else None
     except ValueError:
         return None

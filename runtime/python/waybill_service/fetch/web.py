@@ -54,15 +54,17 @@ def retry_after(value):
     return min(max(seconds, 0), WAIT_MAX)
 
 
-def failure_of(error, origin):
-    """The Failure that an exception of a connection is."""
+def failure_of(error, origin, seconds):
+    """The Failure that an exception of a connection is. seconds: that it was given."""
     host = host_text(origin)
     if isinstance(error, ssl.SSLCertVerificationError):
         return Refused("the certificate of %s is not trusted: %s; mount the certificate of its CA "
                        "and set WAYBILL_MODEL_CA_FILE" % (host, error.verify_message), whole=True)
-    if isinstance(error, TimeoutError):
-        return Trouble("%s said nothing for %d s" % (host, SILENCE_SECONDS))
-    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    if isinstance(error, TimeoutError) and error.errno is None:  # else it is the kernel's
+        return Trouble("%s said nothing for %d s" % (host, seconds))
+    reason = type(error).__name__
+    if isinstance(error, OSError):  # http.client's own tell addresses, which may be signed
+        reason = error.strerror or str(error) or reason
     return Trouble("the connection to %s failed: %s" % (host, readable(reason)[:200]))
 
 
@@ -87,7 +89,7 @@ class Reply:
         try:
             data = self.response.read1(most if self.left is None else min(most, self.left))
         except (OSError, http.client.HTTPException) as error:
-            raise failure_of(error, self.origin) from None
+            raise failure_of(error, self.origin, SILENCE_SECONDS) from None
         if self.left is not None:
             if not data:
                 raise Trouble("%s ended the connection %d bytes too early"
@@ -118,6 +120,7 @@ class Reply:
 class Client:
     def __init__(self, context):
         self.context, self.connections, self.aborted = context, {}, False
+        self.sock = None  # of the last request: its connection forgets it where the answer ends it
 
     def drop(self, origin):
         connection, _ = self.connections.pop(origin, (None, None))
@@ -127,10 +130,10 @@ class Client:
     def abort(self):
         """From any thread: what waits for an answer fails now."""
         self.aborted = True
-        for connection, _ in list(self.connections.values()):
-            if connection.sock:
-                with contextlib.suppress(OSError):
-                    socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
+        sock = self.sock
+        if sock:
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
     def close(self):
         for origin in list(self.connections):
@@ -151,14 +154,18 @@ class Client:
             used = origin in self.connections
             try:
                 connection, proxy = self.connections.get(origin) or self._connect(origin)
+                self.sock = connection.sock
+                if self.aborted:
+                    raise ConnectionAbortedError
                 connection.request(method, url if proxy else target, body, {
                     "host": host_text(origin), "accept-encoding": "identity",
                     "user-agent": "waybill-service", **headers, **(proxy.headers if proxy else {})})
                 return Reply(self, origin, connection.getresponse(), url)
             except (OSError, http.client.HTTPException) as error:
+                seconds = SILENCE_SECONDS if origin in self.connections else CONNECT_SECONDS
                 self.drop(origin)
                 if not used or self.aborted:  # else the server closed it meanwhile: on a new one
-                    raise failure_of(error, origin) from None
+                    raise failure_of(error, origin, seconds) from None
 
     def ask(self, url, headers, method="GET", body=None, follow=False):
         """A Reply. Where a redirect leads to another host, Authorization does not go."""
@@ -177,11 +184,12 @@ class Client:
 
     @staticmethod
     def _next(reply, url):
-        host = host_text(reply.origin)
+        host, location = host_text(reply.origin), reply.header("Location").strip(" \t")
         try:
-            there = urljoin(url, reply.header("Location"))
+            there = urljoin(url, location)
             parts = urlsplit(there)
-            sound = parts.scheme in ("http", "https") and parts.hostname and origin_of(there)
+            sound = (parts.scheme in ("http", "https") and parts.hostname and origin_of(there)
+                     and location.isascii() and location.isprintable() and " " not in location)
         except ValueError:
             sound = False
         if not sound or parts.username is not None:
