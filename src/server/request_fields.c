@@ -52,6 +52,9 @@ void request_fields_check(json_t *body, const RequestField *fields, size_t count
 {
     const char *name;
     json_t *value;
+    void *next;
+    json_object_foreach_safe(body, next, name, value) if (json_is_null(value))
+        json_object_del(body, name);
     for (size_t i = 0; i < count; i++) {
         value = json_object_get(body, fields[i].field);
         if (fields[i].mandatory && request_is_unset(value))
@@ -61,7 +64,7 @@ void request_fields_check(json_t *body, const RequestField *fields, size_t count
         const RequestField *field = field_find(fields, count, name);
         if (!field && !request_is_unset(value))
             unknown_field(faults, name);
-        else if (field && !is_of_type(value, field->type) && !json_is_null(value))
+        else if (field && !is_of_type(value, field->type))
             request_fault(faults, "%s must be %s", name,
                           field->type == JSON_STRING   ? "a string"
                           : field->type == JSON_ARRAY  ? "an array"

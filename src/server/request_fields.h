@@ -11,7 +11,8 @@ typedef struct {
 } RequestField;
 
 /* Adds what is missing, of another type than its field's, or no field of this version: that is
- * refused rather than forgotten. null is as if it were not there. faults: of char *. */
+ * refused rather than forgotten. null is as if it were not there: it is taken out. faults: of
+ * char *. */
 void request_fields_check(json_t *body, const RequestField *fields, size_t count,
                           GPtrArray *faults);
 /* Some clients send a member that is not set: ModelArts' Terraform provider as null, {} or []. */

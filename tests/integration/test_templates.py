@@ -416,7 +416,9 @@ def test_a_retry_over_http_may_take_another_template(served, templates, model, t
     assert faults_of(served.ask("POST", path, {"template": {"template_id": "custom"}}))
     outside = {"template": body("/etc", template_id="custom")["template"]}
     assert served.ask("POST", path, outside).json["error_code"] == "ModelArts.3017"
-    assert served.ask("POST", path, {"template": body(folder, template_id="custom")["template"]}).status == 200
+    again = {"template": body(folder, template_id="custom")["template"],
+             "initial_config": None}  # as if it were not there
+    assert served.ask("POST", path, again).status == 200
     details = served.settled(failed["model_id"])
     assert (details["model_status"], details["engine"]) == ("published", "Custom")
     assert details["template"]["template_id"] == "custom"
