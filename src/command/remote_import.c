@@ -198,6 +198,7 @@ static json_t *retry_body_of(const ImportRequest *request, const char *location)
     if (request->dynamic)
         json_object_set_new(body, "load_mode", json_string("dynamic"));
     set_template(body, request);
+    set_job(body, request);
     return body;
 }
 

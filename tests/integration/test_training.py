@@ -215,3 +215,55 @@ def test_the_command_line_of_a_server(serve, rgw, bucket, package):
     assert refused.returncode == 2 and "there is no training job \"nope\"; there are: job" in refused.stderr
     untyped = client.run("import", "training://job", "--server", url)
     assert untyped.returncode == 2 and "--type" in untyped.stderr
+
+
+def test_another_job_s_import_is_no_retry_of_the_one_that_failed(serve, rgw, bucket, package):
+    server = serve(resnet=f"s3://{bucket}/out/{{job_id}}")
+    give_keys(server.waybill, rgw, "default")
+    client, url = server.waybill, f"http://{server.netloc}"
+    client.environment.pop("WAYBILL_CONFIG_FILE")
+
+    def run(*job):
+        return client.run("import", "training://resnet", "--server", url, "--type", "Custom", "--json", *job)
+    failed = run("--source-job-id", "7", "--source-job-version", "V1")
+    assert failed.returncode == 1, str(failed)
+    for job in ("7", "8"):
+        rgw.put_folder(bucket, f"out/{job}", package(name=f"job{job}"))
+    done = run("--source-job-id", "8")
+    assert done.returncode == 0 and done.events[0]["attempt"] == 2, str(done)
+    assert done.events[0]["evidence"]["source"] == f"s3://{bucket}/out/8"
+    [item] = server.get("/models").json["models"]
+    details = server.get(f"/models/{item['model_id']}").json
+    assert (details["source_job_id"], details["resolved_location"]) == ("8", f"s3://{bucket}/out/8")
+    assert "source_job_version" not in details, "V1 is of job 7"
+
+
+def test_a_retry_over_http_may_name_another_job(serve, rgw, bucket, package):
+    server = serve(resnet=f"s3://{bucket}/out/{{job_id}}/{{version}}", one=f"s3://{bucket}/one")
+    give_keys(server.waybill, rgw, "default")
+    rgw.put_folder(bucket, "out/8/V2", package())
+    failed = ended(server, create(server, "training://resnet", source_job_id="7", source_job_version="V1"))
+    path = f"/v1/default/models/{failed['model_id']}/retry"
+    assert server.ask("POST", path, {"source_job_id": "8"}).json["details"] == [
+        "source_job_version: missing: training://resnet is looked up by it"]
+    assert server.ask("POST", path, {"source_job_id": "../x", "source_job_version": "V2"}).status == 400
+    assert server.ask("POST", path, {"source_location": "training://one"}).status == 200
+    assert server.settled(failed["model_id"])["source_job_id"] == "7", "as it was said"
+    again = {"source_location": "training://resnet", "source_job_id": "8", "source_job_version": "V2"}
+    assert server.ask("POST", path, again).status == 200
+    details = server.settled(failed["model_id"])
+    assert details["model_status"] == "published"
+    assert details["resolved_location"] == f"s3://{bucket}/out/8/V2"
+    assert (details["source_job_id"], details["source_job_version"]) == ("8", "V2")
+
+
+def test_a_retry_s_job_alone_is_looked_up_where_the_former_one_was(serve, rgw, bucket, package):
+    server = serve(resnet=f"s3://{bucket}/out/{{job_id}}")
+    give_keys(server.waybill, rgw, "default")
+    rgw.put_folder(bucket, "out/8", package())
+    failed = ended(server, create(server, "training://resnet", source_job_id="7"))
+    path = f"/v1/default/models/{failed['model_id']}/retry"
+    assert server.ask("POST", path, {"source_job_id": "8"}).status == 200
+    details = server.settled(failed["model_id"])
+    assert (details["model_status"], details["source_job_id"]) == ("published", "8")
+    assert details["resolved_location"] == f"s3://{bucket}/out/8"
