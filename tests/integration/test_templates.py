@@ -439,3 +439,15 @@ def test_a_failed_one_is_tried_again_by_the_command_line_of_a_server(served, tem
     rows = [json.loads(line) for line in client.run("models", "--server", url, "--json", check=True).stdout.splitlines()]
     assert {(row["model_name"], row["model_version"], row["model_status"]) for row in rows} == {
         ("m", "0.0.1", "published"), ("n", "0.0.1", "failed"), ("n", "0.0.2", "published")}
+
+
+@pytest.mark.parametrize("arguments", [[], ["--child", "."], ["--child", "deep/er"]], ids=" ".join)
+def test_a_retry_on_a_server_sends_another_source(served, model, tmp_path, arguments):
+    url, client = f"http://{served.netloc}", served.waybill
+    empty = write_package(tmp_path / "empty", {"readme": "x"})
+    assert client.run("import", empty, "--name", "m", "--template", "tf-image", "--server", url).returncode == 1
+    gone = client.run("retry", "m", tmp_path / "gone", "--server", url)
+    assert gone.returncode == 2 and "there is no directory" in gone.stderr, str(gone)
+    model(name="other/deep/er" if "deep/er" in arguments else "other")
+    again = client.run("retry", "m", tmp_path / "other", *arguments, "--server", url, "--json", check=True)
+    assert again.events[-1]["reason"] == "ModelImported" and again.events[0]["attempt"] == 2
