@@ -157,11 +157,9 @@ static void set_flag(json_t *body, const char *field, bool set)
 /* Where the model lies says source_location: the input's id is the server's to know. */
 static void set_template(json_t *body, const ImportRequest *request)
 {
-    json_auto_t *template = request->template ? json_loads(request->template, 0, NULL) : NULL;
-    if (!template)
-        return;
-    json_object_del(template, "template_inputs");
-    json_object_set(body, "template", template);
+    json_t *template = request->template ? json_loads(request->template, 0, NULL) : NULL;
+    if (template)
+        json_object_set_new(body, "template", template);
 }
 
 static void set_job(json_t *body, const ImportRequest *request)

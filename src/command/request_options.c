@@ -97,7 +97,7 @@ static bool new_request_is_sound(const Session *session, ImportRequest *request)
     return faults_say(faults);
 }
 
-/* {template_id, infer_format, template_inputs}, as over HTTP. False: a fault, which was printed. */
+/* False: a fault, which was printed. */
 static bool take_template(ImportRequest *request, const RequestOptions *options)
 {
     if (options->infer_format && !options->template)
@@ -111,14 +111,12 @@ static bool take_template(ImportRequest *request, const RequestOptions *options)
     if (!request->child)
         request->child = g_strdup(".");
     if (!g_utf8_validate(options->template, -1, NULL) ||
-        (options->infer_format && !g_utf8_validate(options->infer_format, -1, NULL)) ||
-        !g_utf8_validate(request->source, -1, NULL)) {
+        (options->infer_format && !g_utf8_validate(options->infer_format, -1, NULL))) {
         complain("--template: it is not UTF-8");
         return false;
     }
-    json_auto_t *template =
-        json_pack("{s:s, s:s*, s:[{s:s}]}", "template_id", options->template, "infer_format",
-                  options->infer_format, "template_inputs", "input", request->source);
+    json_auto_t *template = json_pack("{s:s, s:s*}", "template_id", options->template,
+                                      "infer_format", options->infer_format);
     char *text = json_dumps(template, JSON_COMPACT | JSON_SORT_KEYS);
     request->template = g_strdup(text);
     free(text);

@@ -161,8 +161,7 @@ static char *known_modes(const ModelTemplate *template)
 static void check_request(const ModelTemplate *template, ImportRequest *request,
                           const json_t *asked, GPtrArray *faults)
 {
-    const json_t *input = json_array_get(json_object_get(asked, "template_inputs"), 0);
-    const char *mode = text_of(asked, "infer_format"), *input_id = text_of(input, "input_id");
+    const char *mode = text_of(asked, "infer_format"), *input_id = text_of(asked, "input_id");
     if (mode && !model_template_mode(template, mode)) {
         g_autofree char *known = known_modes(template);
         request_fault_add(faults, "infer-format", mode, known);
@@ -183,10 +182,8 @@ static void take(char **field, char *value)
 /* Kept complete: with the mode and the input that were left out. */
 static char *asked_complete(json_t *asked, const ModelTemplate *template, const TemplateMode *mode)
 {
-    json_t *input = json_array_get(json_object_get(asked, "template_inputs"), 0);
     json_object_set_new(asked, "infer_format", json_string(mode->id));
-    if (input)
-        json_object_set_new(input, "input_id", json_string(template->input_id));
+    json_object_set_new(asked, "input_id", json_string(template->input_id));
     char *text = json_dumps(asked, JSON_COMPACT | JSON_SORT_KEYS);
     char *copy = g_strdup(text);
     free(text);

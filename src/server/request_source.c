@@ -103,7 +103,7 @@ static void check_object(const char *path, json_t *object, const RequestField *f
 }
 
 /* Its one input; NULL: none is there, or a fault. Borrowed. */
-static const char *input_of(const json_t *template, GPtrArray *faults)
+static const json_t *input_of(const json_t *template, GPtrArray *faults)
 {
     const json_t *inputs = json_object_get(template, "template_inputs");
     json_t *input = json_array_get(inputs, 0);
@@ -115,14 +115,21 @@ static const char *input_of(const json_t *template, GPtrArray *faults)
     if (input)
         check_object("template.template_inputs[0]", input, INPUT_FIELDS, G_N_ELEMENTS(INPUT_FIELDS),
                      faults);
-    return json_string_value(json_object_get(input, "input"));
+    return input;
 }
 
-static char *template_text(const json_t *template, const char *location)
+static const char *text_of(const json_t *object, const char *key)
 {
-    json_auto_t *kept = json_deep_copy(template);
-    if (!json_array_size(json_object_get(kept, "template_inputs")))
-        json_object_set_new(kept, "template_inputs", json_pack("[{s:s}]", "input", location));
+    return json_string_value(json_object_get(object, key));
+}
+
+/* What is kept of it: the input is the request's source. */
+static char *template_text(const json_t *template, const json_t *input)
+{
+    json_auto_t *kept =
+        json_pack("{s:s, s:s*, s:s*}", "template_id", text_of(template, "template_id"),
+                  "infer_format", text_of(template, "infer_format"), "input_id",
+                  text_of(input, "input_id"));
     char *text = json_dumps(kept, JSON_COMPACT | JSON_SORT_KEYS);
     char *copy = g_strdup(text);
     free(text);
@@ -133,10 +140,11 @@ static char *template_text(const json_t *template, const char *location)
 char *request_template_take(const json_t *body, ImportRequest *import, GPtrArray *faults)
 {
     json_t *template = json_object_get(body, "template");
-    const char *location = json_string_value(json_object_get(body, "source_location"));
+    const char *location = text_of(body, "source_location");
     const guint before = faults->len;
     check_object("template", template, TEMPLATE_FIELDS, G_N_ELEMENTS(TEMPLATE_FIELDS), faults);
-    const char *input = input_of(template, faults);
+    const json_t *one = input_of(template, faults);
+    const char *input = text_of(one, "input");
     if (!input && !location && faults->len == before)
         request_fault(faults, "template.template_inputs is missing");
     if (input && location && strcmp(input, location) != 0)
@@ -144,6 +152,6 @@ char *request_template_take(const json_t *body, ImportRequest *import, GPtrArray
                               "leave it out, or say the same");
     if (faults->len != before)
         return NULL;
-    import->template = template_text(template, input ? input : location);
+    import->template = template_text(template, one);
     return g_strdup(input ? input : location);
 }
