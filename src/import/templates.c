@@ -9,6 +9,7 @@
 
 #include "base/io.h"
 #include "model/document.h"
+#include "model/model.h"
 
 /* -- the directory -- */
 
@@ -102,9 +103,9 @@ static void say_unread(const Settings *settings, const char *id, const GError *e
 ModelTemplate *templates_read(const Settings *settings, const char *id, GPtrArray *faults)
 {
     g_autoptr(GError) error = NULL;
-    if (!model_template_id_is_valid(id)) {
+    if (model_rule_id(id)) {
         g_autofree char *shown = event_text(id);
-        g_ptr_array_add(faults, g_strdup_printf("\"%s\"; expected " TEMPLATE_ID_RULE, shown));
+        g_ptr_array_add(faults, g_strdup_printf("\"%s\"; expected " MODEL_ID_RULE, shown));
         return NULL;
     }
     if (!*settings_text(settings, "templates.dir")) {

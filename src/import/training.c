@@ -4,21 +4,12 @@
 
 #include "event/event.h"
 #include "import/sources.h"
+#include "model/model.h"
 #include "object/s3_address.h"
 
-#define NAME_RULE    "1 to 64 letters, digits, '.', '_' and '-', beginning with a letter or digit"
-#define LONGEST_NAME 64
-#define JOB          "{job_id}"
-#define VERSION      "{version}"
-#define PROJECT      "{project}"
-
-/* Of ids, jobs and versions: each becomes one part of a path. */
-static bool is_name(const char *text)
-{
-    return g_ascii_isalnum(*text) && strlen(text) <= LONGEST_NAME &&
-           strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
-               strlen(text);
-}
+#define JOB     "{job_id}"
+#define VERSION "{version}"
+#define PROJECT "{project}"
 
 /* The caller frees it. */
 static char *place_filled(const char *place, const char *project, const char *job,
@@ -38,8 +29,8 @@ static char *entry_fault(const SettingEntry *entry)
 {
     g_autoptr(GError) error = NULL;
     g_autofree char *filled = place_filled(entry->value, "p", "j", "v");
-    if (!is_name(entry->key))
-        return g_strdup("expected an id of " NAME_RULE);
+    if (model_rule_id(entry->key))
+        return g_strdup("expected an id of " MODEL_ID_RULE);
     if (!s3_address_is_meant(filled) || strpbrk(filled, "{}%"))
         return g_strdup_printf("\"%s\"; expected a place in a bucket, such as "
                                "s3://BUCKET/" JOB "/" VERSION,
@@ -104,10 +95,10 @@ static char *part_of(const ImportRequest *request, const char *place, const char
     g_autofree char *value = import_request_attribute(request, attribute);
     if (!strstr(place, placeholder))
         return g_strdup("");
-    if (value && is_name(value))
+    if (value && !model_rule_id(value))
         return g_steal_pointer(&value);
     if (value && *value)
-        request_fault_add(faults, field, value, NAME_RULE);
+        request_fault_add(faults, field, value, MODEL_ID_RULE);
     else
         request_fault_say(faults, field, "missing: %s is looked up by it", request->source);
     return NULL;
