@@ -194,6 +194,29 @@ def test_only_what_the_project_may_import_from(serve, rgw, bucket, package):
         assert create(server, location, "a").status == 400
 
 
+def test_a_place_is_bounded_as_if_it_were_written_out(serve, rgw, bucket, package):
+    server = serve(allow=f"a=s3://{bucket}/a/job-7 a=s3://{bucket}/a/job-8/V1/best", any=f"s3://{bucket}/a/{{job_id}}",
+                   of=f"s3://{bucket}/a/{{job_id}}/{{version}}")
+    give_keys(server.waybill, rgw, "a")
+    rgw.put_folder(bucket, "a/job-7", package())
+    rgw.put_folder(bucket, "a/job-8/V1/best", package())
+
+    def refused(location, **job):
+        answer = create(server, location, "a", **job)
+        assert answer.status == 400, str(answer)
+        return answer.json["details"]
+    for job in ({}, {"source_job_id": "j"}, {"source_job_id": "job-8"}, {"source_job_id": "job-7/.."}):
+        assert refused("training://any", **job) == [
+            "source_location: there is no training job \"any\"; there are: none"]
+    assert refused("training://of", source_job_id="job-8", source_job_version="V1")
+    assert refused("training://of/best", source_job_id="job-8", source_job_version="V2")
+    done = ended(server, create(server, "training://any", "a", source_job_id="job-7"), "a")
+    assert (done["model_status"], done["resolved_location"]) == ("published", f"s3://{bucket}/a/job-7")
+    done = ended(server, create(server, "training://of/best", "a", source_job_id="job-8", source_job_version="V1",
+                                model_version="0.0.2"), "a")
+    assert (done["model_status"], done["resolved_location"]) == ("published", f"s3://{bucket}/a/job-8/V1/best")
+
+
 def test_a_project_that_may_import_from_none_of_them_learns_none(serve, bucket):
     server = serve(allow="elsewhere=s3://other", job=f"s3://{bucket}/x")
     assert create(server, "training://job").json["details"] == [
