@@ -48,19 +48,6 @@ HttpReply source_refused(void)
 
 /* -- the source -- */
 
-static bool is_allowed(const Server *server, const ImportRequest *import, const char *location)
-{
-    if (g_str_has_prefix(location, UPLOAD_SCHEME))
-        return true; /* of this project, which is asked for when it is submitted */
-    g_autofree char *bucket = sources_place_of_bucket(server->settings, location);
-    g_autofree char *place = g_str_has_prefix(location, FILE_SCHEME "/") ? g_strdup(location)
-                             : bucket                                    ? g_strdup(bucket)
-                                      : sources_place_of_image(location);
-    return place && sources_allow(server->settings,
-                                  strcmp(server_asked_over(server), ASKED_OVER_LOOPBACK) == 0,
-                                  import->project, place);
-}
-
 bool request_take_source(const Server *server, ImportRequest *import, const char *location,
                          GPtrArray *faults)
 {
@@ -72,7 +59,7 @@ bool request_take_source(const Server *server, ImportRequest *import, const char
     request_faults_take(wrong, faults);
     if (wrong->len)
         return true; /* a fault of its own */
-    if (!is_allowed(server, import, import->source))
+    if (!sources_allow_location(server->settings, import))
         return false;
     if (g_str_has_prefix(import->source, FILE_SCHEME))
         memmove(import->source, import->source + strlen(FILE_SCHEME),
