@@ -76,25 +76,21 @@ static bool faults_say(const GPtrArray *faults)
     return faults->len == 0;
 }
 
-bool request_is_sound(const Session *session, ImportRequest *request)
+/* What a template brought stays with a request that is made again. */
+static bool is_sound(const Session *session, ImportRequest *request, bool is_new)
 {
     g_autoptr(GPtrArray) faults = request_faults_new();
     if (!session->remote)
         training_resolve(session->settings, request, faults);
+    if (!session->remote && is_new)
+        templates_apply(session->settings, request, faults);
     import_request_check(request, faults);
     return faults_say(faults);
 }
 
-/* The same of a new one. */
-static bool new_request_is_sound(const Session *session, ImportRequest *request)
+bool request_is_sound(const Session *session, ImportRequest *request)
 {
-    g_autoptr(GPtrArray) faults = request_faults_new();
-    if (!session->remote) {
-        training_resolve(session->settings, request, faults);
-        templates_apply(session->settings, request, faults);
-    }
-    import_request_check(request, faults);
-    return faults_say(faults);
+    return is_sound(session, request, false);
 }
 
 /* False: a fault, which was printed. */
@@ -161,7 +157,7 @@ ImportRequest *request_options_take(Session *session, RequestOptions *options, c
         !take_job(request, ATTRIBUTE_JOB, "--source-job-id", options->job) ||
         !take_job(request, ATTRIBUTE_JOB_VERSION, "--source-job-version", options->job_version))
         return NULL;
-    return new_request_is_sound(session, request) ? g_steal_pointer(&request) : NULL;
+    return is_sound(session, request, true) ? g_steal_pointer(&request) : NULL;
 }
 
 int request_config_check(Session *session, const ImportRequest *request)

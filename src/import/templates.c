@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "base/io.h"
+#include "event/evidence.h"
 #include "model/document.h"
 #include "model/model.h"
 
@@ -73,21 +74,15 @@ static GBytes *file_read(int directory, const char *file, GError **error)
 
 /* -- what is wrong with a file -- */
 
-static const char *evidence_text(const Event *event, const char *key)
-{
-    const char *text = json_string_value(json_object_get(event->evidence, key));
-    return text ? text : "";
-}
-
 static char *fault_text(const Event *event)
 {
-    const char *pointer = evidence_text(event, "pointer");
+    const char *pointer = evidence_text(event->evidence, "pointer");
     return g_strdup_printf("%s line %d, column %d: %s is %s; expected %s",
-                           evidence_text(event, "file"),
+                           evidence_text(event->evidence, "file"),
                            (int)json_integer_value(json_object_get(event->evidence, "line")),
                            (int)json_integer_value(json_object_get(event->evidence, "column")),
-                           *pointer ? pointer + 1 : "it", evidence_text(event, "found"),
-                           evidence_text(event, "expected"));
+                           *pointer ? pointer + 1 : "it", evidence_text(event->evidence, "found"),
+                           evidence_text(event->evidence, "expected"));
 }
 
 static void say_unread(const Settings *settings, const char *id, const GError *error,

@@ -41,6 +41,6 @@ HttpReply source_refused(void);
 /* What import_request_check and the like found (of RequestFault) in the words of the API. */
 void request_faults_take(const GPtrArray *wrong, GPtrArray *faults);
 
-/* Of model_type Template: its `template`, into the request. *location: the source that its input
- * names, or that source_location names in its place; NULL: a fault. */
+/* The body's `template`, into the request. Returns the source that its input names, or that
+ * source_location names in its place; NULL: a fault. The caller frees it. */
 char *request_template_take(const json_t *body, ImportRequest *import, GPtrArray *faults);
