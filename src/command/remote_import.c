@@ -7,6 +7,7 @@
 #include "command/mirror.h"
 #include "command/progress_bar.h"
 #include "command/remote_upload.h"
+#include "command/request_options.h"
 #include "model/config.h"
 #include "model/document.h"
 #include "model/model.h"
@@ -16,7 +17,8 @@
 typedef struct {
     Session *session;
     ImportRequest *request;
-    bool shown; /* a progress bar */
+    bool shown;       /* a progress bar */
+    bool by_template; /* the source is the model directory itself, and is sent as that */
     Package *package;
     PackageFile *beside; /* waybill.json, or NULL */
     bool elsewhere;      /* the package lies where the server reaches it: nothing is sent */
@@ -59,7 +61,7 @@ static int package_read_in(RemoteRun *run)
     if (!run->package)
         return complain_of(error);
     Event *finding = NULL;
-    if (run->package->child_found && !request->template)
+    if (run->package->child_found && !run->by_template)
         run->beside = source->find(source, CONFIG_BESIDE, &finding);
     if (finding)
         findings_add(findings, finding);
@@ -155,11 +157,9 @@ static void set_flag(json_t *body, const char *field, bool set)
 /* Where the model lies says source_location: the input's id is the server's to know. */
 static void set_template(json_t *body, const ImportRequest *request)
 {
-    json_auto_t *template = request->template ? json_loads(request->template, 0, NULL) : NULL;
-    if (!template)
-        return;
-    json_object_del(template, "template_inputs");
-    json_object_set(body, "template", template);
+    json_t *template = request->template ? json_loads(request->template, 0, NULL) : NULL;
+    if (template)
+        json_object_set_new(body, "template", template);
 }
 
 static void set_job(json_t *body, const ImportRequest *request)
@@ -198,6 +198,7 @@ static json_t *retry_body_of(const ImportRequest *request, const char *location)
     if (request->dynamic)
         json_object_set_new(body, "load_mode", json_string("dynamic"));
     set_template(body, request);
+    set_job(body, request);
     return body;
 }
 
@@ -235,7 +236,7 @@ static char *send_package(const RemoteRun *run, GError **error)
     Progress *progress = &session->service->progress;
     ProgressBar *bar = progress_bar_new(&session->err, progress, run->shown);
     g_autofree char *upload = remote_upload(session->remote, run->package,
-                                            run->request->template ? "" : PACKAGE_DEFAULT_CHILD "/",
+                                            run->by_template ? "" : PACKAGE_DEFAULT_CHILD "/",
                                             run->beside, progress, error);
     progress_bar_free(bar);
     if (!upload && g_error_matches(*error, REMOTE_ERROR, REMOTE_ERROR_STOPPED))
@@ -255,6 +256,30 @@ static int submit(RemoteRun *run, Submission *submission)
     return -1;
 }
 
+/* The server's attempt looks where its model was: a template's at the source itself. */
+static bool template_find(RemoteRun *run, const Model *model, GError **error)
+{
+    Remote *remote = run->session->remote;
+    g_autofree char *id = remote_escape(model->id);
+    g_autofree char *path = remote_path(remote, "/models/%s", id);
+    json_auto_t *details = remote_call(remote, "GET", path, NULL, error);
+    run->by_template = json_object_get(details, "template") != NULL;
+    if (run->by_template && !run->request->child)
+        run->request->child = g_strdup(".");
+    return details != NULL;
+}
+
+/* The source that a retry changes. -1: it can be sent. */
+static int source_read_in(RemoteRun *run, const Model *model)
+{
+    g_autoptr(GError) error = NULL;
+    if (!run->request->source)
+        return -1;
+    if (!template_find(run, model, &error))
+        return complain_of(error);
+    return request_is_sound(run->session, run->request) ? package_read_in(run) : EXIT_USAGE;
+}
+
 int remote_retry(Session *session, const Model *model, ImportRequest *changes, bool shown,
                  Submission *submission)
 {
@@ -262,7 +287,7 @@ int remote_retry(Session *session, const Model *model, ImportRequest *changes, b
     g_autofree char *location = NULL;
     g_auto(RemoteRun) run = {.session = session, .request = changes, .shown = shown};
     g_auto(Interrupt) interrupt G_GNUC_UNUSED = interrupt_catch(&session->service->progress);
-    int status = changes->source ? package_read_in(&run) : -1;
+    int status = source_read_in(&run, model);
     if (status >= 0)
         return status;
     if (changes->source)
@@ -274,7 +299,10 @@ int remote_retry(Session *session, const Model *model, ImportRequest *changes, b
 
 int remote_submit(Session *session, ImportRequest *request, bool shown, Submission *submission)
 {
-    g_auto(RemoteRun) run = {.session = session, .request = request, .shown = shown};
+    g_auto(RemoteRun) run = {.session = session,
+                             .request = request,
+                             .shown = shown,
+                             .by_template = request->template != NULL};
     if (import_request_is_reference(request)) {
         complain("SOURCE: an image of this machine cannot be sent to a server; give a directory");
         return EXIT_USAGE;

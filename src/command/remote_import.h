@@ -7,6 +7,6 @@
  * (tries_follow), else the exit status. shown: with a progress bar. */
 int remote_submit(Session *session, ImportRequest *request, bool shown, Submission *submission);
 /* The next attempt of a model that failed, with what `changes` has of source (a folder, which is
- * sent), config_text, dependencies and from. Returns as remote_submit does. */
+ * sent, checked here), config_text, dependencies and from. Returns as remote_submit does. */
 int remote_retry(Session *session, const Model *model, ImportRequest *changes, bool shown,
                  Submission *submission);

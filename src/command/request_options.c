@@ -76,28 +76,24 @@ static bool faults_say(const GPtrArray *faults)
     return faults->len == 0;
 }
 
-bool request_is_sound(const Session *session, ImportRequest *request)
+/* What a template brought stays with a request that is made again. */
+static bool is_sound(const Session *session, ImportRequest *request, bool is_new)
 {
     g_autoptr(GPtrArray) faults = request_faults_new();
     if (!session->remote)
         training_resolve(session->settings, request, faults);
-    import_request_check(request, faults);
-    return faults_say(faults);
-}
-
-/* The same of a new one. */
-static bool new_request_is_sound(const Session *session, ImportRequest *request)
-{
-    g_autoptr(GPtrArray) faults = request_faults_new();
-    if (!session->remote) {
-        training_resolve(session->settings, request, faults);
+    if (!session->remote && is_new)
         templates_apply(session->settings, request, faults);
-    }
     import_request_check(request, faults);
     return faults_say(faults);
 }
 
-/* {template_id, infer_format, template_inputs}, as over HTTP. False: a fault, which was printed. */
+bool request_is_sound(const Session *session, ImportRequest *request)
+{
+    return is_sound(session, request, false);
+}
+
+/* False: a fault, which was printed. */
 static bool take_template(ImportRequest *request, const RequestOptions *options)
 {
     if (options->infer_format && !options->template)
@@ -111,14 +107,12 @@ static bool take_template(ImportRequest *request, const RequestOptions *options)
     if (!request->child)
         request->child = g_strdup(".");
     if (!g_utf8_validate(options->template, -1, NULL) ||
-        (options->infer_format && !g_utf8_validate(options->infer_format, -1, NULL)) ||
-        !g_utf8_validate(request->source, -1, NULL)) {
+        (options->infer_format && !g_utf8_validate(options->infer_format, -1, NULL))) {
         complain("--template: it is not UTF-8");
         return false;
     }
-    json_auto_t *template =
-        json_pack("{s:s, s:s*, s:[{s:s}]}", "template_id", options->template, "infer_format",
-                  options->infer_format, "template_inputs", "input", request->source);
+    json_auto_t *template = json_pack("{s:s, s:s*}", "template_id", options->template,
+                                      "infer_format", options->infer_format);
     char *text = json_dumps(template, JSON_COMPACT | JSON_SORT_KEYS);
     request->template = g_strdup(text);
     free(text);
@@ -163,7 +157,7 @@ ImportRequest *request_options_take(Session *session, RequestOptions *options, c
         !take_job(request, ATTRIBUTE_JOB, "--source-job-id", options->job) ||
         !take_job(request, ATTRIBUTE_JOB_VERSION, "--source-job-version", options->job_version))
         return NULL;
-    return new_request_is_sound(session, request) ? g_steal_pointer(&request) : NULL;
+    return is_sound(session, request, true) ? g_steal_pointer(&request) : NULL;
 }
 
 int request_config_check(Session *session, const ImportRequest *request)

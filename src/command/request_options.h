@@ -44,8 +44,8 @@ void request_options_clear(RequestOptions *options);
 char *request_read_dependencies(const char *file);
 /* --config FILE into the request. False: it cannot be read, which was printed. */
 bool request_read_config(ImportRequest *request, const char *file);
-/* False: the request breaks its rules, which was printed (exit 2). Where a training job's output
- * lies is looked up, with --server it is there. */
+/* Of one that is made again. False: the request breaks its rules, which was printed (exit 2). Where
+ * a training job's output lies is looked up, with --server it is there. */
 bool request_is_sound(const Session *session, ImportRequest *request);
 /* Faults of what the request itself brings (--config, --dependencies) are the request's: exit 2,
  * with the findings on standard error. -1: none. */

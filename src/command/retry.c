@@ -118,8 +118,7 @@ static int retry_on_server(Session *session, const Model *model, const char *sou
     if (changes->dependencies)
         request->dependencies = request_read_dependencies(changes->dependencies);
     if ((changes->dependencies && !request->dependencies) ||
-        (changes->config && !request_read_config(request, changes->config)) ||
-        (source && !request_is_sound(session, request)))
+        (changes->config && !request_read_config(request, changes->config)))
         return EXIT_USAGE;
     int status = remote_retry(session, model, request, !json && !session->quiet, &submission);
     return status >= 0 ? status : tries_follow(session, &submission, tries, &session->out, json);

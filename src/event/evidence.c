@@ -2,7 +2,7 @@
 
 #include <glib.h>
 
-static const char *text_of(const json_t *evidence, const char *key)
+const char *evidence_text(const json_t *evidence, const char *key)
 {
     const char *text = json_string_value(json_object_get(evidence, key));
     return text ? text : "";
@@ -10,7 +10,7 @@ static const char *text_of(const json_t *evidence, const char *key)
 
 char *evidence_place(const json_t *evidence, bool with_column)
 {
-    const char *file = text_of(evidence, "file"), *path = text_of(evidence, "path");
+    const char *file = evidence_text(evidence, "file"), *path = evidence_text(evidence, "path");
     int line = (int)json_integer_value(json_object_get(evidence, "line"));
     int column = (int)json_integer_value(json_object_get(evidence, "column"));
     if (!*file || !line)

@@ -112,14 +112,30 @@ static json_t *source_location(const ImportRequest *request)
     return json_sprintf("%s%s", is_folder ? "file://" : "", request->source);
 }
 
+static const char *text_of(const json_t *object, const char *key)
+{
+    return json_string_value(json_object_get(object, key));
+}
+
+/* As it is asked for, the source its input; takes that over. What was kept before input_id was has
+ * the input of then. */
+static json_t *template_shown(const json_t *asked, json_t *source)
+{
+    const json_t *input = json_array_get(json_object_get(asked, "template_inputs"), 0);
+    const char *id = text_of(input ? input : asked, "input_id");
+    return json_pack("{s:s*, s:s*, s:[{s:s*, s:o}]}", "template_id", text_of(asked, "template_id"),
+                     "infer_format", text_of(asked, "infer_format"), "template_inputs", "input_id",
+                     id, "input", source);
+}
+
 /* model_type as it was asked for: clients that compare the two would take an import of a template
  * for a changed one. What the template made of it is the engine. */
 static void set_template(json_t *item, const ImportRequest *request, const Model *model)
 {
-    json_t *template = request->template ? json_loads(request->template, 0, NULL) : NULL;
-    if (!template)
+    json_auto_t *asked = request->template ? json_loads(request->template, 0, NULL) : NULL;
+    if (!asked)
         return;
-    json_object_set_new(item, "template", template);
+    json_object_set_new(item, "template", template_shown(asked, source_location(request)));
     json_object_set_new(item, "model_type", json_string(TEMPLATE_TYPE));
     if (model->type)
         json_object_set_new(item, "engine", json_string(model->type));

@@ -27,8 +27,9 @@ typedef struct {
     char *dependencies; /* JSON, an array: they win over config.json's; NULL: those count */
     char *dependencies_file; /* their name, as config_file */
     char *attributes; /* JSON: what a program sent along and is given back as it was; or NULL */
-    char *template;   /* JSON, {template_id, infer_format, template_inputs}; or NULL. What it brings
-                         is in config_text, type and child once it was applied (templates.h) */
+    char *template;   /* JSON, {template_id, infer_format, input_id}; or NULL. Its input is the
+                         source; what it brings is in config_text, type and child once it was
+                         applied (templates.h) */
     char *training;   /* training://… as it was written, whose place the source is; or NULL */
     char *actor;
     char *asked_over; /* HTTP, on a loopback address or a network: then sources.h bounds what it and

@@ -169,7 +169,9 @@ static char *place_in_registry(const Reference *reference)
     return g_strdup_printf("%s/%s", reference->host, reference->repository);
 }
 
-char *sources_place_of_image(const char *text)
+/* What entries are held against of an image reference: oci:DIR:TAG as it is, HOST/REPOSITORY of one
+ * in a registry. NULL: it is none. The caller frees it. */
+static char *place_of_image(const char *text)
 {
     if (g_str_has_prefix(text, OCI_SCHEME))
         return g_strdup(text);
@@ -177,7 +179,9 @@ char *sources_place_of_image(const char *text)
     return reference ? place_in_registry(reference) : NULL;
 }
 
-char *sources_place_of_bucket(const Settings *settings, const char *text)
+/* The same of a bucket, whichever way it is written: s3://BUCKET/DIR, or of an OBS address that is
+ * not asked at objects.endpoint its https://BUCKET.HOST/DIR. */
+static char *place_of_bucket(const Settings *settings, const char *text)
 {
     g_autoptr(S3Address) address = s3_address_is_meant(text) ? s3_address_parse(text, NULL) : NULL;
     if (!address)
@@ -191,7 +195,18 @@ bool sources_allow_bucket(const Settings *settings, const ImportRequest *request
 {
     if (own_store_holds(settings, request->source))
         return false;
-    g_autofree char *location = sources_place_of_bucket(settings, request->source);
+    g_autofree char *location = place_of_bucket(settings, request->source);
+    return location && request_allows(settings, request, location);
+}
+
+bool sources_allow_location(const Settings *settings, const ImportRequest *request)
+{
+    if (s3_address_is_meant(request->source))
+        return sources_allow_bucket(settings, request);
+    const bool is_plain =
+        import_request_upload(request) || g_str_has_prefix(request->source, FILE_SCHEME "/");
+    g_autofree char *image = is_plain ? NULL : place_of_image(request->source);
+    const char *location = is_plain ? request->source : image;
     return location && request_allows(settings, request, location);
 }
 

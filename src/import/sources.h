@@ -30,12 +30,12 @@ bool sources_beneath_roots(const Settings *settings, const char *directory);
  * lies elsewhere. For the first two both rules count. */
 bool sources_allow(const Settings *settings, bool loopback, const char *project,
                    const char *location);
-/* What entries are held against of an image reference: oci:DIR:TAG as it is, HOST/REPOSITORY of one
- * in a registry. NULL: it is none. The caller frees it. */
-char *sources_place_of_image(const char *reference);
-/* The same of a bucket, whichever way it is written: s3://BUCKET/DIR, or of an OBS address that is
- * not asked at objects.endpoint its https://BUCKET.HOST/DIR. NULL: it is none. */
-char *sources_place_of_bucket(const Settings *settings, const char *text);
+/* Whether a request may import from its source, as a source_location writes it: one of those, or an
+ * image reference, or a bucket. */
+bool sources_allow_location(const Settings *settings, const ImportRequest *request);
+/* The same of a bucket: s3://BUCKET/DIR is what entries are held against, or of an OBS address that
+ * is not asked at objects.endpoint its https://BUCKET.HOST/DIR. The service's own copies
+ * (objects.url) are nobody's source. */
 bool sources_allow_bucket(const Settings *settings, const ImportRequest *request);
 /* The same of a folder that a request names, by where it lies now, links resolved: they may lead
  * elsewhere than when the request was admitted. */

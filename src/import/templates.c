@@ -8,7 +8,9 @@
 #include <sys/stat.h>
 
 #include "base/io.h"
+#include "event/evidence.h"
 #include "model/document.h"
+#include "model/model.h"
 
 /* -- the directory -- */
 
@@ -72,21 +74,15 @@ static GBytes *file_read(int directory, const char *file, GError **error)
 
 /* -- what is wrong with a file -- */
 
-static const char *evidence_text(const Event *event, const char *key)
-{
-    const char *text = json_string_value(json_object_get(event->evidence, key));
-    return text ? text : "";
-}
-
 static char *fault_text(const Event *event)
 {
-    const char *pointer = evidence_text(event, "pointer");
+    const char *pointer = evidence_text(event->evidence, "pointer");
     return g_strdup_printf("%s line %d, column %d: %s is %s; expected %s",
-                           evidence_text(event, "file"),
+                           evidence_text(event->evidence, "file"),
                            (int)json_integer_value(json_object_get(event->evidence, "line")),
                            (int)json_integer_value(json_object_get(event->evidence, "column")),
-                           *pointer ? pointer + 1 : "it", evidence_text(event, "found"),
-                           evidence_text(event, "expected"));
+                           *pointer ? pointer + 1 : "it", evidence_text(event->evidence, "found"),
+                           evidence_text(event->evidence, "expected"));
 }
 
 static void say_unread(const Settings *settings, const char *id, const GError *error,
@@ -102,9 +98,9 @@ static void say_unread(const Settings *settings, const char *id, const GError *e
 ModelTemplate *templates_read(const Settings *settings, const char *id, GPtrArray *faults)
 {
     g_autoptr(GError) error = NULL;
-    if (!model_template_id_is_valid(id)) {
+    if (model_rule_id(id)) {
         g_autofree char *shown = event_text(id);
-        g_ptr_array_add(faults, g_strdup_printf("\"%s\"; expected " TEMPLATE_ID_RULE, shown));
+        g_ptr_array_add(faults, g_strdup_printf("\"%s\"; expected " MODEL_ID_RULE, shown));
         return NULL;
     }
     if (!*settings_text(settings, "templates.dir")) {
@@ -161,8 +157,7 @@ static char *known_modes(const ModelTemplate *template)
 static void check_request(const ModelTemplate *template, ImportRequest *request,
                           const json_t *asked, GPtrArray *faults)
 {
-    const json_t *input = json_array_get(json_object_get(asked, "template_inputs"), 0);
-    const char *mode = text_of(asked, "infer_format"), *input_id = text_of(input, "input_id");
+    const char *mode = text_of(asked, "infer_format"), *input_id = text_of(asked, "input_id");
     if (mode && !model_template_mode(template, mode)) {
         g_autofree char *known = known_modes(template);
         request_fault_add(faults, "infer-format", mode, known);
@@ -183,10 +178,8 @@ static void take(char **field, char *value)
 /* Kept complete: with the mode and the input that were left out. */
 static char *asked_complete(json_t *asked, const ModelTemplate *template, const TemplateMode *mode)
 {
-    json_t *input = json_array_get(json_object_get(asked, "template_inputs"), 0);
     json_object_set_new(asked, "infer_format", json_string(mode->id));
-    if (input)
-        json_object_set_new(input, "input_id", json_string(template->input_id));
+    json_object_set_new(asked, "input_id", json_string(template->input_id));
     char *text = json_dumps(asked, JSON_COMPACT | JSON_SORT_KEYS);
     char *copy = g_strdup(text);
     free(text);

@@ -4,30 +4,27 @@
 
 #include "event/event.h"
 #include "import/sources.h"
+#include "model/model.h"
 #include "object/s3_address.h"
 
-#define NAME_RULE    "1 to 64 letters, digits, '.', '_' and '-', beginning with a letter or digit"
-#define LONGEST_NAME 64
-#define JOB          "{job_id}"
-#define VERSION      "{version}"
-#define PROJECT      "{project}"
+#define JOB         "{job_id}"
+#define VERSION     "{version}"
+#define PROJECT     "{project}"
+/* In the place of what is not known. */
+#define ANY_JOB     "j"
+#define ANY_VERSION "v"
 
-/* Of ids, jobs and versions: each becomes one part of a path. */
-static bool is_name(const char *text)
-{
-    return g_ascii_isalnum(*text) && strlen(text) <= LONGEST_NAME &&
-           strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
-               strlen(text);
-}
-
-/* The caller frees it. */
+/* rest: a directory beneath it, or "". The caller frees it. */
 static char *place_filled(const char *place, const char *project, const char *job,
-                          const char *version)
+                          const char *version, const char *rest)
 {
     g_autoptr(GString) filled = g_string_new(place);
     g_string_replace(filled, JOB, job, 0);
     g_string_replace(filled, VERSION, version, 0);
     g_string_replace(filled, PROJECT, project, 0);
+    if (*rest && !g_str_has_suffix(filled->str, "/"))
+        g_string_append_c(filled, '/');
+    g_string_append(filled, rest);
     return g_string_free(g_steal_pointer(&filled), FALSE);
 }
 
@@ -37,9 +34,9 @@ static char *place_filled(const char *place, const char *project, const char *jo
 static char *entry_fault(const SettingEntry *entry)
 {
     g_autoptr(GError) error = NULL;
-    g_autofree char *filled = place_filled(entry->value, "p", "j", "v");
-    if (!is_name(entry->key))
-        return g_strdup("expected an id of " NAME_RULE);
+    g_autofree char *filled = place_filled(entry->value, "p", ANY_JOB, ANY_VERSION, "");
+    if (model_rule_id(entry->key))
+        return g_strdup("expected an id of " MODEL_ID_RULE);
     if (!s3_address_is_meant(filled) || strpbrk(filled, "{}%"))
         return g_strdup_printf("\"%s\"; expected a place in a bucket, such as "
                                "s3://BUCKET/" JOB "/" VERSION,
@@ -74,10 +71,21 @@ static const char *place_of(const Settings *settings, const char *id)
     return NULL;
 }
 
-/* Whether the project may import from there, whichever job it is. */
-static bool is_allowed(const Settings *settings, const ImportRequest *request, const char *place)
+/* NULL: the request has none, or one that is no part of a path. The caller frees it. */
+static char *valid_attribute(const ImportRequest *request, const char *attribute)
 {
-    g_autofree char *filled = place_filled(place, request->project, "j", "v");
+    g_autofree char *value = import_request_attribute(request, attribute);
+    return value && !model_rule_id(value) ? g_steal_pointer(&value) : NULL;
+}
+
+/* Whether the project may import from there: of the job that it asks for, where it names one. */
+static bool is_allowed(const Settings *settings, const ImportRequest *request, const char *place,
+                       const char *rest)
+{
+    g_autofree char *job = valid_attribute(request, ATTRIBUTE_JOB);
+    g_autofree char *version = valid_attribute(request, ATTRIBUTE_JOB_VERSION);
+    g_autofree char *filled = place_filled(place, request->project, job ? job : ANY_JOB,
+                                           version ? version : ANY_VERSION, rest);
     ImportRequest there = *request;
     there.source = filled;
     return sources_allow_bucket(settings, &there);
@@ -89,7 +97,7 @@ static char *known_ids(const Settings *settings, const ImportRequest *request)
     const GPtrArray *entries = settings_training(settings);
     for (guint i = 0; i < entries->len; i++) {
         const SettingEntry *entry = entries->pdata[i];
-        if (is_allowed(settings, request, entry->value))
+        if (is_allowed(settings, request, entry->value, ""))
             g_string_append_printf(known, "%s%s", known->len ? ", " : "", entry->key);
     }
     return known->len ? g_string_free(g_steal_pointer(&known), FALSE) : g_strdup("none");
@@ -104,10 +112,10 @@ static char *part_of(const ImportRequest *request, const char *place, const char
     g_autofree char *value = import_request_attribute(request, attribute);
     if (!strstr(place, placeholder))
         return g_strdup("");
-    if (value && is_name(value))
+    if (value && !model_rule_id(value))
         return g_steal_pointer(&value);
     if (value && *value)
-        request_fault_add(faults, field, value, NAME_RULE);
+        request_fault_add(faults, field, value, MODEL_ID_RULE);
     else
         request_fault_say(faults, field, "missing: %s is looked up by it", request->source);
     return NULL;
@@ -143,14 +151,12 @@ static void resolve(ImportRequest *request, const char *id, const char *rest, co
         part_of(request, place, VERSION, ATTRIBUTE_JOB_VERSION, "source-job-version", faults);
     if (!job || !version)
         return;
-    g_autofree char *filled = place_filled(place, request->project, job, version);
     g_autofree char *given = import_request_attribute(request, ATTRIBUTE_JOB);
     if (!given || !*given)
         import_request_set_attribute(request, ATTRIBUTE_JOB, id);
     g_free(request->training);
     request->training = request->source;
-    const bool joined = !*rest || g_str_has_suffix(filled, "/");
-    request->source = g_strconcat(filled, joined ? "" : "/", rest, NULL);
+    request->source = place_filled(place, request->project, job, version, rest);
 }
 
 void training_resolve(const Settings *settings, ImportRequest *request, GPtrArray *faults)
@@ -162,15 +168,15 @@ void training_resolve(const Settings *settings, ImportRequest *request, GPtrArra
     const char *rest = text[length] ? text + length + 1 : "";
     g_autofree char *id = g_strndup(text, length);
     const char *place = place_of(settings, id);
-    if (!place || !is_allowed(settings, request, place)) {
+    if (!rest_is_sound(rest)) {
+        request_fault_add(faults, "source", request->source,
+                          TRAINING_SCHEME
+                          "ID[/DIR] without empty parts, \"..\", %, ?, # and braces");
+    } else if (!place || !is_allowed(settings, request, place, rest)) {
         g_autofree char *known = known_ids(settings, request);
         g_autofree char *shown = event_text(id);
         request_fault_say(faults, "source", "there is no training job \"%s\"; there are: %s", shown,
                           known);
-    } else if (!rest_is_sound(rest)) {
-        request_fault_add(faults, "source", request->source,
-                          TRAINING_SCHEME
-                          "ID[/DIR] without empty parts, \"..\", %, ?, # and braces");
     } else {
         resolve(request, id, rest, place, faults);
     }

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define LONGEST_ID 64
+
 static bool is_name_character(gunichar c)
 {
     return (c < 128 && (g_ascii_isalnum((char)c) || c == '-' || c == '_')) ||
@@ -18,6 +20,16 @@ const char *model_rule_name(const char *name)
         if (!is_name_character(g_utf8_get_char(at)))
             return RULE;
     return NULL;
+}
+
+const char *model_rule_id(const char *id)
+{
+    static const char CHARACTERS[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    const size_t length = strlen(id);
+    return g_ascii_isalnum(*id) && length <= LONGEST_ID && strspn(id, CHARACTERS) == length
+               ? NULL
+               : MODEL_ID_RULE;
 }
 
 /* One of the three numbers: 0 to 99 without a leading zero. Returns what follows it, or NULL. */

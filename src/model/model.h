@@ -1,4 +1,5 @@
-/* Names, versions and descriptions of models: the rules of model-package.md, "Limits". */
+/* Names, versions and descriptions of models: the rules of model-package.md, "Limits"; and of ids
+ * that a request names. */
 #pragma once
 
 #include <glib.h>
@@ -11,6 +12,10 @@
 const char *model_rule_name(const char *name);
 const char *model_rule_version(const char *version);
 const char *model_rule_description(const char *description);
+/* Of templates, their modes and inputs, of training jobs and their versions: an id becomes one part
+ * of a path. */
+const char *model_rule_id(const char *id);
+#define MODEL_ID_RULE "1 to 64 letters, digits, '.', '_' and '-', beginning with a letter or digit"
 
 /* 1.2.3 is 10203. -1: it breaks the rule. */
 int64_t model_version_number(const char *version);

@@ -4,27 +4,20 @@
 #include <string.h>
 
 #include "model/config_check.h"
+#include "model/model.h"
 
 #define DEFAULT_INPUT "model_folder"
 #define DEFAULT_THEME "Common"
-#define LONGEST_ID    64
 
 static const char *const THEMES[] = {"Classification", DEFAULT_THEME, NULL};
 /* Of config.json: what the template says beside its skeleton. */
 static const char *const BESIDE[] = {"model_type", "runtime", "apis", "swr_location", NULL};
 
-bool model_template_id_is_valid(const char *id)
-{
-    return g_ascii_isalnum(*id) && strlen(id) <= LONGEST_ID &&
-           strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
-               strlen(id);
-}
-
 /* -- rules -- */
 
 static void rule_id(Check *check, const Field *field, const Node *value)
 {
-    if (!model_template_id_is_valid(value->text))
+    if (model_rule_id(value->text))
         check_broken(check, field, value);
 }
 
@@ -100,7 +93,7 @@ static const Field INPUT_MEMBERS[] = {
     {
         .key = "input_id",
         .kinds = KIND(NODE_STRING),
-        .expected = TEMPLATE_ID_RULE,
+        .expected = MODEL_ID_RULE,
         .rule = rule_id,
         .example = "\"input_id\": \"" DEFAULT_INPUT "\"",
     },
@@ -126,7 +119,7 @@ static const Field MODE_MEMBERS[] = {
     {
         .key = "infer_format",
         .kinds = KIND(NODE_STRING),
-        .expected = TEMPLATE_ID_RULE,
+        .expected = MODEL_ID_RULE,
         .rule = rule_id,
         .example = "\"infer_format\": \"image-in-json-out\"",
     },
@@ -161,7 +154,7 @@ static const Field TEMPLATE_FIELDS[] = {
     {
         .key = "runtime",
         .kinds = KIND(NODE_STRING),
-        .expected = TEMPLATE_ID_RULE,
+        .expected = MODEL_ID_RULE,
         .rule = rule_id,
     },
     {

@@ -51,11 +51,6 @@ ModelTemplate *model_template_read(const char *id, const void *bytes, size_t siz
 void model_template_free(ModelTemplate *template);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ModelTemplate, model_template_free)
 
-/* Whether this may be the id of a template, a mode or an input: it becomes part of a path. */
-bool model_template_id_is_valid(const char *id);
-#define TEMPLATE_ID_RULE \
-    "1 to 64 letters, digits, '.', '_' and '-', beginning with a letter or digit"
-
 /* The mode of that id, NULL: the default one. NULL: there is none of it. Borrowed. */
 const TemplateMode *model_template_mode(const ModelTemplate *template, const char *id);
 

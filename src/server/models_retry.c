@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "import/templates.h"
+#include "import/training.h"
 #include "server/api.h"
 #include "server/idempotency.h"
 #include "server/request_fields.h"
@@ -10,6 +11,8 @@ static const RequestField FIELDS[] = {{"source_location", JSON_STRING, false},
                                       {"initial_config", JSON_STRING, false},
                                       {"dependencies", JSON_ARRAY, false},
                                       {"template", JSON_OBJECT, false},
+                                      {"source_job_id", JSON_STRING, false},
+                                      {"source_job_version", JSON_STRING, false},
                                       {"from", JSON_STRING, false},
                                       {"load_mode", JSON_STRING, false},
                                       {"no_cache", JSON_TRUE, false}};
@@ -34,13 +37,38 @@ static char *change_template(ImportRequest *import, const json_t *body, GPtrArra
     return request_template_take(body, import, faults);
 }
 
-/* Another source or template, where the body names one. False: *reply. */
+static bool names_job(const json_t *body)
+{
+    return json_object_get(body, ATTRIBUTE_JOB) || json_object_get(body, ATTRIBUTE_JOB_VERSION);
+}
+
+/* A job's version goes with it: another job has none until one is named. Returns the training
+ * source, whose place is that of the former job; NULL: it is none, or the body names no job. The
+ * caller frees it. */
+static char *change_job(ImportRequest *import, const json_t *body)
+{
+    g_autofree char *job = request_text(body, ATTRIBUTE_JOB);
+    g_autofree char *version = request_text(body, ATTRIBUTE_JOB_VERSION);
+    if (!names_job(body))
+        return NULL;
+    char *training = g_strdup(import->training);
+    training_forget(import);
+    if (job)
+        import_request_set_attribute(import, ATTRIBUTE_JOB, job);
+    import_request_set_attribute(import, ATTRIBUTE_JOB_VERSION, version);
+    return training;
+}
+
+/* Another source, job or template, where the body names one. False: *reply. */
 static bool change_source(ImportRequest *import, const Server *server, const json_t *body,
                           GPtrArray *faults, HttpReply *reply)
 {
     const bool by_template = !request_is_unset(json_object_get(body, "template"));
+    g_autofree char *training = change_job(import, body);
     g_autofree char *location =
         by_template ? change_template(import, body, faults) : request_text(body, "source_location");
+    if (!location && !by_template)
+        location = g_steal_pointer(&training);
     if (!location)
         return true;
     if (!request_take_source(server, import, location, faults)) {
@@ -68,6 +96,18 @@ static bool changes_something(const Model *model, const json_t *body)
                               : json_object_size(body) > 0;
 }
 
+/* What is packed may be another than the former attempt's. */
+static bool packs_anew(const ImportRequest *import, const json_t *body)
+{
+    static const char *const PACKED[] = {"source_location", "initial_config", "load_mode"};
+    for (size_t i = 0; i < G_N_ELEMENTS(PACKED); i++)
+        if (json_object_get(body, PACKED[i]))
+            return true;
+    return !request_is_unset(json_object_get(body, "template")) ||
+           (import->training && names_job(body)) || g_strcmp0(import->from, "check") == 0 ||
+           g_strcmp0(import->from, "copy") == 0;
+}
+
 /* What the newest attempt was asked for, with what the body changes. A rebuild stays one as long as
  * nothing of what is packed is changed. NULL: *reply. */
 static ImportRequest *request_changed(HttpRequest *request, Service *service, const Model *model,
@@ -86,18 +126,14 @@ static ImportRequest *request_changed(HttpRequest *request, Service *service, co
     import->no_cache = json_is_true(json_object_get(body, "no_cache"));
     if (replace(&import->dependencies, request_array(body, "dependencies")))
         replace(&import->dependencies_file, g_strdup("dependencies"));
-    bool configured = replace(&import->config_text, request_text(body, "initial_config"));
-    if (configured)
+    if (replace(&import->config_text, request_text(body, "initial_config")))
         replace(&import->config_file, g_strdup("initial_config"));
     const char *load = json_string_value(json_object_get(body, "load_mode"));
     if (load && strcmp(load, "packed") != 0 && strcmp(load, "dynamic") != 0)
         request_fault(faults, "load_mode is \"%s\"; expected \"packed\" or \"dynamic\"", load);
     if (load)
         import->dynamic = strcmp(load, "dynamic") == 0;
-    import->rebuild = import->rebuild && !configured && !load &&
-                      !json_is_string(json_object_get(body, "source_location")) &&
-                      request_is_unset(json_object_get(body, "template")) &&
-                      g_strcmp0(import->from, "check") != 0 && g_strcmp0(import->from, "copy") != 0;
+    import->rebuild = import->rebuild && !packs_anew(import, body);
     import->rebuild |= is_imported(model); /* what it packed stays */
     if (!change_source(import, request->server, body, faults, reply))
         return NULL;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "event/evidence.h"
 #include "server/api.h"
 #include "store/runtimes.h"
 
@@ -52,6 +53,9 @@ void request_fields_check(json_t *body, const RequestField *fields, size_t count
 {
     const char *name;
     json_t *value;
+    void *next;
+    json_object_foreach_safe(body, next, name, value) if (json_is_null(value))
+        json_object_del(body, name);
     for (size_t i = 0; i < count; i++) {
         value = json_object_get(body, fields[i].field);
         if (fields[i].mandatory && request_is_unset(value))
@@ -61,7 +65,7 @@ void request_fields_check(json_t *body, const RequestField *fields, size_t count
         const RequestField *field = field_find(fields, count, name);
         if (!field && !request_is_unset(value))
             unknown_field(faults, name);
-        else if (field && !is_of_type(value, field->type) && !json_is_null(value))
+        else if (field && !is_of_type(value, field->type))
             request_fault(faults, "%s must be %s", name,
                           field->type == JSON_STRING   ? "a string"
                           : field->type == JSON_ARRAY  ? "an array"
@@ -99,30 +103,25 @@ char *request_array(const json_t *body, const char *field)
 
 /* -- findings -- */
 
-static const char *evidence_text(const Event *event, const char *key)
-{
-    const char *text = json_string_value(json_object_get(event->evidence, key));
-    return text ? text : "";
-}
-
 /* Which of api.md's codes it is. */
 static const char *code_of(const Event *event)
 {
-    const char *pointer = evidence_text(event, "pointer");
+    const char *pointer = evidence_text(event->evidence, "pointer");
     if (g_strcmp0(event->kind, "syntax") == 0 || g_strcmp0(event->kind, "huggingface_config") == 0)
         return "ModelArts.3015";
     if (event->reason == EVENT_HealthCheckUrlInvalid || strstr(pointer, "health") == pointer + 1)
         return "ModelArts.3592";
     if (!g_str_has_suffix(pointer, "/restraint"))
         return "ModelArts.3016";
-    return g_str_has_prefix(evidence_text(event, "expected"), "EXACT: apt") ? "ModelArts.3040"
-                                                                            : "ModelArts.3041";
+    return g_str_has_prefix(evidence_text(event->evidence, "expected"), "EXACT: apt")
+               ? "ModelArts.3040"
+               : "ModelArts.3041";
 }
 
 /* Of a text that is sent as text the place is told, of an array what leads to it. */
 static char *place_of(const Event *event, const char *field)
 {
-    const char *file = evidence_text(event, "file");
+    const char *file = evidence_text(event->evidence, "file");
     if (g_str_has_prefix(field, file))
         return g_strdup("");
     return g_strdup_printf("%s:%d:%d: ", file,
@@ -132,8 +131,9 @@ static char *place_of(const Event *event, const char *field)
 
 static void fault_of(const Event *event, GPtrArray *faults)
 {
-    const char *found = evidence_text(event, "found"), *expected = evidence_text(event, "expected");
-    const char *pointer = evidence_text(event, "pointer");
+    const char *found = evidence_text(event->evidence, "found");
+    const char *expected = evidence_text(event->evidence, "expected");
+    const char *pointer = evidence_text(event->evidence, "pointer");
     const char *field = json_string_value(json_object_get(event->params, "parameter"));
     if (!field)
         field = *pointer == '/' ? pointer + 1 : pointer;

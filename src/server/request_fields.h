@@ -11,7 +11,8 @@ typedef struct {
 } RequestField;
 
 /* Adds what is missing, of another type than its field's, or no field of this version: that is
- * refused rather than forgotten. null is as if it were not there. faults: of char *. */
+ * refused rather than forgotten. null is as if it were not there: it is taken out. faults: of
+ * char *. */
 void request_fields_check(json_t *body, const RequestField *fields, size_t count,
                           GPtrArray *faults);
 /* Some clients send a member that is not set: ModelArts' Terraform provider as null, {} or []. */
@@ -40,6 +41,6 @@ HttpReply source_refused(void);
 /* What import_request_check and the like found (of RequestFault) in the words of the API. */
 void request_faults_take(const GPtrArray *wrong, GPtrArray *faults);
 
-/* Of model_type Template: its `template`, into the request. *location: the source that its input
- * names, or that source_location names in its place; NULL: a fault. */
+/* The body's `template`, into the request. Returns the source that its input names, or that
+ * source_location names in its place; NULL: a fault. The caller frees it. */
 char *request_template_take(const json_t *body, ImportRequest *import, GPtrArray *faults);

@@ -48,19 +48,6 @@ HttpReply source_refused(void)
 
 /* -- the source -- */
 
-static bool is_allowed(const Server *server, const ImportRequest *import, const char *location)
-{
-    if (g_str_has_prefix(location, UPLOAD_SCHEME))
-        return true; /* of this project, which is asked for when it is submitted */
-    g_autofree char *bucket = sources_place_of_bucket(server->settings, location);
-    g_autofree char *place = g_str_has_prefix(location, FILE_SCHEME "/") ? g_strdup(location)
-                             : bucket                                    ? g_strdup(bucket)
-                                      : sources_place_of_image(location);
-    return place && sources_allow(server->settings,
-                                  strcmp(server_asked_over(server), ASKED_OVER_LOOPBACK) == 0,
-                                  import->project, place);
-}
-
 bool request_take_source(const Server *server, ImportRequest *import, const char *location,
                          GPtrArray *faults)
 {
@@ -72,7 +59,7 @@ bool request_take_source(const Server *server, ImportRequest *import, const char
     request_faults_take(wrong, faults);
     if (wrong->len)
         return true; /* a fault of its own */
-    if (!is_allowed(server, import, import->source))
+    if (!sources_allow_location(server->settings, import))
         return false;
     if (g_str_has_prefix(import->source, FILE_SCHEME))
         memmove(import->source, import->source + strlen(FILE_SCHEME),
@@ -103,7 +90,7 @@ static void check_object(const char *path, json_t *object, const RequestField *f
 }
 
 /* Its one input; NULL: none is there, or a fault. Borrowed. */
-static const char *input_of(const json_t *template, GPtrArray *faults)
+static const json_t *input_of(const json_t *template, GPtrArray *faults)
 {
     const json_t *inputs = json_object_get(template, "template_inputs");
     json_t *input = json_array_get(inputs, 0);
@@ -115,14 +102,21 @@ static const char *input_of(const json_t *template, GPtrArray *faults)
     if (input)
         check_object("template.template_inputs[0]", input, INPUT_FIELDS, G_N_ELEMENTS(INPUT_FIELDS),
                      faults);
-    return json_string_value(json_object_get(input, "input"));
+    return input;
 }
 
-static char *template_text(const json_t *template, const char *location)
+static const char *text_of(const json_t *object, const char *key)
 {
-    json_auto_t *kept = json_deep_copy(template);
-    if (!json_array_size(json_object_get(kept, "template_inputs")))
-        json_object_set_new(kept, "template_inputs", json_pack("[{s:s}]", "input", location));
+    return json_string_value(json_object_get(object, key));
+}
+
+/* What is kept of it: the input is the request's source. */
+static char *template_text(const json_t *template, const json_t *input)
+{
+    json_auto_t *kept =
+        json_pack("{s:s, s:s*, s:s*}", "template_id", text_of(template, "template_id"),
+                  "infer_format", text_of(template, "infer_format"), "input_id",
+                  text_of(input, "input_id"));
     char *text = json_dumps(kept, JSON_COMPACT | JSON_SORT_KEYS);
     char *copy = g_strdup(text);
     free(text);
@@ -133,10 +127,11 @@ static char *template_text(const json_t *template, const char *location)
 char *request_template_take(const json_t *body, ImportRequest *import, GPtrArray *faults)
 {
     json_t *template = json_object_get(body, "template");
-    const char *location = json_string_value(json_object_get(body, "source_location"));
+    const char *location = text_of(body, "source_location");
     const guint before = faults->len;
     check_object("template", template, TEMPLATE_FIELDS, G_N_ELEMENTS(TEMPLATE_FIELDS), faults);
-    const char *input = input_of(template, faults);
+    const json_t *one = input_of(template, faults);
+    const char *input = text_of(one, "input");
     if (!input && !location && faults->len == before)
         request_fault(faults, "template.template_inputs is missing");
     if (input && location && strcmp(input, location) != 0)
@@ -144,6 +139,6 @@ char *request_template_take(const json_t *body, ImportRequest *import, GPtrArray
                               "leave it out, or say the same");
     if (faults->len != before)
         return NULL;
-    import->template = template_text(template, input ? input : location);
+    import->template = template_text(template, one);
     return g_strdup(input ? input : location);
 }

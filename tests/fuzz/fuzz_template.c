@@ -39,7 +39,7 @@ static void assert_config(const ModelTemplate *template, const TemplateMode *mod
 static void assert_sound(const ModelTemplate *template)
 {
     g_assert(config_is_model_type(template->engine) && template->modes->len > 0);
-    g_assert(model_template_id_is_valid(template->input_id));
+    g_assert(!model_rule_id(template->input_id));
     for (int i = LANGUAGE_EN; i <= LANGUAGE_ZH; i++)
         g_assert(template->name.text[i] && template->description.text[i]);
     for (guint i = 0; i < template->modes->len; i++) {

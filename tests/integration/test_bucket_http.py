@@ -100,3 +100,18 @@ def test_a_host_that_the_request_names_is_no_way_to_this_machine(ready, rgw, tmp
         assert cause["kind"] == "server_error", cause
     finally:
         assert server.stop() == 0
+
+
+def test_the_service_s_own_copies_are_nobody_s_source(ready, tmp_path):
+    server = Server(ready, tmp_path, "--set", "objects.url=s3://own/kept", "--set", "objects.endpoint=http://127.0.0.1:9",
+                    "--set", "sources.allow=s3://")
+    try:
+        for place in ("s3://own/kept", "s3://own/kept/default/1/model", "obs://own/kept/x", "s3://own",
+                      "https://own.obs.example.com/kept/x"):
+            refused = create(server, place)
+            assert (refused.status, refused.json["error_code"]) == (400, "ModelArts.3017"), (place, str(refused))
+        assert server.get("/models").json["count"] == 0
+        beside = create(server, "s3://own/keptnot")
+        assert beside.status == 200, str(beside)
+    finally:
+        assert server.stop() == 0

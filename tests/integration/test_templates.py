@@ -1,6 +1,8 @@
 """Templates: presets of the settings' directory that stand for a config.json."""
 import json
 import os
+import sqlite3
+from contextlib import closing
 from urllib.parse import quote
 
 import pytest
@@ -10,6 +12,7 @@ from conftest import ROOT, write_package
 from serving import Server
 from test_openapi import SOURCE, faults, schema_fields, validator_of
 from test_shell import complete
+from upload_registry import UploadRegistry
 from wholeness import assert_store, event_names
 
 APIS = [{"url": "/", "method": "post", "request": {"Content-type": "multipart/form-data",
@@ -69,7 +72,7 @@ def test_the_source_is_the_model_directory_itself(ready, templates, model):
     assert json.loads(details["apis"]) == APIS
     assert details["template"] == {"template_id": "tf-image", "infer_format": "image-in-json-out",
                                    "template_inputs": [{"input_id": "model_folder",
-                                                        "input": str(model())}]}
+                                                        "input": f"file://{model()}"}]}
     rows = [line.split(None, 1) for line in ready.run("show", "flowers", check=True).stdout.splitlines()]
     assert ["template", "tf-image, image-in-json-out"] in rows and ["type", "TensorFlow"] in rows
 
@@ -112,6 +115,36 @@ def test_a_retry_imports_by_what_was_asked_for(ready, templates, model):
         path.unlink()
     ready.run("retry", "flowers", check=True)
     assert json.loads(shown(ready, "flowers")["config"])["model_algorithm"] == "image_classification"
+
+
+def test_the_input_is_the_source_also_after_a_retry_with_another(ready, templates, model, tmp_path):
+    former = write_package(tmp_path / "former", {"readme": "x"})
+    assert ready.run("import", former, "--name", "m", "--template", "tf-image").returncode == 1
+    ready.run("retry", "m", model(), check=True)
+    details = shown(ready, "m")
+    assert details["source_location"] == f"file://{model()}"
+    assert details["template"]["template_inputs"] == [{"input_id": "model_folder", "input": f"file://{model()}"}]
+    with UploadRegistry() as registry:
+        place = f"{registry.reference}/m:1"
+        ready.run("copy", "m", place, env={"WAYBILL_REGISTRY_RETRIES": "1"}, check=True)
+        statement = json.loads(ready.run("show", place, "--json", check=True).stdout)["statement"]
+    asked = statement["predicate"]["buildDefinition"]["externalParameters"]
+    assert asked["source"] == str(model())
+    assert json.loads(asked["template"]) == {"template_id": "tf-image", "infer_format": "image-in-json-out",
+                                             "input_id": "model_folder"}
+
+
+def test_a_request_that_was_kept_with_its_input_shows_the_source(ready, templates, model):
+    """As they were kept before input_id was."""
+    ready.run("import", model(), "--template", "tf-image", check=True)
+    said = shown(ready, "flowers")["template"]
+    with closing(sqlite3.connect(ready.data / "waybill.db")) as db:
+        [[text]] = db.execute("SELECT request FROM attempts").fetchall()
+        former = {"template_id": "tf-image", "infer_format": "image-in-json-out",
+                  "template_inputs": [{"input_id": "model_folder", "input": "/another"}]}
+        db.execute("UPDATE attempts SET request = ?", [json.dumps(json.loads(text) | {"template": json.dumps(former)})])
+        db.commit()
+    assert shown(ready, "flowers")["template"] == said
 
 
 def test_check_takes_a_template(ready, templates, model):
@@ -411,12 +444,18 @@ def test_a_retry_over_http_may_take_another_template(served, templates, model, t
     failed = served.settled(post(served, body(folder)).json["model_id"])
     assert failed["failure"]["reason"] == "ModelFileMissing"
     path = f"/v1/default/models/{failed['model_id']}/retry"
+    again = write_package(tmp_path / "again", {"weights.bin": "x"})
+    assert served.ask("POST", path, {"source_location": f"file://{again}"}).status == 200
+    details = served.settled(failed["model_id"])
+    assert details["template"]["template_inputs"][0]["input"] == details["source_location"] == f"file://{again}"
     refused = served.ask("POST", path, {"template": {"template_id": "nope"}, "source_location": f"file://{folder}"})
     assert faults_of(refused) == ["template: there is no template nope; there are: custom, tf-image"]
     assert faults_of(served.ask("POST", path, {"template": {"template_id": "custom"}}))
     outside = {"template": body("/etc", template_id="custom")["template"]}
     assert served.ask("POST", path, outside).json["error_code"] == "ModelArts.3017"
-    assert served.ask("POST", path, {"template": body(folder, template_id="custom")["template"]}).status == 200
+    again = {"template": body(folder, template_id="custom")["template"],
+             "initial_config": None}  # as if it were not there
+    assert served.ask("POST", path, again).status == 200
     details = served.settled(failed["model_id"])
     assert (details["model_status"], details["engine"]) == ("published", "Custom")
     assert details["template"]["template_id"] == "custom"
@@ -437,3 +476,15 @@ def test_a_failed_one_is_tried_again_by_the_command_line_of_a_server(served, tem
     rows = [json.loads(line) for line in client.run("models", "--server", url, "--json", check=True).stdout.splitlines()]
     assert {(row["model_name"], row["model_version"], row["model_status"]) for row in rows} == {
         ("m", "0.0.1", "published"), ("n", "0.0.1", "failed"), ("n", "0.0.2", "published")}
+
+
+@pytest.mark.parametrize("arguments", [[], ["--child", "."], ["--child", "deep/er"]], ids=" ".join)
+def test_a_retry_on_a_server_sends_another_source(served, model, tmp_path, arguments):
+    url, client = f"http://{served.netloc}", served.waybill
+    empty = write_package(tmp_path / "empty", {"readme": "x"})
+    assert client.run("import", empty, "--name", "m", "--template", "tf-image", "--server", url).returncode == 1
+    gone = client.run("retry", "m", tmp_path / "gone", "--server", url)
+    assert gone.returncode == 2 and "there is no directory" in gone.stderr, str(gone)
+    model(name="other/deep/er" if "deep/er" in arguments else "other")
+    again = client.run("retry", "m", tmp_path / "other", *arguments, "--server", url, "--json", check=True)
+    assert again.events[-1]["reason"] == "ModelImported" and again.events[0]["attempt"] == 2

@@ -194,6 +194,29 @@ def test_only_what_the_project_may_import_from(serve, rgw, bucket, package):
         assert create(server, location, "a").status == 400
 
 
+def test_a_place_is_bounded_as_if_it_were_written_out(serve, rgw, bucket, package):
+    server = serve(allow=f"a=s3://{bucket}/a/job-7 a=s3://{bucket}/a/job-8/V1/best", any=f"s3://{bucket}/a/{{job_id}}",
+                   of=f"s3://{bucket}/a/{{job_id}}/{{version}}")
+    give_keys(server.waybill, rgw, "a")
+    rgw.put_folder(bucket, "a/job-7", package())
+    rgw.put_folder(bucket, "a/job-8/V1/best", package())
+
+    def refused(location, **job):
+        answer = create(server, location, "a", **job)
+        assert answer.status == 400, str(answer)
+        return answer.json["details"]
+    for job in ({}, {"source_job_id": "j"}, {"source_job_id": "job-8"}, {"source_job_id": "job-7/.."}):
+        assert refused("training://any", **job) == [
+            "source_location: there is no training job \"any\"; there are: none"]
+    assert refused("training://of", source_job_id="job-8", source_job_version="V1")
+    assert refused("training://of/best", source_job_id="job-8", source_job_version="V2")
+    done = ended(server, create(server, "training://any", "a", source_job_id="job-7"), "a")
+    assert (done["model_status"], done["resolved_location"]) == ("published", f"s3://{bucket}/a/job-7")
+    done = ended(server, create(server, "training://of/best", "a", source_job_id="job-8", source_job_version="V1",
+                                model_version="0.0.2"), "a")
+    assert (done["model_status"], done["resolved_location"]) == ("published", f"s3://{bucket}/a/job-8/V1/best")
+
+
 def test_a_project_that_may_import_from_none_of_them_learns_none(serve, bucket):
     server = serve(allow="elsewhere=s3://other", job=f"s3://{bucket}/x")
     assert create(server, "training://job").json["details"] == [
@@ -215,3 +238,55 @@ def test_the_command_line_of_a_server(serve, rgw, bucket, package):
     assert refused.returncode == 2 and "there is no training job \"nope\"; there are: job" in refused.stderr
     untyped = client.run("import", "training://job", "--server", url)
     assert untyped.returncode == 2 and "--type" in untyped.stderr
+
+
+def test_another_job_s_import_is_no_retry_of_the_one_that_failed(serve, rgw, bucket, package):
+    server = serve(resnet=f"s3://{bucket}/out/{{job_id}}")
+    give_keys(server.waybill, rgw, "default")
+    client, url = server.waybill, f"http://{server.netloc}"
+    client.environment.pop("WAYBILL_CONFIG_FILE")
+
+    def run(*job):
+        return client.run("import", "training://resnet", "--server", url, "--type", "Custom", "--json", *job)
+    failed = run("--source-job-id", "7", "--source-job-version", "V1")
+    assert failed.returncode == 1, str(failed)
+    for job in ("7", "8"):
+        rgw.put_folder(bucket, f"out/{job}", package(name=f"job{job}"))
+    done = run("--source-job-id", "8")
+    assert done.returncode == 0 and done.events[0]["attempt"] == 2, str(done)
+    assert done.events[0]["evidence"]["source"] == f"s3://{bucket}/out/8"
+    [item] = server.get("/models").json["models"]
+    details = server.get(f"/models/{item['model_id']}").json
+    assert (details["source_job_id"], details["resolved_location"]) == ("8", f"s3://{bucket}/out/8")
+    assert "source_job_version" not in details, "V1 is of job 7"
+
+
+def test_a_retry_over_http_may_name_another_job(serve, rgw, bucket, package):
+    server = serve(resnet=f"s3://{bucket}/out/{{job_id}}/{{version}}", one=f"s3://{bucket}/one")
+    give_keys(server.waybill, rgw, "default")
+    rgw.put_folder(bucket, "out/8/V2", package())
+    failed = ended(server, create(server, "training://resnet", source_job_id="7", source_job_version="V1"))
+    path = f"/v1/default/models/{failed['model_id']}/retry"
+    assert server.ask("POST", path, {"source_job_id": "8"}).json["details"] == [
+        "source_job_version: missing: training://resnet is looked up by it"]
+    assert server.ask("POST", path, {"source_job_id": "../x", "source_job_version": "V2"}).status == 400
+    assert server.ask("POST", path, {"source_location": "training://one"}).status == 200
+    assert server.settled(failed["model_id"])["source_job_id"] == "7", "as it was said"
+    again = {"source_location": "training://resnet", "source_job_id": "8", "source_job_version": "V2"}
+    assert server.ask("POST", path, again).status == 200
+    details = server.settled(failed["model_id"])
+    assert details["model_status"] == "published"
+    assert details["resolved_location"] == f"s3://{bucket}/out/8/V2"
+    assert (details["source_job_id"], details["source_job_version"]) == ("8", "V2")
+
+
+def test_a_retry_s_job_alone_is_looked_up_where_the_former_one_was(serve, rgw, bucket, package):
+    server = serve(resnet=f"s3://{bucket}/out/{{job_id}}")
+    give_keys(server.waybill, rgw, "default")
+    rgw.put_folder(bucket, "out/8", package())
+    failed = ended(server, create(server, "training://resnet", source_job_id="7"))
+    path = f"/v1/default/models/{failed['model_id']}/retry"
+    assert server.ask("POST", path, {"source_job_id": "8"}).status == 200
+    details = server.settled(failed["model_id"])
+    assert (details["model_status"], details["source_job_id"]) == ("published", "8")
+    assert details["resolved_location"] == f"s3://{bucket}/out/8"

@@ -210,6 +210,19 @@ static void sizes_and_durations_read_well(void **state)
     assert_string_equal(minutes, "2:41");
 }
 
+static void an_id_is_one_part_of_a_path(void **state)
+{
+    assert_null(model_rule_id("tf-image_1.0"));
+    assert_non_null(model_rule_id(""));
+    assert_non_null(model_rule_id(".."));
+    assert_non_null(model_rule_id(".hidden"));
+    assert_non_null(model_rule_id("a/b"));
+    assert_non_null(model_rule_id("ä"));
+    g_autofree char *longest = g_strnfill(64, 'a'), *longer = g_strnfill(65, 'a');
+    assert_null(model_rule_id(longest));
+    assert_non_null(model_rule_id(longer));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -218,6 +231,7 @@ int main(void)
         cmocka_unit_test(names_keep_their_rule),
         cmocka_unit_test(folder_names_become_model_names),
         cmocka_unit_test(descriptions_keep_their_rule),
+        cmocka_unit_test(an_id_is_one_part_of_a_path),
         cmocka_unit_test(engines_find_their_files),
         cmocka_unit_test(refused_model_file_is_not_missing_as_well),
         cmocka_unit_test(widths_count_wide_characters_twice),
