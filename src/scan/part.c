@@ -106,7 +106,7 @@ static ScanPart *choose(Head *head)
     ScanPart *of_file = place->depth == 0 ? choose_of_file(head) : NULL;
     if (of_file || head->used == 0)
         return of_file;
-    if (BEGINS(head, "PK\3\4"))
+    if (BEGINS(head, "PK\3\4") || BEGINS(head, "PK\5\6"))
         return zip_part_new(place);
     if (BEGINS(head, "\x93NUMPY"))
         return npy_part_new(place);
