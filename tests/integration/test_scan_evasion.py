@@ -1,11 +1,15 @@
 """Files made so that who loads them sees something else than who looks at them: under check.pickle=deny each is refused,
 by what it imports or as one that could not be looked through, and real files are not."""
+import bz2
 import io
 import json
+import lzma
 import os
 import pickle
 import struct
+import tarfile
 import zipfile
+import zlib
 
 import pytest
 
@@ -101,3 +105,39 @@ def test_sound_archives_are_let_in(ready, package):
              "behind": torch_file(STATE), "nested": archive({"a": SAFE_ZIP})}
     assert refusals(ready, package, **files) == {}
     assert refusals(ready, package, evil__pt=torch_end(EVIL)) == {"evil.pt": "dangerous"}
+
+
+# -- first bytes --
+
+def tar(content):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as file:
+        entry = tarfile.TarInfo("pickle")
+        entry.size = len(content)
+        file.addfile(entry, io.BytesIO(content))
+    return out.getvalue()
+
+
+def long_bytes(magic, size):
+    """A pickle that begins as something else: BINBYTES, whose length the magic number is a part of."""
+    return magic + bytes(size) + EVIL[2:]
+
+
+def test_a_magic_number_does_not_hide_a_pickle(ready, package):
+    files = {"old__gguf": b"GGUF" + struct.pack("<I", 1) + b"\0" + EVIL,
+             "swapped__gguf": b"GGUF" + struct.pack(">I", 3) + b"\0" + EVIL,
+             "sound__gguf": b"GGUF" + struct.pack("<I", 3) + b"\x01G" + bytes(6) + b"\x01\x01G" + bytes(8) + EVIL,
+             "name__gguf": EVIL, "name__safetensors": EVIL, "name__onnx": EVIL,
+             "archive__safetensors": EVIL_ZIP, "archive__gguf": EVIL_ZIP, "packed__onnx": zlib.compress(EVIL),
+             "bzip2": long_bytes(b"BZh\0\0", 0x685a)}
+    assert set(refusals(ready, package, **files).values()) == {"dangerous"}
+    assert_refused(ready, package, "dangerous", files)
+
+
+def test_what_is_not_decompressed_is_told_whatever_its_name_is(ready, package):
+    alone = lzma.compress(EVIL, lzma.FORMAT_ALONE)
+    files = {"bz2__dat": bz2.compress(EVIL), "xz": lzma.compress(EVIL), "lzma": alone,
+             "lzma-size": alone[:5] + struct.pack("<Q", len(EVIL)) + alone[13:],
+             "lz4": b"\x04\x22\x4d\x18" + bytes(99), "zstd": b"\x28\xb5\x2f\xfd" + bytes(99), "tar": tar(EVIL),
+             "zfile": b"ZF" + hex(len(EVIL)).encode().ljust(19) + zlib.compress(EVIL)}
+    assert_refused(ready, package, "unread", files)
