@@ -126,6 +126,18 @@ static const char *foreign(const Head *head)
     return is_tar(head) ? "it is a tar archive" : NULL;
 }
 
+bool is_pickle_path(const char *path)
+{
+    static const char *const ENDINGS[] = {".pkl", ".pickle", ".joblib", ".pt",  ".pth",  ".ckpt",
+                                          ".bin", ".dill",   ".p",      ".sav", ".model"};
+    for (size_t i = 0; i < G_N_ELEMENTS(ENDINGS); i++) {
+        g_autofree char *packed = g_strconcat(ENDINGS[i], ".", NULL);
+        if (g_str_has_suffix(path, ENDINGS[i]) || strstr(path, packed))
+            return true;
+    }
+    return false;
+}
+
 static bool is_zlib(const Head *head)
 {
     return head->used >= 2 && head->head[0] == 0x78 &&

@@ -35,6 +35,9 @@ struct ScanPart {
 ScanPart *scan_part_new(const ScanPlace *place);
 void scan_part_free(ScanPart *part);
 
+/* Whether somebody will take what has this name for a pickle. */
+bool is_pickle_path(const char *path);
+
 /* Room for so many bytes more; false: the limit is reached. Given back with a negative number. */
 bool scan_take_memory(ScanContext *context, int64_t bytes);
 

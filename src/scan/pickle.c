@@ -5,7 +5,8 @@
  * after the one that builds its wrapper: the wrapper's shape and dtype say how many.
  *
  * Protocols 0 and 1 have no magic number, so anything may look like the beginning of one: what such
- * a stream imports is told once it calls something, or has come to its end. */
+ * a stream imports is told once it calls something, or has come to its end. Where Python would fail
+ * the scan ends; where it would not, nothing ends it but limits, which are told. */
 #include <string.h>
 
 #include "scan/pickle_machine.h"
@@ -93,12 +94,12 @@ static bool is_bytes(uint8_t argument)
 static bool applied(Pickle *pickle)
 {
     pickle->read = READ_OPCODE;
-    if (pickle->stream->opcodes < 2)
+    if (pickle->stream->opcodes < OPCODES_COUNTED)
         pickle->stream->opcodes++;
     if (!pickle_apply(pickle))
-        return pickle->stopped ? false : pickle_stops(pickle, "it is no pickle from some byte on");
+        return pickle->stopped ? false : pickle_fails(pickle, "it is no pickle from some byte on");
     if (pickle->stream->stack.full)
-        return pickle_stops(pickle, "its stack is larger than what is followed");
+        return pickle_gives_up(pickle, "its stack is larger than what is followed");
     return true;
 }
 
@@ -128,10 +129,10 @@ static bool read_opcode(Pickle *pickle, uint8_t opcode)
     pickle->number_used = pickle->number_size = 0;
     g_byte_array_set_size(pickle->text, 0);
     g_clear_pointer(&pickle->first_line, g_free);
-    pickle->text_cut = false;
+    pickle->text_cut = pickle->first_cut = false;
     switch (ARGUMENTS[opcode]) {
     case ARGUMENT_BAD:
-        return pickle_stops(pickle, "it is no pickle from some byte on");
+        return pickle_fails(pickle, "it is no pickle from some byte on");
     case ARGUMENT_NONE:
         return applied(pickle);
     case ARGUMENT_LINE:
@@ -181,14 +182,13 @@ static size_t read_line(Pickle *pickle, const uint8_t *data, size_t size, bool *
     g_byte_array_append(pickle->text, data, (guint)kept);
     pickle->text_cut = pickle->text_cut || kept < length;
     *goes_on = true;
-    /* A text file has long lines; a pickle's names are short. */
-    if (pickle->text_cut && !pickle->stream->sure)
-        *goes_on = pickle_stops(pickle, "it has a line without an end");
-    if (!end || !*goes_on)
+    if (!end)
         return size;
     g_byte_array_append(pickle->text, (const guint8 *)"", 1);
     if (ARGUMENTS[pickle->opcode] == ARGUMENT_LINES && !pickle->first_line) {
         pickle->first_line = g_strdup((const char *)pickle->text->data);
+        pickle->first_cut = pickle->text_cut;
+        pickle->text_cut = false;
         g_byte_array_set_size(pickle->text, 0);
     } else {
         *goes_on = applied(pickle);
@@ -228,9 +228,12 @@ static size_t read_skipped(Pickle *pickle, const uint8_t *data, size_t size, boo
 
 static void read_padding(Pickle *pickle, uint8_t byte)
 {
+    inner_feed(pickle, &byte, 1);
     pickle->left += byte;
     pickle->array = pickle->left > 0;
     pickle->read = pickle->array ? READ_SKIPPED : READ_OPCODE;
+    if (!pickle->array)
+        inner_end(pickle);
 }
 
 static size_t read_some(Pickle *pickle, const uint8_t *data, size_t size, bool *goes_on)
@@ -276,7 +279,7 @@ static void pickle_end(ScanPart *part)
     bool between =
         pickle->read == READ_OPCODE && pickle->stream->opcodes == 0 && !pickle->stream->outer;
     if (!pickle->stopped && !between)
-        pickle_stops(pickle, "it ends in the middle of a pickle");
+        pickle_fails(pickle, "it ends in the middle of a pickle");
 }
 
 static void pickle_free(ScanPart *part)
@@ -290,12 +293,23 @@ static void pickle_free(ScanPart *part)
     g_free(pickle);
 }
 
-ScanPart *pickle_part_new(const ScanPlace *place)
+static ScanPart *part_new(const ScanPlace *place, bool within)
 {
     Pickle *pickle = g_new0(Pickle, 1);
+    pickle->within = within;
     pickle->base = (ScanPart){pickle_feed, pickle_end, pickle_free};
     pickle->place = *place;
     pickle->text = g_byte_array_new();
     pickle->stream = pickle_stream_new(pickle, NULL);
     return &pickle->base;
+}
+
+ScanPart *pickle_part_new(const ScanPlace *place)
+{
+    return part_new(place, false);
+}
+
+ScanPart *pickle_part_new_within(const ScanPlace *place)
+{
+    return part_new(place, true);
 }

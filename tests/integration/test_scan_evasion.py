@@ -141,3 +141,98 @@ def test_what_is_not_decompressed_is_told_whatever_its_name_is(ready, package):
              "lz4": b"\x04\x22\x4d\x18" + bytes(99), "zstd": b"\x28\xb5\x2f\xfd" + bytes(99), "tar": tar(EVIL),
              "zfile": b"ZF" + hex(len(EVIL)).encode().ljust(19) + zlib.compress(EVIL)}
     assert_refused(ready, package, "unread", files)
+
+
+# -- joblib's arrays between the opcodes --
+
+CALL = b"cos\nsystem\n(S'x'\ntR0"
+PLAIN_STATE = b"(K\x03U\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00t"
+
+
+def word(text):
+    return b"U" + bytes([len(text)]) + text
+
+
+def pairs(shape=b"K\x08\x85", dtype=b"f8", copy=b"\x88", state=PLAIN_STATE, more=b""):
+    return (b"(" + word(b"shape") + shape + word(b"dtype") + b"cnumpy\ndtype\n" + word(dtype) + b"\x89" + copy + b"\x87R"
+            + b"q\x63" + state + b"b" + more + b"u")
+
+
+def wrapped(array, made=b")\x81", front=b"", filled=None, built=b"b", rest=CALL, **options):
+    """A list of one array, whose bytes are followed by a call."""
+    filled = b"}" + pairs(**options) if filled is None else filled
+    return (b"\x80\x02" + front + b"]cjoblib.numpy_pickle\nNumpyArrayWrapper\n" + made + b"q\x62" + filled + built
+            + array + rest + b"a.")
+
+
+ONE = bytes(64)  # eight numbers of eight bytes
+VOID = b"(K\x03U\x01|NNN%sK\x01K\x00t"
+ARRAYS = {
+    "size-in-bits": wrapped(bytes(8), dtype=b"int8", rest=CALL + bytes(56)),
+    "no-such-size": wrapped(ONE, dtype=b"i3"),
+    "not-a-copy": wrapped(ONE, copy=b"\x89"),
+    "size-of-no-item": wrapped(ONE, dtype=b"V8", state=b"(K\x03U\x01|NNNNK\x01K\x00t"),
+    "flags-unknown": wrapped(ONE, state=b"(K\x03U\x01<NNNK\x08K\x08Nt"),
+    "state-of-another-kind": wrapped(ONE, state=b"}"),
+    "shape-of-floats": wrapped(ONE, shape=b"G" + bytes(8) + b"\x85"),
+    "negative-shape": wrapped(ONE, shape=b"J\xff\xff\xff\xff\x85"),
+    "overflowing-shape": wrapped(ONE, shape=b"\x8a\x08" + b"\x00" * 7 + b"\x40K\x04K\x01\x87"),
+    "alignment-of-text": wrapped(ONE, more=word(b"numpy_array_alignment_bytes") + b"U\x01x"),
+    "unknown-key": wrapped(ONE, more=b"Vsha\\u0070e\nK\x01\x85"),
+    "called": wrapped(ONE, made=b"(NK\x08\x85NNNNtR"),
+    "another-dictionary": wrapped(ONE, front=b"}q\x01" + pairs() + b"0", filled=b"h\x01"),
+    "dictionary-of-another": wrapped(ONE, filled=b"}" + pairs(shape=b"K\x01\x85") + b"0h\x01", front=b"}" + pairs() + b"q\x010"),
+    "state-given-twice": wrapped(ONE, built=b"b" + ONE + b"0h\x62}" + pairs() + b"b"),
+    "class-of-another": wrapped(ONE).replace(b"cjoblib.", b"cx.joblib."),
+    "frame-over-the-array": b"\x80\x04\x95" + struct.pack("<Q", len(wrapped(b"")) - 2) + wrapped(b"")[2:] + ONE,
+    "frame-over-the-end": b"\x80\x04\x95" + struct.pack("<Q", 99) + b"N." + b"B\xff\xff\xff\x00" + bytes(99) + EVIL,
+    "objects-of-numbers": wrapped(ONE, dtype=b"O8"),
+    "memo-of-objects": wrapped(b"\x80\x02]\x94.", dtype=b"O8", state=b"(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x3ft"),
+}
+
+
+def test_an_array_is_passed_over_only_where_its_bytes_are_certain(ready, package):
+    refused = refusals(ready, package, **ARRAYS)
+    # Other imports may be told besides; then `unread` stands beside them.
+    assert set(refused) == set(ARRAYS)
+
+
+def test_an_array_is_read_as_pickle_alone_would(ready, package):
+    evil = b"0" + CALL + b"N"
+    padded = b"\x10" + bytes(16)
+    files = {"bare": wrapped(evil + bytes(64 - len(evil)), rest=b""),
+             "in-the-padding": wrapped(b"N" + evil.ljust(0x4e, b"\0") + ONE, rest=b"",
+                                       more=word(b"numpy_array_alignment_bytes") + b"K\x10")}
+    sound = {"bare": wrapped(ONE, rest=b""), "objects": wrapped(pickle.dumps([1], 2), rest=b"", dtype=b"O8",
+                                                               state=b"(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x3ft"),
+             "void": wrapped(bytes(24), rest=b"", dtype=b"V3", state=VOID % b"K\x03"),
+             "padded": wrapped(padded + ONE, rest=b"", more=word(b"numpy_array_alignment_bytes") + b"K\x10"),
+             "unpadded": wrapped(ONE, rest=b"", more=word(b"numpy_array_alignment_bytes") + b"N")}
+    assert refusals(ready, package, **sound) == {}
+    assert_refused(ready, package, "dangerous", files)
+
+
+def test_a_call_behind_a_stretched_array_is_seen(ready, package):
+    """The dtype's text says one byte, its state 1000, which is what counts, also where it is fetched from the memo."""
+    state = VOID % b"M\xe8\x03"
+    late = b"}" + pairs(dtype=b"V1", state=state).replace(b"bu", b"b0h\x63u")
+    files = {"state": wrapped(bytes(8000), dtype=b"V1", state=state), "memo": wrapped(bytes(8000), filled=late)}
+    assert_refused(ready, package, "dangerous", files)
+
+
+def test_real_dumps_of_every_kind_are_let_in(ready, package, tmp_path):
+    joblib, numpy = pytest.importorskip("joblib"), pytest.importorskip("numpy")
+    arrays = [numpy.zeros(9, code) for code in "?bBhHiIlLqQefdgFDGSU"] + [
+        numpy.array(["2026-11-28"], "M8[D]"), numpy.array([5], "m8[ns]"), numpy.array(["abc"]), numpy.array([b"x" * 300]),
+        numpy.array(["x", None, 3], object), numpy.zeros(3, [("x", "f8"), ("y", "i4", 3)]),
+        numpy.array([(1, "x")], [("n", "i4"), ("o", object)]), numpy.zeros((3, 0)), numpy.array(1.5), numpy.zeros(3, "V5"),
+        numpy.zeros((2, 3, 4, 5, 6, 1, 1, 2)), numpy.asfortranarray(numpy.ones((3, 4))), numpy.zeros(3, ">f4"),
+        numpy.full(100000, 40, "u1"), numpy.full(100000, 41, "u1"), numpy.full(100000, 0x62, "u1"),
+        numpy.random.default_rng(1).integers(0, 255, 100000, "u1")]
+    files = {}
+    for protocol in (2, 3, 4, 5):
+        for compress in (0, 3, ("gzip", 3)):
+            name = f"{protocol}-{compress if isinstance(compress, int) else 'gz'}"
+            joblib.dump({"arrays": arrays, "again": arrays}, tmp_path / name, compress=compress, protocol=protocol)
+            files[name] = (tmp_path / name).read_bytes()
+    assert refusals(ready, package, **files) == {}

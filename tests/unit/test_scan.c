@@ -187,6 +187,11 @@ static void names_are_ranked(void **state)
 
 /* -- limits -- */
 
+static GString *begin(void)
+{
+    return g_string_new_len(BYTES("\x80\x04\x8c\x02os\x94\x8c\x06system\x94\x93\x94"));
+}
+
 static json_t *scan_text(GString *text)
 {
     json_t *report = scan_in("x.pkl", text->str, text->len, 65536);
@@ -194,9 +199,62 @@ static json_t *scan_text(GString *text)
     return report;
 }
 
-static GString *begin(void)
+/* What Python reads and a stricter reader would not. */
+static void nothing_that_python_reads_ends_a_scan(void **state)
 {
-    return g_string_new_len(BYTES("\x80\x04\x8c\x02os\x94\x8c\x06system\x94\x93\x94"));
+    static const char CALL[] = "cos\nsystem\n(S'x'\ntR.";
+    static const struct {
+        const char *data;
+        size_t size;
+    } FRONTS[] = {{BYTES("I0x1\n0")},
+                  {BYTES("I 1_0 \n0")},
+                  {BYTES("I1\0junk\n0")},
+                  {BYTES("L0b1L\n0")},
+                  {BYTES("Np1_0\n0")},
+                  {BYTES("Np +3\n0")},
+                  {BYTES("Finf\n0")},
+                  {BYTES("((((1111")},
+                  {BYTES("Np99999999999999999999999\ng99999999999999999999999\n00")},
+                  {BYTES("N0\x95\0\0\0\0\0\0\0\x7f")}};
+    for (size_t i = 0; i < G_N_ELEMENTS(FRONTS); i++) {
+        g_autoptr(GString) text = g_string_new_len(FRONTS[i].data, (gssize)FRONTS[i].size);
+        g_string_append_len(text, CALL, sizeof CALL - 1);
+        json_auto_t *report = scan_all("x.dat", text->str, text->len);
+        g_autofree char *names = names_of(report);
+        if (strcmp(names, "os.system") != 0)
+            fail_msg("front %zu: %s", i, names);
+    }
+}
+
+static void a_long_line_ends_no_scan(void **state)
+{
+    GString *text = g_string_new("V");
+    for (int i = 0; i < 5000; i++)
+        g_string_append_c(text, 'x');
+    g_string_append(text, "\n0cos\nsystem\n(S'x'\ntR.");
+    json_auto_t *report = scan_text(text);
+    g_autofree char *names = names_of(report);
+    assert_string_equal(names, "os.system");
+    text = g_string_new("cos.");
+    for (int i = 0; i < 5000; i++)
+        g_string_append_c(text, 'x');
+    g_string_append(text, "\nsystem\n)R.");
+    json_auto_t *cut = scan_text(text);
+    g_autofree char *unknown = names_of(cut);
+    assert_string_equal(unknown, "?.system");
+}
+
+/* A place that lies too far out is not remembered; afterwards MEMOIZE may put in any place. */
+static void a_memo_that_cannot_be_counted_is_forgotten(void **state)
+{
+    static const char LISTED[] = "\x80\x04\x8c\x0b"
+                                 "collectionsr\3\0\0\0" /* the fourth place, the memo's first */
+                                 "0\x8c\x0b"
+                                 "OrderedDictq\x09"
+                                 "0Nr\0\0\0\x70r\0\0\0\x70" /* twice the same one */
+                                 "\x8c\x02os\x94"           /* the third or the fourth place */
+                                 "0h\x03h\x09\x93)R.";
+    assert_imports(BYTES(LISTED), "?.?", false);
 }
 
 /* 10 GiB of one string, of which nothing is kept. */
@@ -247,6 +305,11 @@ static void stacks_are_bounded(void **state)
     g_string_append(text, "t.");
     json_auto_t *wide = scan_text(text);
     assert_null(text_of(wide, "unread"));
+    text = g_string_new(NULL); /* nothing before it says that it is a pickle */
+    for (int i = 0; i < 200000; i++)
+        g_string_append(text, "(N");
+    json_auto_t *unsure = scan_text(text);
+    assert_string_equal(text_of(unsure, "unread"), "its stack is larger than what is followed");
 }
 
 static GBytes *compress(const void *data, size_t size)
@@ -354,6 +417,9 @@ int main(void)
         cmocka_unit_test(what_is_no_pickle_says_nothing),
         cmocka_unit_test(what_breaks_off_is_said),
         cmocka_unit_test(names_are_ranked),
+        cmocka_unit_test(nothing_that_python_reads_ends_a_scan),
+        cmocka_unit_test(a_long_line_ends_no_scan),
+        cmocka_unit_test(a_memo_that_cannot_be_counted_is_forgotten),
         cmocka_unit_test(long_strings_are_passed_over),
         cmocka_unit_test(a_memo_that_is_full_forgets_and_says_what_it_cannot_tell),
         cmocka_unit_test(stacks_are_bounded),
