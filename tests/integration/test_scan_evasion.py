@@ -8,6 +8,7 @@ import os
 import pickle
 import struct
 import tarfile
+import warnings
 import zipfile
 import zlib
 
@@ -236,3 +237,44 @@ def test_real_dumps_of_every_kind_are_let_in(ready, package, tmp_path):
             joblib.dump({"arrays": arrays, "again": arrays}, tmp_path / name, compress=compress, protocol=protocol)
             files[name] = (tmp_path / name).read_bytes()
     assert refusals(ready, package, **files) == {}
+
+
+# -- names --
+
+@pytest.mark.parametrize("name", ["sklearn.utils._testing\ncheck_output", "sklearn.datasets._base\nurlretrieve",
+                                  "sklearn.externals._packaging.version\nVersion", "joblib.numpy_pickle\nload"])
+def test_a_way_out_beneath_what_is_listed(ready, package, name):
+    assert_refused(ready, package, "dangerous", {"x__pkl": b"\x80\x02c" + name.encode() + b"\n(U\x01xtR."})
+
+
+def test_every_estimator_is_let_in(ready, package, tmp_path):
+    """Fitted where a few lines suffice, else as it is made."""
+    joblib, numpy = pytest.importorskip("joblib"), pytest.importorskip("numpy")
+    pytest.importorskip("sklearn")
+    from sklearn import metrics
+    from sklearn.utils import all_estimators
+    from sklearn.utils.estimator_checks import _construct_instance
+    warnings.simplefilter("ignore")
+    points = numpy.random.default_rng(1).random((40, 4))
+    answers = (points[:, 0] > 0.5).astype(int)
+    inputs = [(points, answers), (points, numpy.column_stack([answers, 1 - answers])), (points, answers + 1.0), (points,),
+              (["a b c", "d e f g"] * 20,), ([{"a": 1}, {"b": 2}] * 20,), (points[:, 0], answers)]
+    files = {}
+    for name, kind in all_estimators():
+        try:
+            model = _construct_instance(kind)
+        except Exception:
+            continue  # it needs others, which come by themselves
+        for given in inputs:
+            try:
+                model.fit(*given)
+                break
+            except Exception:
+                continue
+        joblib.dump(model, tmp_path / name)
+        files[f"{name}__joblib"], files[f"{name}__pkl"] = (tmp_path / name).read_bytes(), pickle.dumps(model)
+    for name in metrics.get_scorer_names():
+        files[f"scorer-{name}__pkl"] = pickle.dumps(metrics.get_scorer(name))
+    assert len(files) > 200
+    # FeatureAgglomeration's default is numpy.mean, which is on no list.
+    assert set(refusals(ready, package, **files)) <= {"FeatureAgglomeration.joblib", "FeatureAgglomeration.pkl"}
