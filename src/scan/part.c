@@ -252,6 +252,11 @@ ScanPart *scan_part_new(const ScanPlace *place)
                       place->member);
         return NULL;
     }
+    if (++place->context->parts > SCAN_MAX_PARTS) {
+        report_unread(place->context->report, "it holds more parts than are followed",
+                      place->member);
+        return NULL;
+    }
     Head *head = g_new0(Head, 1);
     head->base = (ScanPart){head_feed, head_end, head_free};
     head->place = *place;

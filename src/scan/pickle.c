@@ -11,7 +11,8 @@
 
 #include "scan/pickle_machine.h"
 
-#define MAX_KEPT 1024 /* bytes of an argument that are kept */
+#define MAX_KEPT   1024 /* bytes of an argument that are kept */
+#define MIN_PICKLE 7    /* bytes of the shortest one that imports something */
 
 typedef enum {
     ARGUMENT_BAD, /* no opcode */
@@ -67,6 +68,7 @@ static bool inner_begin(Pickle *pickle, uint8_t first)
         return false;
     ScanPlace place = pickle->place;
     place.depth++;
+    place.guessed = true;
     pickle->inner = scan_part_new(&place);
     return pickle->inner != NULL;
 }
@@ -105,7 +107,7 @@ static bool applied(Pickle *pickle)
 
 static bool whole(Pickle *pickle)
 {
-    if (is_bytes(ARGUMENTS[pickle->opcode]) && pickle->text->len >= 4 &&
+    if (is_bytes(ARGUMENTS[pickle->opcode]) && pickle->text->len >= MIN_PICKLE &&
         inner_begin(pickle, pickle->text->data[0])) {
         inner_feed(pickle, pickle->text->data, pickle->text->len);
         inner_end(pickle);

@@ -81,9 +81,10 @@ bool pickle_gives_up(Pickle *pickle, const char *why)
 
 bool pickle_fails(Pickle *pickle, const char *why)
 {
-    /* The tensors behind the streams of an old torch.save may begin like one. */
-    int most = pickle->behind ? OPCODES_COUNTED - 1 : 1;
-    bool known = pickle->stream->sure && pickle->stream->opcodes > most && !pickle->within;
+    /* The tensors behind the streams of an old torch.save, and any array, may begin like one. */
+    bool likely = !pickle->behind && !pickle->place.guessed;
+    bool known = pickle->stream->marked && !pickle->within &&
+                 pickle->stream->opcodes > (likely ? 1 : OPCODES_COUNTED - 1);
     for (const Stream *stream = pickle->stream; stream; stream = stream->outer)
         known = known || (stream->sure && stream->imports);
     if (known)
@@ -360,8 +361,10 @@ static bool protocol(Pickle *pickle)
 {
     if (number_of(pickle) > MAX_PROTOCOL)
         return false;
-    if (pickle->stream->opcodes == 1)
+    if (pickle->stream->opcodes == 1) {
+        pickle->stream->marked = true;
         stream_is_sure(pickle);
+    }
     return true;
 }
 

@@ -24,6 +24,7 @@ typedef struct {
 typedef struct Stream Stream;
 struct Stream {
     Stream *outer;
+    bool marked; /* it begins with PROTO */
     PickleStack stack;
     GArray *held;            /* of Held */
     bool sure;               /* its imports are told at once */

@@ -23,10 +23,12 @@
 
 #define SCAN_MEMORY       ((int64_t)12 << 20) /* about what one file's scan holds at most, in bytes */
 #define SCAN_MAX_INFLATED ((int64_t)1 << 30) /* bytes that are decompressed of one file */
-#define SCAN_MAX_DEPTH    5  /* archives, compressed streams and pickles inside of each other */
+#define SCAN_MAX_DEPTH    5 /* archives, compressed streams and pickles inside of each other */
+#define SCAN_MAX_PARTS    ((int64_t)4 << 20)  /* things inside of each other, in all */
+#define SCAN_MAX_STREAMS  ((int64_t)64 << 10) /* compressed ones of them */
 #define SCAN_MAX_NAMES    40 /* imports told of one file, of each of the three ranks */
 /* A report of another number is not what this version would tell. */
-#define SCAN_RULES        1
+#define SCAN_RULES        2
 
 typedef struct Scan Scan;
 

@@ -1,6 +1,7 @@
 """Files made so that who loads them sees something else than who looks at them: under check.pickle=deny each is refused,
 by what it imports or as one that could not be looked through, and real files are not."""
 import bz2
+import gzip
 import io
 import json
 import lzma
@@ -237,6 +238,18 @@ def test_real_dumps_of_every_kind_are_let_in(ready, package, tmp_path):
             joblib.dump({"arrays": arrays, "again": arrays}, tmp_path / name, compress=compress, protocol=protocol)
             files[name] = (tmp_path / name).read_bytes()
     assert refusals(ready, package, **files) == {}
+
+
+# -- compressed streams --
+
+def test_streams_of_gzip_are_read_as_python_does(ready, package):
+    front, behind = pickle.dumps([1] * 99), gzip.compress(CALL + b"N.")
+    whole = gzip.compress(front)
+    flagged = whole[:3] + b"\x02" + whole[4:10] + b"\0\0" + gzip.compress(EVIL)[10:]  # a header's sum, which is wrong
+    assert pickle.loads(gzip.decompress(whole + bytes(9) + gzip.compress(b"")))
+    assert refusals(ready, package, a=whole + bytes(99), b=whole, c=whole + b"behind") == {}
+    assert refusals(ready, package, zeros=whole + bytes(99999) + behind, none=whole + behind, flag=flagged) == {
+        "zeros": "dangerous", "none": "dangerous", "flag": "unread"}
 
 
 # -- names --

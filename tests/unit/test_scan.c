@@ -356,6 +356,24 @@ static void what_comes_out_of_little_is_bounded(void **state)
                         "more than 1 GiB comes out of what is compressed");
 }
 
+static void streams_without_end_end_as_unread(void **state)
+{
+    g_autoptr(GBytes) packed = compress(BYTES("nothing"));
+    gsize length;
+    const char *data = g_bytes_get_data(packed, &length);
+    GString *text = g_string_new_len(BYTES("\x80\x04"));
+    for (int i = 0; i < 70000; i++) {
+        g_string_append_c(text, 'C');
+        g_string_append_c(text, (char)length);
+        g_string_append_len(text, data, (gssize)length);
+        g_string_append_c(text, '0');
+    }
+    g_string_append(text, "N.");
+    json_auto_t *report = scan_text(text);
+    assert_string_equal(text_of(report, "unread"),
+                        "it holds more compressed streams than are followed");
+}
+
 static void names_of_any_bytes_are_told_as_text(void **state)
 {
     json_auto_t *report = scan_all("x.pkl", BYTES("\x80\x02"
@@ -376,6 +394,27 @@ static void many_names_are_counted(void **state)
     assert_int_equal(json_array_size(json_object_get(report, "imports")), SCAN_MAX_NAMES + 1);
     const json_t *first = json_array_get(json_object_get(report, "imports"), 0);
     assert_string_equal(text_of(first, "name"), "os.system");
+}
+
+/* "os" + "path.join" and "os.path" + "join". */
+static void names_that_read_the_same_are_two(void **state)
+{
+    json_auto_t *report = scan_all("x.pkl", BYTES("\x80\x04"
+                                                  "ccollections\nOrderedDict\n0cown\na.b\n0"
+                                                  "cown.a\nb\n0c?\n?\n0NN\x93."));
+    assert_int_equal(json_integer_value(json_object_get(report, "count")), 5);
+}
+
+static void names_without_end_end_as_unread(void **state)
+{
+    GString *text = g_string_new_len(BYTES("\x80\x04"));
+    for (int i = 0; i < 3000000; i++)
+        g_string_append_printf(text, "cown\nName%d\n0", i);
+    g_string_append(text, "N.");
+    int64_t began = g_get_monotonic_time();
+    json_auto_t *report = scan_text(text);
+    assert_string_equal(text_of(report, "unread"), "it imports more names than are followed");
+    assert_true(g_get_monotonic_time() - began < 20 * G_USEC_PER_SEC);
 }
 
 /* -- formats -- */
@@ -445,6 +484,9 @@ int main(void)
         cmocka_unit_test(what_comes_out_of_little_is_bounded),
         cmocka_unit_test(names_of_any_bytes_are_told_as_text),
         cmocka_unit_test(many_names_are_counted),
+        cmocka_unit_test(names_that_read_the_same_are_two),
+        cmocka_unit_test(names_without_end_end_as_unread),
+        cmocka_unit_test(streams_without_end_end_as_unread),
         cmocka_unit_test(a_file_of_zeros_wants_no_more_bytes),
         cmocka_unit_test(safetensors_are_as_long_as_their_header_says),
         cmocka_unit_test(what_is_listed_alone_is_quiet),
