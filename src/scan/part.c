@@ -42,10 +42,22 @@ static bool begins(const Head *head, const char *magic, size_t length)
 }
 #define BEGINS(head, magic) begins(head, magic, sizeof(magic) - 1)
 
-static bool path_ends(const ScanContext *context, const char *ending)
+static bool path_has(const char *path, const char *ending)
 {
-    size_t length = strlen(context->path), end = strlen(ending);
-    return length >= end && g_ascii_strcasecmp(context->path + length - end, ending) == 0;
+    size_t length = strlen(path), end = strlen(ending);
+    return length >= end && g_ascii_strcasecmp(path + length - end, ending) == 0;
+}
+
+bool is_pickle_path(const char *path)
+{
+    static const char *const ENDINGS[] = {".pkl", ".pickle", ".joblib", ".pt",  ".pth",  ".ckpt",
+                                          ".bin", ".dill",   ".p",      ".sav", ".model"};
+    for (size_t i = 0; i < G_N_ELEMENTS(ENDINGS); i++) {
+        g_autofree char *packed = g_strconcat(ENDINGS[i], ".", NULL);
+        if (path_has(path, ENDINGS[i]) || strstr(path, packed))
+            return true;
+    }
+    return false;
 }
 
 /* bzip2's first block, or the end of an empty one: without it the bytes are those of BINBYTES. */
@@ -126,16 +138,13 @@ static const char *foreign(const Head *head)
     return is_tar(head) ? "it is a tar archive" : NULL;
 }
 
-bool is_pickle_path(const char *path)
+const char *scan_ending(const char *path)
 {
-    static const char *const ENDINGS[] = {".pkl", ".pickle", ".joblib", ".pt",  ".pth",  ".ckpt",
-                                          ".bin", ".dill",   ".p",      ".sav", ".model"};
-    for (size_t i = 0; i < G_N_ELEMENTS(ENDINGS); i++) {
-        g_autofree char *packed = g_strconcat(ENDINGS[i], ".", NULL);
-        if (g_str_has_suffix(path, ENDINGS[i]) || strstr(path, packed))
-            return true;
-    }
-    return false;
+    static const char *const FORMATS[] = {".gguf", ".safetensors", ".onnx"};
+    for (size_t i = 0; i < G_N_ELEMENTS(FORMATS); i++)
+        if (path_has(path, FORMATS[i]))
+            return FORMATS[i];
+    return is_pickle_path(path) ? ".pkl" : "";
 }
 
 static bool is_zlib(const Head *head)
@@ -146,7 +155,7 @@ static bool is_zlib(const Head *head)
 
 static bool is_safetensors(const Head *head)
 {
-    if (path_ends(head->place.context, ".safetensors"))
+    if (path_has(head->place.context->path, ".safetensors"))
         return true;
     /* A length below 4 GiB, and JSON. */
     return head->used >= 10 && memcmp(head->head + 4, "\0\0\0\0{\"", 6) == 0;
@@ -156,11 +165,11 @@ static bool is_safetensors(const Head *head)
 static ScanPart *format_of(Head *head)
 {
     ScanContext *context = head->place.context;
-    if (BEGINS(head, "GGUF") || path_ends(context, ".gguf"))
+    if (BEGINS(head, "GGUF") || path_has(context->path, ".gguf"))
         return gguf_part_new(&head->place);
     if (is_safetensors(head))
         return safetensors_part_new(&head->place);
-    if (path_ends(context, ".onnx"))
+    if (path_has(context->path, ".onnx"))
         return onnx_part_new(&head->place);
     return NULL;
 }

@@ -98,8 +98,10 @@ static bool applied(Pickle *pickle)
     pickle->read = READ_OPCODE;
     if (pickle->stream->opcodes < OPCODES_COUNTED)
         pickle->stream->opcodes++;
-    if (!pickle_apply(pickle))
+    if (!pickle_apply(pickle)) {
+        pickle->stream->opcodes--; /* it did nothing */
         return pickle->stopped ? false : pickle_fails(pickle, "it is no pickle from some byte on");
+    }
     if (pickle->stream->stack.full)
         return pickle_gives_up(pickle, "its stack is larger than what is followed");
     return true;

@@ -134,6 +134,9 @@ static ValueClass class_of(const char *module, const char *name)
  * is one that somebody will take for a pickle. */
 static bool may_import(const Pickle *pickle, const char *module, const char *name)
 {
+    if ((module && !g_utf8_validate(module, -1, NULL)) ||
+        (name && !g_utf8_validate(name, -1, NULL)))
+        return pickle->stream->sure; /* Python fails, as it seems */
     const ScanPlace *place = &pickle->place;
     return pickle->stream->sure || ((!module || is_name(module)) && (!name || is_name(name))) ||
            is_pickle_path(place->member ? place->member : place->context->path);

@@ -32,6 +32,11 @@
 
 typedef struct Scan Scan;
 
+/* What of a path decides how its file is read: the ending of a format that is told by it alone, or
+ * of pickles, "" for all others. Static text. The same bytes under the same ending give the same
+ * report. */
+const char *scan_ending(const char *path);
+
 /* path: for its ending. size: of the whole file, in bytes. */
 Scan *scan_new(const char *path, int64_t size);
 void scan_free(Scan *scan);
@@ -55,5 +60,7 @@ bool scan_feed(Scan *scan, const void *data, size_t size);
  * of which each part is there only where it has something to say. Text is UTF-8 without control
  * characters. */
 json_t *scan_end(Scan *scan);
-/* Whether all that it tells are imports that are listed. */
+/* Whether all that it tells are imports that are listed: there is nothing to be told. */
 bool scan_report_is_quiet(const json_t *report);
+/* Of very many files: what a report says, with one name of its imports. */
+void scan_report_shorten(json_t *report);

@@ -7,6 +7,7 @@ import json
 import lzma
 import os
 import pickle
+import sqlite3
 import struct
 import tarfile
 import warnings
@@ -15,7 +16,7 @@ import zlib
 
 import pytest
 
-from test_scan import DENY, EVIL, STATE, archive, torch_file
+from test_scan import DENY, EVIL, OWN, STATE, archive, gguf, torch_file
 
 
 def refusals(ready, package, **files):
@@ -291,3 +292,40 @@ def test_every_estimator_is_let_in(ready, package, tmp_path):
     assert len(files) > 200
     # FeatureAgglomeration's default is numpy.mean, which is on no list.
     assert set(refusals(ready, package, **files)) <= {"FeatureAgglomeration.joblib", "FeatureAgglomeration.pkl"}
+
+
+# -- many files --
+
+def test_no_file_of_very_many_is_left_out(ready, package):
+    """Behind 400 that import only what is listed, and 300 that do not, stands one that is cut."""
+    files = {f"model/a{i:03}.pkl": STATE for i in range(400)} | {f"model/b{i:03}.pkl": OWN for i in range(300)}
+    folder = package(files | {"model/z.gguf": gguf()[:-7], "model/z.pkl": EVIL})
+    done = ready.run("import", folder, "--name", "m", "--json")
+    found = [event for event in done.events if event["reason"] == "PickleImportsFound"]
+    assert sum(1 + event["evidence"].get("more", 0) for event in found) == 301
+    assert found[0]["kind"] == "dangerous" and found[0]["evidence"]["file"] == "model/z.pkl"
+    assert [event["evidence"]["file"] for event in done.events if event["reason"] == "ModelFileTruncated"] == ["model/z.gguf"]
+    assert done.returncode == 1
+
+
+# -- what is kept of a scan --
+
+def test_the_same_bytes_under_another_ending_are_another_file(ready, package):
+    """Files of a dynamic model lie by their digest, and how one is read its name decides."""
+    folder = package({"model/page.dat": b"<!DOCTYPE html>"})
+    done = ready.run("import", folder, "--name", "a", "--dynamic", "--json", check=True)
+    assert not [event for event in done.events if event["reason"] == "ModelFormatBroken"]
+    (folder / "model/page.dat").rename(folder / "model/page.safetensors")
+    for name in "bc":
+        done = ready.run("import", folder, "--name", name, "--dynamic", "--json", check=True)
+        [event] = [event for event in done.events if event["reason"] == "ModelFormatBroken"]
+        assert event["evidence"]["file"] == "model/page.safetensors"
+
+
+@pytest.mark.parametrize("options", [(), ("--dynamic",)], ids=["packed", "dynamic"])
+def test_what_is_not_known_any_more_is_not_let_in(ready, package, options):
+    with sqlite3.connect(ready.data / "waybill.db") as store:
+        store.execute("CREATE TRIGGER lost AFTER INSERT ON layer_scans BEGIN DELETE FROM layer_scans; END")
+    done = ready.run("import", package({"model/x.pkl": EVIL}), "--name", "m", "--json", *DENY, *options)
+    assert done.returncode == 1
+    assert {event["kind"] for event in done.events if event["reason"] == "PickleImportsDenied"} == {"unread"}
