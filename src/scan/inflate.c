@@ -137,6 +137,7 @@ ScanPart *inflate_part_new(const ScanPlace *place, InflateKind kind)
     stage->kind = kind;
     stage->place = *place;
     stage->place.depth++;
+    stage->place.offset = 0;
     g_assert(inflateInit2(&stage->stream, WINDOWS[kind]) == Z_OK);
     stage->inner = scan_part_new(&stage->place);
     return &stage->base;

@@ -22,6 +22,7 @@ typedef struct {
     ScanContext *context;
     const char *member; /* "archive/data.pkl", "a.zip/b.pkl"; NULL: the file itself */
     int depth;          /* 0: the file itself */
+    int64_t offset;     /* of its first byte in the member, as it is decompressed */
     bool guessed;       /* bytes of a pickle's, which may be of anything */
 } ScanPlace;
 

@@ -69,6 +69,7 @@ static bool inner_begin(Pickle *pickle, uint8_t first)
     ScanPlace place = pickle->place;
     place.depth++;
     place.guessed = true;
+    place.offset += pickle->argument_position;
     pickle->inner = scan_part_new(&place);
     return pickle->inner != NULL;
 }
@@ -171,6 +172,7 @@ static bool read_number(Pickle *pickle, uint8_t byte)
         return true;
     if (ARGUMENTS[pickle->opcode] <= ARGUMENT_8)
         return applied(pickle);
+    pickle->argument_position = pickle->position + 1;
     pickle->left = 0;
     for (size_t i = pickle->number_size; i > 0; i--)
         pickle->left = pickle->left << 8 | pickle->number[i - 1];

@@ -59,7 +59,7 @@ static void stream_is_sure(Pickle *pickle)
 static void import(Pickle *pickle, const char *module, const char *name)
 {
     Stream *stream = pickle->stream;
-    Held held = {(char *)module, (char *)name, pickle->opcode_position};
+    Held held = {(char *)module, (char *)name, pickle->place.offset + pickle->opcode_position};
     if (stream->sure) {
         tell(pickle, &held);
     } else if (stream->held->len < MAX_HELD) {

@@ -191,6 +191,7 @@ static void read_as_opcodes(Pickle *pickle)
 {
     ScanPlace place = pickle->place;
     place.depth++;
+    place.offset += pickle->opcode_position + 1;
     if (place.depth > SCAN_MAX_DEPTH)
         report_unread(place.context->report, "archives and pickles lie too deep in each other",
                       place.member);

@@ -44,6 +44,7 @@ typedef struct {
     Stream *stream;
     int depth; /* streams inside of each other */
     int64_t position, opcode_position;
+    int64_t argument_position; /* of a text or of bytes */
     Read read;
     uint8_t opcode;
     uint8_t number[8]; /* little-endian */

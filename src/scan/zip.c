@@ -88,6 +88,7 @@ static void member_open(Zip *zip, unsigned flags, unsigned method)
     ScanPlace place = zip->place;
     place.member = zip->name;
     place.depth++;
+    place.offset = 0;
     bool readable = !(flags & FLAG_SECRET) && (method == 0 || method == 8);
     if (readable && method == 0)
         zip->inner = scan_part_new(&place);

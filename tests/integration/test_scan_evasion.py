@@ -16,7 +16,7 @@ import zlib
 
 import pytest
 
-from test_scan import DENY, EVIL, OWN, STATE, archive, gguf, torch_file
+from test_scan import Call, DENY, EVIL, OWN, STATE, archive, gguf, torch_file
 
 
 def refusals(ready, package, **files):
@@ -329,3 +329,27 @@ def test_what_is_not_known_any_more_is_not_let_in(ready, package, options):
     done = ready.run("import", package({"model/x.pkl": EVIL}), "--name", "m", "--json", *DENY, *options)
     assert done.returncode == 1
     assert {event["kind"] for event in done.events if event["reason"] == "PickleImportsDenied"} == {"unread"}
+
+
+# -- numpy's files --
+
+def test_real_arrays_of_numpy_are_let_in_and_what_follows_them_is_seen(ready, package):
+    numpy = pytest.importorskip("numpy")
+    arrays = [numpy.zeros((3, 4), code) for code in "?bBhHiIlLqQefdgFDGSU"] + [
+        numpy.array(["2026-11-28"], "M8[D]"), numpy.array([5], "m8[25us]"), numpy.array(["abc"]), numpy.zeros(3, "V5"),
+        numpy.zeros(3, [("object", "f8"), ("y", "i4", (3, 2)), (("title", "z"), [("w", "U3")])]), numpy.array(1.5),
+        numpy.zeros(3, numpy.dtype({"names": ["a", "b"], "formats": ["u1", "f8"], "offsets": [0, 16]})),
+        numpy.asfortranarray(numpy.ones((3, 4))), numpy.zeros((0, 3)), numpy.array([1, "x", None], object)]
+    files, row = {}, io.BytesIO()
+    for number, array in enumerate(arrays):
+        one, packed = io.BytesIO(), io.BytesIO()
+        numpy.save(one, array)
+        numpy.save(row, array)
+        (numpy.savez if number % 2 else numpy.savez_compressed)(packed, array, other=array)
+        files[f"{number}__npy"], files[f"{number}__npz"] = one.getvalue(), packed.getvalue()
+    files["numbers__npy"] = b"".join(files[f"{number}__npy"] for number in range(9))
+    assert refusals(ready, package, **files) == {}
+    behind = io.BytesIO()
+    numpy.save(behind, numpy.array([Call(os.system, "x")]))
+    evil = {"second__npy": files["1__npy"] + behind.getvalue(), "bare__npy": files["2__npy"] + EVIL}
+    assert refusals(ready, package, **evil) == {"second.npy": "dangerous", "bare.npy": "dangerous"}

@@ -405,6 +405,56 @@ static void names_that_read_the_same_are_two(void **state)
     assert_int_equal(json_integer_value(json_object_get(report, "count")), 5);
 }
 
+static void positions_count_from_the_file(void **state)
+{
+    static const char TWICE[] = "\x80\x03(NC\x16\x80\x03"
+                                "C\x11\x80\x02"
+                                "cown\nposition\n..t.";
+    json_auto_t *report = scan_all("x.pkl", BYTES(TWICE));
+    const json_t *import = json_array_get(json_object_get(report, "imports"), 0);
+    assert_int_equal(json_integer_value(json_object_get(import, "position")),
+                     strstr(TWICE + 2, "cown") - TWICE);
+}
+
+/* Whatever Python reads as an array of objects; what it reads as numbers is no pickle. */
+static void headers_of_npy_are_read_as_python_reads_them(void **state)
+{
+    static const struct {
+        const char *header;
+        const char *names, *unread;
+    } CASES[] = {
+        {"{'descr': '|O', 'fortran_order': False, 'shape': (1,), }", "os.system", NULL},
+        {"{\"shape\":(),\"descr\":[('a','|O')],\"fortran_order\":True}", "os.system", NULL},
+        {"{'descr': [('a', '<f8'), (('t', 'b'), [('c', 'O')], (2, 3))], 'fortran_order': False, "
+         "'shape': (1,), }",
+         "os.system", NULL},
+        {"{'descr': '\\x4f', 'fortran_order': False, 'shape': (1,)}", "", "not"},
+        {"{'descr': '<f8', 'descr': 'O', 'fortran_order': False, 'shape': (1,)}", "", "not"},
+        {"{'descr': 'obj' 'ect', 'fortran_order': False, 'shape': (1,)}", "", "not"},
+        {"{'descr': 'f8,O', 'fortran_order': False, 'shape': (1,)}", "", "not"},
+        {"{'descr': '|u1', 'fortran_order': False, 'shape': (27,), } # object", "", "not"},
+        {"{'descr': '|u1', 'fortran_order': False, 'shape': (22,), }\n", "", NULL},
+        {"{'descr': [('object', '<u2'), ('', '|V2', (10,))], 'fortran_order': False, 'shape': "
+         "(1,), }",
+         "", NULL},
+        {"{'descr': '|u1', 'fortran_order': False, 'shape': (0,), }\n", "os.system", NULL},
+        {"{'descr': '<M8[ns]', 'fortran_order': False, 'shape': (0, 3), }\n", "os.system", NULL},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(CASES); i++) {
+        g_autoptr(GString) file = g_string_new_len(BYTES("\x93NUMPY\1\0"));
+        g_string_append_c(file, (char)strlen(CASES[i].header));
+        g_string_append_c(file, '\0');
+        g_string_append(file, CASES[i].header);
+        g_string_append_len(file, BYTES("\x80\x02"
+                                        "cos\nsystem\nU\x01x\x85R."));
+        json_auto_t *report = scan_all("x.npy", file->str, file->len);
+        g_autofree char *names = names_of(report);
+        const char *unread = text_of(report, "unread");
+        if (strcmp(names, CASES[i].names) != 0 || !unread != !CASES[i].unread)
+            fail_msg("case %zu: %s, %s", i, names, unread);
+    }
+}
+
 static void names_without_end_end_as_unread(void **state)
 {
     GString *text = g_string_new_len(BYTES("\x80\x04"));
@@ -484,6 +534,8 @@ int main(void)
         cmocka_unit_test(what_comes_out_of_little_is_bounded),
         cmocka_unit_test(names_of_any_bytes_are_told_as_text),
         cmocka_unit_test(many_names_are_counted),
+        cmocka_unit_test(positions_count_from_the_file),
+        cmocka_unit_test(headers_of_npy_are_read_as_python_reads_them),
         cmocka_unit_test(names_that_read_the_same_are_two),
         cmocka_unit_test(names_without_end_end_as_unread),
         cmocka_unit_test(streams_without_end_end_as_unread),
