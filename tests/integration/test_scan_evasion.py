@@ -308,6 +308,12 @@ def test_no_file_of_very_many_is_left_out(ready, package):
     assert done.returncode == 1
 
 
+def test_no_kind_crowds_out_another(ready, package):
+    files = {f"a{i:02}": bz2.compress(EVIL) for i in range(30)} | {f"b{i:02}__pkl": OWN for i in range(30)} | {"z__pkl": EVIL}
+    refused = refusals(ready, package, **files)
+    assert set(refused.values()) == {"unread", "unlisted", "dangerous"}
+
+
 # -- what is kept of a scan --
 
 def test_the_same_bytes_under_another_ending_are_another_file(ready, package):

@@ -508,6 +508,29 @@ static void safetensors_are_as_long_as_their_header_says(void **state)
                         "a tensor of its header lacks dtype, shape or data_offsets");
 }
 
+/* A header of 1 MiB of the smallest objects would be 60 MiB as JSON. */
+static void a_header_that_grows_in_memory_is_not_read(void **state)
+{
+    g_autoptr(GString) header = g_string_new("{\"a\":[{}");
+    while (header->len < 1000000)
+        g_string_append(header, ",{}");
+    g_string_append(header, "]}");
+    uint64_t length = GUINT64_TO_LE(header->len);
+    g_string_prepend_len(header, (const char *)&length, sizeof length);
+    assert_null(scan_in("x.safetensors", header->str, header->len, 65536));
+    g_autoptr(GString) sound = g_string_new("{");
+    for (int i = 0; i < 7000; i++) /* a model of 7000 tensors */
+        g_string_append_printf(sound,
+                               "%s\"model.layers.%d.mlp.experts.%d.down_proj.weight\":{\"dtype\":"
+                               "\"F32\",\"shape\":[1,1],\"data_offsets\":[%d,%d]}",
+                               i ? "," : "", i / 100, i % 100, 4 * i, 4 * i + 4);
+    g_string_append(sound, "}");
+    length = GUINT64_TO_LE(sound->len);
+    g_string_prepend_len(sound, (const char *)&length, sizeof length);
+    json_auto_t *cut = scan_in("x.safetensors", sound->str, sound->len, 65536);
+    assert_non_null(json_object_get(cut, "truncated"));
+}
+
 static void what_is_listed_alone_is_quiet(void **state)
 {
     json_auto_t *listed = scan_all("x", BYTES("\x80\x02"
@@ -541,6 +564,7 @@ int main(void)
         cmocka_unit_test(streams_without_end_end_as_unread),
         cmocka_unit_test(a_file_of_zeros_wants_no_more_bytes),
         cmocka_unit_test(safetensors_are_as_long_as_their_header_says),
+        cmocka_unit_test(a_header_that_grows_in_memory_is_not_read),
         cmocka_unit_test(what_is_listed_alone_is_quiet),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
