@@ -1,14 +1,16 @@
 /* What a model file says of itself, seen while its bytes pass: no file is read a second time for
  * it.
  *
- *   pickle       the names that loading it imports: bare streams, several in a row, inside of each
- *                other, in zip archives (torch.save, .npz), behind an .npy header, with the arrays
- * of joblib between, in gzip and zlib GGUF, safetensors   whether the file is as long as its header
- * says ONNX         the files that its tensors lie in
+ * - pickle: the names that loading it imports; bare streams, several in a row, inside of each
+ * other, in zip archives (torch.save, .npz), behind an .npy header, with joblib's arrays between,
+ * in gzip and zlib
+ * - GGUF, safetensors: whether the file is as long as its header says
+ * - ONNX: the files that its tensors lie in
  *
  * Whatever the input is, memory stays under SCAN_MEMORY. Bytes that say nothing (tensors) are
  * passed over without a look at them. The format is told by the content; the name decides only
- * where the content cannot (safetensors and ONNX have no magic number).
+ * where the content cannot (safetensors and ONNX have no magic number), and never that a file is no
+ * pickle.
  *
  * It finds what is there and never that there is nothing to find: where it has to give up, the
  * report says so (`unread`). */
