@@ -103,6 +103,8 @@ static bool applied(Pickle *pickle)
         pickle->stream->opcodes--; /* it did nothing */
         return pickle->stopped ? false : pickle_fails(pickle, "it is no pickle from some byte on");
     }
+    if (pickle->stream->stack.leaked)
+        return pickle_gives_up(pickle, "an array of joblib does not say for certain where it is");
     if (pickle->stream->stack.full)
         return pickle_gives_up(pickle, "its stack is larger than what is followed");
     return true;

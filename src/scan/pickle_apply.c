@@ -23,7 +23,7 @@ Stream *pickle_stream_new(const Pickle *pickle, Stream *outer)
     stream->held = g_array_new(FALSE, FALSE, sizeof(Held));
     g_array_set_clear_func(stream->held, held_clear);
     stream->dtypes = array_dtypes_new();
-    stream->state.wrapper = WRAPPER_UNCERTAIN;
+    stream->state.dict = WRAPPER_UNCERTAIN;
     stream->stack.within = stream->stack.memo_uncounted = pickle->within && !pickle->behind;
     return stream;
 }
@@ -79,8 +79,23 @@ bool pickle_gives_up(Pickle *pickle, const char *why)
     return false;
 }
 
+/* What has been imported before Python fails has run, though nothing was called. Only of what
+ * somebody takes for a pickle: lines of text are like it. */
+static void tell_begun(Pickle *pickle)
+{
+    const ScanPlace *place = &pickle->place;
+    const GArray *held = pickle->stream->held;
+    bool first = !pickle->behind && !pickle->within && !place->guessed && !pickle->stream->outer;
+    bool named = false; /* an extension is but a few bytes */
+    for (guint i = 0; i < held->len; i++)
+        named = named || g_strcmp0(g_array_index(held, Held, i).module, "copyreg") != 0;
+    if (first && named && is_pickle_path(place->member ? place->member : place->context->path))
+        stream_is_sure(pickle);
+}
+
 bool pickle_fails(Pickle *pickle, const char *why)
 {
+    tell_begun(pickle);
     /* The tensors behind the streams of an old torch.save, and any array, may begin like one. */
     bool likely = !pickle->behind && !pickle->place.guessed;
     bool known = pickle->stream->marked && !pickle->within &&
@@ -162,8 +177,13 @@ static bool stack_global(Pickle *pickle)
     return push_global(pickle, stack_text_of(stack, &module), stack_text_of(stack, &name));
 }
 
+/* A number that the program itself has given a name. Three bytes of any array are like it. */
 static bool extension(Pickle *pickle)
 {
+    if ((pickle->place.guessed || pickle->within) && !pickle->stream->sure) {
+        stack_push(&pickle->stream->stack, ANY);
+        return true;
+    }
     g_autofree char *name = g_strdup_printf("extension-%" G_GUINT64_FORMAT, number_of(pickle));
     return push_global(pickle, "copyreg", name);
 }
@@ -191,8 +211,11 @@ static bool call(Pickle *pickle, int arguments)
     for (int i = 0; i < arguments; i++)
         if (!stack_pop(stack, &given))
             return false;
+    bool leaked = stack->leaked;
     if (!stack_pop(stack, &called))
         return false;
+    if (pickle->opcode == OPCODE_NEWOBJ && called.kind == VALUE_CLASS)
+        stack->leaked = leaked; /* it is what it is for */
     stream_is_sure(pickle);
     stack_push(stack, array_call(pickle->stream, pickle->opcode, &called, &given));
     return true;
@@ -431,6 +454,8 @@ static bool instance(Pickle *pickle)
         return false;
     if (named)
         import(pickle, module_of(pickle), name_of(pickle));
+    if (named && class_of(module_of(pickle), name_of(pickle)) == CLASS_WRAPPER)
+        pickle->stream->stack.leaked = true;
     stream_is_sure(pickle);
     return true;
 }

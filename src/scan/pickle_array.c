@@ -118,11 +118,11 @@ Value array_call(Stream *stream, uint8_t opcode, const Value *called, const Valu
                  .number = opcode == OPCODE_NEWOBJ ? ++stream->wrappers : WRAPPER_UNCERTAIN);
 }
 
-Value array_dict(const Stream *stream)
+Value array_dict(Stream *stream)
 {
     Value below;
     bool own = stack_top(&stream->stack, &below) && below.kind == VALUE_WRAPPER;
-    return own ? VALUE(.kind = VALUE_DICT, .number = below.number) : ANY;
+    return own ? VALUE(.kind = VALUE_DICT, .number = ++stream->dicts) : ANY;
 }
 
 static void state_pair(gpointer data, const Value *key, const Value *value)
@@ -149,8 +149,8 @@ static bool state_begins(Stream *stream, const Value *dict)
 {
     if (dict->kind != VALUE_DICT)
         return false;
-    if (stream->state.wrapper != dict->number)
-        stream->state = (WrapperState){.wrapper = dict->number, .shape = -1};
+    if (stream->state.dict != dict->number)
+        stream->state = (WrapperState){.dict = dict->number, .shape = -1};
     return true;
 }
 
@@ -176,8 +176,7 @@ static bool array_is_certain(const Pickle *pickle, const Value *wrapper, const V
     const Dtype *dtype = dtype_of(stream, &state->dtype);
     *size = -1;
     if (wrapper->number == WRAPPER_UNCERTAIN || wrapper->number <= stream->built ||
-        dict->kind != VALUE_DICT || dict->number != wrapper->number ||
-        state->wrapper != wrapper->number || state->uncertain || !dtype)
+        dict->kind != VALUE_DICT || dict->number != state->dict || state->uncertain || !dtype)
         return false;
     /* joblib takes the bytes from the file, where a frame's rest has been read already. */
     if (pickle->frame_end > pickle->opcode_position + 1)
@@ -204,7 +203,9 @@ static bool array_begins(Pickle *pickle, const Value *dict)
     Stream *stream = pickle->stream;
     Value wrapper;
     int64_t size;
+    bool leaked = stream->stack.leaked;
     stack_pop(&stream->stack, &wrapper);
+    stream->stack.leaked = leaked;
     stack_push(&stream->stack, ANY); /* the array */
     if (!array_is_certain(pickle, &wrapper, dict, &size))
         return pickle_gives_up(pickle,
@@ -230,6 +231,9 @@ static bool array_begins(Pickle *pickle, const Value *dict)
 bool array_build(Pickle *pickle, const Value *object, const Value *state)
 {
     Dtype *dtype = dtype_of(pickle->stream, object);
+    /* What a class has, all that are made of it have. */
+    if (object->kind == VALUE_CLASS)
+        return pickle_gives_up(pickle, "a class of its arrays is changed");
     if (dtype)
         dtype_build(dtype, state);
     return object->kind != VALUE_WRAPPER || array_begins(pickle, state);

@@ -12,8 +12,8 @@ typedef struct {
 
 /* What is known of the state of a wrapper of joblib's. */
 typedef struct {
-    int64_t wrapper; /* whose it is */
-    int64_t shape;   /* items, -1: unknown */
+    int64_t dict;  /* that it is */
+    int64_t shape; /* items, -1: unknown */
     Value dtype;
     bool aligned;   /* the bytes are padded */
     bool uncertain; /* there may be more in it */
@@ -32,6 +32,7 @@ struct Stream {
     int opcodes;             /* that were seen, up to OPCODES_COUNTED */
     GArray *dtypes;          /* of joblib's arrays */
     int64_t wrappers, built; /* the newest one that was made; that was given its state */
+    int64_t dicts;           /* those made right behind one */
     WrapperState state;      /* of the newest one that had something put into it */
 };
 #define OPCODES_COUNTED 8
@@ -87,7 +88,7 @@ Value array_tuple(const PickleStack *stack, const Items *items);
 /* What a call of `called` gives. */
 Value array_call(Stream *stream, uint8_t opcode, const Value *called, const Value *arguments);
 /* EMPTY_DICT: the dictionary. */
-Value array_dict(const Stream *stream);
+Value array_dict(Stream *stream);
 void array_set_items(Stream *stream);
 void array_set_item(Stream *stream, const Value *dict, const Value *key, const Value *value);
 /* After BUILD. False: the scan ends here. */

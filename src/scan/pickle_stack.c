@@ -52,6 +52,7 @@ void stack_push(PickleStack *stack, Value value)
     Entry *top = depth ? entry_at(stack, depth - 1) : NULL;
     if ((value.kind == VALUE_NUMBER || value.kind == VALUE_TUPLE) && depth >= MAX_NUMBERED)
         value = ANY; /* of so many nobody makes a shape */
+    stack->wrappers = stack->wrappers || value_is_wrapper(&value);
     if (top && merges(&value) && top->value.kind == value.kind && top->count < UINT32_MAX) {
         top->count++;
         if (top->value.class != value.class)
@@ -63,6 +64,12 @@ void stack_push(PickleStack *stack, Value value)
         return;
     }
     g_array_append_vals(stack->stack, &(Entry){value, 1}, 1);
+}
+
+bool value_is_wrapper(const Value *value)
+{
+    return value->kind == VALUE_WRAPPER ||
+           (value->kind == VALUE_CLASS && value->class == CLASS_WRAPPER);
 }
 
 bool stack_top(const PickleStack *stack, Value *value)
@@ -87,6 +94,7 @@ bool stack_pop(PickleStack *stack, Value *value)
         return false;
     if (stack->stack->len > 0)
         take_one(stack);
+    stack->leaked = stack->leaked || value_is_wrapper(value);
     return true;
 }
 
@@ -133,8 +141,10 @@ bool stack_pop_items(PickleStack *stack, Items *items)
         return false;
     if (mark < 0) /* it stands beneath, with what is not known */
         items->product = -1;
-    for (guint i = (guint)(mark + 1); i < stack->stack->len; i++)
+    for (guint i = (guint)(mark + 1); i < stack->stack->len; i++) {
         items_add(items, entry_at(stack, i));
+        stack->leaked = stack->leaked || value_is_wrapper(&entry_at(stack, i)->value);
+    }
     g_array_set_size(stack->stack, (guint)(mark + 1));
     return mark < 0 || stack_pop_mark(stack);
 }
@@ -225,10 +235,12 @@ static void memo_set(PickleStack *stack, uint64_t index, Value value)
 
 void memo_put(PickleStack *stack, uint64_t index, Value value)
 {
-    if (memo_grow(stack, index))
+    if (memo_grow(stack, index)) {
         memo_set(stack, index, value);
-    else
-        stack->memo_uncounted = true; /* it may have been there already */
+        return;
+    }
+    stack->memo_uncounted = true; /* it may have been there already */
+    stack->leaked = stack->leaked || value_is_wrapper(&value);
 }
 
 void memo_append(PickleStack *stack, Value value)
@@ -236,10 +248,12 @@ void memo_append(PickleStack *stack, Value value)
     if (stack->memo_uncounted) { /* any of them may be another one now */
         g_array_set_size(stack->memo, 0);
         stack->memo_full = true;
+        stack->leaked = stack->leaked || stack->wrappers;
     } else if (memo_grow(stack, stack->memoized)) {
         memo_set(stack, stack->memoized, value);
     } else {
         stack->memoized++;
+        stack->leaked = stack->leaked || value_is_wrapper(&value);
     }
 }
 

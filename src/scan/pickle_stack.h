@@ -19,7 +19,7 @@ typedef enum {
     VALUE_CLASS,   /* class */
     VALUE_DTYPE,   /* number: which of the stream's dtypes */
     VALUE_WRAPPER, /* joblib's NumpyArrayWrapper; number: which of the stream's */
-    VALUE_DICT     /* made right behind a wrapper; number: of that one */
+    VALUE_DICT     /* made right behind a wrapper; number: which of the stream's */
 } ValueKind;
 
 typedef enum {
@@ -60,10 +60,11 @@ typedef struct {
     int64_t ring_count;         /* texts that have gone through it */
     uint64_t memoized;          /* places of the memo in use, forgotten ones too */
     bool memo_full;             /* no place is remembered any more that is not there already */
-    bool memo_uncounted; /* memoized may be wrong: MEMOIZE puts in a place that is not known */
-    bool within;         /* there is more beneath it and in its memo that is not known */
-    int64_t held;        /* memory taken of the context */
-    bool full;           /* no room for the stack: the machine stops */
+    bool memo_uncounted;   /* memoized may be wrong: MEMOIZE puts in a place that is not known */
+    bool within;           /* there is more beneath it and in its memo that is not known */
+    int64_t held;          /* memory taken of the context */
+    bool full;             /* no room for the stack: the machine stops */
+    bool wrappers, leaked; /* there was a wrapper; see value_is_wrapper */
 } PickleStack;
 
 #define VALUE(...) ((Value){__VA_ARGS__})
@@ -73,6 +74,9 @@ void stack_init(PickleStack *stack, ScanContext *context);
 void stack_clear(PickleStack *stack);
 
 void stack_push(PickleStack *stack, Value value);
+/* Whether it is a wrapper of joblib's or its class. Where one goes anywhere but into the opcodes
+ * that make an array of it, objects that are not known may be wrappers: `leaked`. */
+bool value_is_wrapper(const Value *value);
 /* False: there is none, or a mark. */
 bool stack_pop(PickleStack *stack, Value *value);
 bool stack_top(const PickleStack *stack, Value *value);

@@ -187,6 +187,14 @@ ARRAYS = {
     "dictionary-of-another": wrapped(ONE, filled=b"}" + pairs(shape=b"K\x01\x85") + b"0h\x01", front=b"}" + pairs() + b"q\x010"),
     "state-given-twice": wrapped(ONE, built=b"b" + ONE + b"0h\x62}" + pairs() + b"b"),
     "class-of-another": wrapped(ONE).replace(b"cjoblib.", b"cx.joblib."),
+    "two-dictionaries": wrapped(ONE, filled=b"}q\x01" + pairs(shape=b"K\x7f\x85") + b"0}" + pairs() + b"0h\x01"),
+    "made-by-instance": wrapped(b"B\xff\0\0\0" + bytes(59), made=b"").replace(b"]c", b"](i", 1),
+    "made-by-object": wrapped(b"B\xff\0\0\0" + bytes(59), made=b"o").replace(b"]c", b"](c", 1),
+    "made-by-copyreg": wrapped(b"B\xff\0\0\0" + bytes(59), made=b"c__builtin__\nobject\nN\x87R").replace(
+        b"]c", b"]ccopy_reg\n_reconstructor\nc", 1),
+    "made-by-its-type": wrapped(b"B\xff\0\0\0" + bytes(59), made=b")\x81\x85R)\x81").replace(b"]c", b"]c__builtin__\ntype\nc", 1),
+    "made-from-a-lost-place": wrapped(b"B\xff\0\0\0" + bytes(59), made=b"r\0\0\0\x700j\0\0\0\x70)\x81"),
+    "class-changed": wrapped(ONE, made=b"N}" + word(b"numpy_array_alignment_bytes") + b"K\x10s\x86b)\x81"),
     "frame-over-the-array": b"\x80\x04\x95" + struct.pack("<Q", len(wrapped(b"")) - 2) + wrapped(b"")[2:] + ONE,
     "frame-over-the-end": b"\x80\x04\x95" + struct.pack("<Q", 99) + b"N." + b"B\xff\xff\xff\x00" + bytes(99) + EVIL,
     "objects-of-numbers": wrapped(ONE, dtype=b"O8"),
@@ -335,6 +343,11 @@ def test_what_is_not_known_any_more_is_not_let_in(ready, package, options):
     done = ready.run("import", package({"model/x.pkl": EVIL}), "--name", "m", "--json", *DENY, *options)
     assert done.returncode == 1
     assert {event["kind"] for event in done.events if event["reason"] == "PickleImportsDenied"} == {"unread"}
+
+
+def test_an_import_without_a_call_is_told_where_python_fails(ready, package):
+    files = {"cut__pkl": b"cown\nNet\n", "broken__pt": b"cown\nNet\n\xff"}
+    assert_refused(ready, package, "unlisted", files)
 
 
 # -- numpy's files --
