@@ -134,6 +134,7 @@ void s3_answer_clear(S3Answer *answer)
     g_free(answer->request_id);
     g_free(answer->date);
     g_free(answer->origin);
+    g_free(answer->checksum);
     *answer = (S3Answer){0};
 }
 
@@ -149,6 +150,18 @@ static void take_etag(S3Answer *answer, const char *value)
     bool quoted = length >= 2 && value[0] == '"' && value[length - 1] == '"';
     g_free(answer->etag);
     answer->etag = quoted ? g_strndup(value + 1, length - 2) : g_strdup(value);
+}
+
+/* That of an upload in parts is none of the bytes: it has a hyphen and a number behind it. */
+static void take_checksum(S3Answer *answer, const char *value)
+{
+    gsize length = 0;
+    g_autofree guchar *sum = strchr(value, '-') ? NULL : g_base64_decode(value, &length);
+    GString *text = g_string_new(length == 32 ? "sha256:" : "");
+    for (gsize i = 0; length == 32 && i < length; i++)
+        g_string_append_printf(text, "%02x", sum[i]);
+    g_free(answer->checksum);
+    answer->checksum = g_string_free(text, !text->len);
 }
 
 size_t s3_answer_header(char *data, size_t one, size_t size, void *user)
@@ -167,6 +180,8 @@ size_t s3_answer_header(char *data, size_t one, size_t size, void *user)
         take_text(&answer->request_id, value);
     else if (g_ascii_strcasecmp(line, S3_ORIGIN_HEADER) == 0)
         take_text(&answer->origin, value);
+    else if (g_ascii_strcasecmp(line, "x-amz-checksum-sha256") == 0)
+        take_checksum(answer, value);
     else if (g_ascii_strcasecmp(line, "date") == 0)
         take_text(&answer->date, value);
     else if (g_ascii_strcasecmp(line, "last-modified") == 0)
@@ -422,7 +437,17 @@ void s3_note(S3 *s3, const S3Ask *ask, const S3Answer *answer, CURLcode code, co
     if (!answer->status) {
         failure->unreachable = unreachable_name(code);
         failure->reason = g_strdup(fault && *fault ? fault : curl_easy_strerror(code));
+        failure->unanswered =
+            code == CURLE_PARTIAL_FILE ? S3_ERROR_SHORT_BODY : S3_ERROR_UNREACHABLE;
     }
+}
+
+/* What a service says of a body whose digest is another than that which was signed. */
+static bool is_of_checksum(const char *code)
+{
+    static const char *const CODES[] = {"BadDigest", "XAmzContentSHA256Mismatch",
+                                        "XAmzContentChecksumMismatch", NULL};
+    return g_strv_contains(CODES, code);
 }
 
 static S3ErrorCode error_of(const S3Failure *failure)
@@ -430,7 +455,7 @@ static S3ErrorCode error_of(const S3Failure *failure)
     const char *code = failure->code ? failure->code : "";
     switch (failure->status) {
     case 0:
-        return S3_ERROR_UNREACHABLE;
+        return failure->unanswered;
     case 401:
     case 403:
         return S3_ERROR_DENIED;
@@ -442,7 +467,9 @@ static S3ErrorCode error_of(const S3Failure *failure)
     case 503:
         return S3_ERROR_THROTTLED;
     default:
-        return failure->status >= 500 ? S3_ERROR_SERVER : S3_ERROR_MALFORMED;
+        return failure->status >= 500 ? S3_ERROR_SERVER
+               : is_of_checksum(code) ? S3_ERROR_CHECKSUM
+                                      : S3_ERROR_MALFORMED;
     }
 }
 
@@ -450,7 +477,7 @@ bool s3_fail(const S3 *s3, GError **error)
 {
     const S3Failure *failure = &s3->failure;
     if (!failure->status)
-        g_set_error(error, S3_ERROR, S3_ERROR_UNREACHABLE, "%s %s: %s", failure->method,
+        g_set_error(error, S3_ERROR, (int)error_of(failure), "%s %s: %s", failure->method,
                     failure->url, failure->reason);
     else
         g_set_error(error, S3_ERROR, (int)error_of(failure), "%s %s: %ld%s%s", failure->method,

@@ -36,6 +36,7 @@ typedef struct {
     long status;
     GByteArray *body;
     char *etag, *request_id, *date, *origin;
+    char *checksum;            /* the object's, as digest.h writes it; NULL: not said */
     int64_t size, modified_ms; /* Content-Length, Last-Modified; -1, 0: not said */
     int64_t retry_after_s;     /* -1: not said */
 } S3Answer;
