@@ -121,7 +121,7 @@ static void part_start(Part *part)
     part->range = g_strdup_printf("range:bytes=%" G_GINT64_FORMAT "-%" G_GINT64_FORMAT,
                                   part->begin + part->got, part->begin + part->size - 1);
     const S3Ask ask = ask_of(part, headers);
-    s3_answer_begin(&part->answer);
+    s3_answer_begin(s3, &part->answer);
     if (!part->curl)
         part->curl = curl_easy_init();
     curl_easy_reset(part->curl);
