@@ -104,7 +104,7 @@ static void take_object(Listing *listing, const S3Object *object, const char *pa
     Bucket *bucket = listing->bucket;
     if (!*path || g_str_has_suffix(path, "/") || is_ignored(listing, path))
         return;
-    const char *fault = path_fault(path);
+    const char *fault = object->has_nul ? "a NUL byte" : path_fault(path);
     if (fault) {
         findings_add(listing->findings,
                      event_with_text(finding_of(listing->child, path, "unsafe_name"), "found",

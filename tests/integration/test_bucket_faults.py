@@ -199,3 +199,10 @@ def test_a_listing_of_100_000_keys(s3):
     done = imported(s3)
     [size] = [event for event in done.events if event["reason"] == "ModelSizeCalculated"]
     assert size["evidence"]["files"] == 100_002
+
+
+@pytest.mark.parametrize("key", ["a\0b", "/a", "a//b", "../a", "a/../../b", "a\nb", "a\x7fb", "a\udcffb", "a" * 1017])
+def test_keys_that_are_no_path_or_no_text_are_named(s3, key):
+    """What radosgw does not store itself."""
+    s3.objects["p/model/" + key] = b"x"
+    assert failed(s3, "unsafe_name")["stage"] == "check"
