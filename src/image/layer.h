@@ -49,7 +49,8 @@ typedef struct {
     GPtrArray *digests; /* of char *: SHA-256 of each file's content, in the plan's order; an
                            element is NULL for the single file of a large-file layer
                            (layer_plan_is_single) */
-    json_t *reports;    /* array: what a scan told of a file (scan/scan.h), with its "path" */
+    json_t *reports; /* array: what a scan told of a file (scan/scan.h) where it is not quiet, with
+                        its "path" */
 } Layer;
 void layer_free(Layer *layer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Layer, layer_free)

@@ -5,8 +5,7 @@
 #include "image/layer.h"
 #include "image/tar.h"
 
-#define REPORTS_MAX       256
-#define QUIET_REPORTS_MAX 128
+#define REPORTS_WHOLE 256 /* of more files a report has only what it needs to be told */
 
 /* What all files of a layer share while it is written. Of the last two, whichever says why it
  * failed is set. */
@@ -74,14 +73,13 @@ static bool copy_content(LayerWrite *write, const PackageFile *file, PackageRead
     return got == 0 && reader->end(reader, write->finding);
 }
 
-/* Of a layer of very many files not every report is kept: those that tell something go before those
- * whose imports are all listed. Takes it over; NULL: there is none. */
+/* No file that there is something to tell of is left out, however many there are. Takes the report
+ * over; NULL: there is none. */
 static void keep_report(LayerWrite *write, const PackageFile *file, json_t *report)
 {
-    if (!report)
-        return;
-    size_t most = scan_report_is_quiet(report) ? QUIET_REPORTS_MAX : REPORTS_MAX;
-    if (json_array_size(write->reports) < most) {
+    if (report && !scan_report_is_quiet(report)) {
+        if (json_array_size(write->reports) >= REPORTS_WHOLE)
+            scan_report_shorten(report);
         json_object_set_new(report, "path", json_string(file->path));
         json_array_append(write->reports, report);
     }

@@ -91,7 +91,7 @@ static bool blob_record(Keep *keep, guint position, const PackageFile *file, con
                "siss", import->model->id, (int64_t)import->job->attempt, file->path, digest) &&
            (!read_at_ns ||
             (file_digest_remember(db, keep->machine, file, "", digest, read_at_ns, error) &&
-             scans_remember(db, digest, reports, error))) &&
+             scans_remember(db, digest, file->path, reports, error))) &&
            db_commit(db, error);
 }
 
@@ -107,7 +107,7 @@ static bool keep_known(Keep *keep, guint position, const PackageFile *file, bool
         return false;
     }
     bool scanned = false;
-    if (digest && !scans_known(keep->import->service->db, digest, &scanned, error))
+    if (digest && !scans_known(keep->import->service->db, digest, file->path, &scanned, error))
         return false;
     return !scanned || blob_record(keep, position, file, digest, 0, NULL, there, error);
 }
@@ -172,7 +172,7 @@ static bool find_finished(Keep *keep, GError **error)
         const LayerRow *row = rows->pdata[i];
         bool there, scanned;
         if (!blob_is_there(keep, row->digest, row->size, &there, error) ||
-            !scans_known(import->service->db, row->digest, &scanned, error))
+            !scans_known(import->service->db, row->digest, row->file, &scanned, error))
             return false;
         if (there && scanned)
             g_hash_table_add(keep->finished, g_strdup(row->file));

@@ -191,10 +191,11 @@ static void tell_external(Telling *telling, const json_t *report)
         } else if (!file) {
             json_array_append(missing, path);
         } else if (number_of(external, "end") > file->identity.size) {
+            if (json_array_size(cut) == 0) {
+                expected = number_of(external, "end");
+                found = file->identity.size;
+            }
             json_array_append(cut, path);
-            expected = number_of(external, "end");
-            found = file->identity.size;
-            break;
         }
     }
     bool is_outside = json_array_size(outside) > 0, is_missing = json_array_size(missing) > 0;
@@ -225,7 +226,10 @@ static int rank_compare(gconstpointer a, gconstpointer b)
          is_right = g_strcmp0((*right)->kind, "dangerous") == 0;
     if (is_left != is_right)
         return is_left ? -1 : 1;
-    return g_strcmp0(text_of((*left)->evidence, "file"), text_of((*right)->evidence, "file"));
+    int order = g_strcmp0((*left)->kind, (*right)->kind);
+    return order
+               ? order
+               : g_strcmp0(text_of((*left)->evidence, "file"), text_of((*right)->evidence, "file"));
 }
 
 /* The event that stands for those from `first` on. */
@@ -240,10 +244,9 @@ static void with_more(Event *event, const GPtrArray *events, guint first)
     event_with_json(event, "files", files);
 }
 
-/* Takes the events over. */
-static void add_some(Findings *findings, GPtrArray *events)
+/* Events of one kind, taken over. */
+static void add_kind(Findings *findings, GPtrArray *events)
 {
-    g_ptr_array_sort(events, rank_compare);
     if (events->len > SCAN_EVENTS_MAX)
         with_more(events->pdata[SCAN_EVENTS_MAX - 1], events, SCAN_EVENTS_MAX);
     for (guint i = 0; i < events->len; i++) {
@@ -252,6 +255,21 @@ static void add_some(Findings *findings, GPtrArray *events)
         else
             event_free(events->pdata[i]);
     }
+    g_ptr_array_set_size(events, 0);
+}
+
+/* Takes the events over. None of a kind is crowded out by those of another. */
+static void add_some(Findings *findings, GPtrArray *events)
+{
+    g_autoptr(GPtrArray) kind = g_ptr_array_new();
+    g_ptr_array_sort(events, rank_compare);
+    for (guint i = 0; i < events->len; i++) {
+        Event *event = events->pdata[i], *last = kind->len ? kind->pdata[kind->len - 1] : NULL;
+        if (last && g_strcmp0(last->kind, event->kind) != 0)
+            add_kind(findings, kind);
+        g_ptr_array_add(kind, event);
+    }
+    add_kind(findings, kind);
     g_ptr_array_unref(events);
 }
 

@@ -7,7 +7,7 @@
 #include "model/package.h"
 
 /* reports: array of what scan_end gave, each with its "path" beneath the child directory. Of each
- * reason at most SCAN_EVENTS_MAX events: the last one stands for the files behind it. */
+ * reason and kind at most SCAN_EVENTS_MAX events: the last one stands for the files behind it. */
 #define SCAN_EVENTS_MAX 10
 void scan_events_add(const Settings *settings, const Package *package, const json_t *reports,
                      Findings *findings);

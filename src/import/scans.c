@@ -6,35 +6,46 @@
 #include "import/scan_events.h"
 #include "scan/scan.h"
 
-/* NULL with *error unset: there is none. */
-static json_t *reports_of(Db *db, const char *digest, GError **error)
+#define DIGEST_LENGTH "71" /* of sha256:… */
+
+static char *key_of(const char *digest, const char *path)
 {
+    return path ? g_strdup_printf("%s %s", digest, scan_ending(path)) : g_strdup(digest);
+}
+
+/* NULL with *error unset: there is none. */
+static json_t *reports_of(Db *db, const char *digest, const char *path, GError **error)
+{
+    g_autofree char *key = key_of(digest, path);
     g_autoptr(DbRows) rows =
         db_query(db, error, "SELECT reports FROM layer_scans WHERE digest = $1 AND rules = $2",
-                 "si", digest, (int64_t)SCAN_RULES);
+                 "si", key, (int64_t)SCAN_RULES);
     if (!rows || !db_next(rows, error))
         return NULL;
     return json_loads(db_text(rows, 0), 0, NULL);
 }
 
-bool scans_known(Db *db, const char *digest, bool *known, GError **error)
+bool scans_known(Db *db, const char *digest, const char *path, bool *known, GError **error)
 {
+    g_autofree char *key = key_of(digest, path);
     int64_t count = 0;
     bool done = db_query_int(db, &count, 0, error,
                              "SELECT count(*) FROM layer_scans WHERE digest = $1 AND rules = $2",
-                             "si", digest, (int64_t)SCAN_RULES);
+                             "si", key, (int64_t)SCAN_RULES);
     *known = done && count > 0;
     return done;
 }
 
-bool scans_remember(Db *db, const char *digest, const json_t *reports, GError **error)
+bool scans_remember(Db *db, const char *digest, const char *path, const json_t *reports,
+                    GError **error)
 {
+    g_autofree char *key = key_of(digest, path);
     char *text = json_dumps(reports, JSON_COMPACT);
     bool done = db_exec(db, error,
                         "INSERT INTO layer_scans(digest, rules, reports) VALUES ($1, $2, $3) ON "
                         "CONFLICT (digest) DO UPDATE SET rules = excluded.rules, reports = "
                         "excluded.reports",
-                        "sis", digest, (int64_t)SCAN_RULES, text);
+                        "sis", key, (int64_t)SCAN_RULES, text);
     free(text);
     return done;
 }
@@ -43,7 +54,7 @@ bool scans_forget(Db *db, GError **error)
 {
     return db_exec(db, error,
                    "DELETE FROM layer_scans WHERE NOT EXISTS (SELECT 1 FROM layers l WHERE "
-                   "l.digest = layer_scans.digest)",
+                   "l.digest = substr(layer_scans.digest, 1, " DIGEST_LENGTH "))",
                    "");
 }
 
@@ -66,7 +77,14 @@ static void set_path(json_t *reports, const char *path)
         json_object_set_new(report, "path", json_string(path));
 }
 
-/* *unseen: of one of the layers nothing is known. */
+/* What stands for the files of a layer, or a blob, of which nothing is known. */
+static json_t *unseen_of(const LayerRow *row)
+{
+    return json_pack("{s:s, s:s, s:s}", "path", row->file ? row->file : "", "format", "pickle",
+                     "unread", "what it holds is not known any more: import it again");
+}
+
+/* *unseen: of one of the layers nothing is known, which its report says. */
 static json_t *reports_of_attempt(Import *import, int attempt, bool *unseen, GError **error)
 {
     Db *db = import->service->db;
@@ -79,13 +97,14 @@ static json_t *reports_of_attempt(Import *import, int attempt, bool *unseen, GEr
         const bool blob = strcmp(row->origin, LAYER_ORIGIN_BLOB) == 0;
         if (!blob && strcmp(row->origin, "model") != 0)
             continue;
-        json_auto_t *reports = reports_of(db, row->digest, &failure);
+        json_auto_t *reports = reports_of(db, row->digest, blob ? row->file : NULL, &failure);
         if (reports && blob)
             set_path(reports, row->file);
         if (reports)
             json_array_extend(all, reports);
         else
-            *unseen = true;
+            json_array_append_new(all, unseen_of(row));
+        *unseen = *unseen || !reports;
     }
     if (failure)
         g_propagate_error(error, g_steal_pointer(&failure));

@@ -113,7 +113,8 @@ static bool plan_known(Copy *copy, const LayerPlan *plan, int position, LayerRow
         layer_row_free(former);
     }
     bool scanned = true;
-    if (*known && scans_known(copy->import->service->db, (*known)->digest, &scanned, &failure) &&
+    if (*known &&
+        scans_known(copy->import->service->db, (*known)->digest, NULL, &scanned, &failure) &&
         !scanned)
         g_clear_pointer(known, layer_row_free); /* it is read again, to be scanned */
     bool done = !failure;
@@ -208,7 +209,7 @@ static bool layer_record(Copy *copy, const LayerPlan *plan, const LayerRow *row,
                         error) &&
            contents_record(copy, plan, layer, error) &&
            (!layer || (digests_remember(copy, plan, layer, read_at_ns, error) &&
-                       scans_remember(service->db, layer->digest, layer->reports, error))) &&
+                       scans_remember(service->db, layer->digest, NULL, layer->reports, error))) &&
            db_commit(service->db, error);
 }
 
@@ -283,7 +284,7 @@ static bool copy_finished(Copy *copy, gboolean *finished, GError **error)
         if (strcmp(row->origin, "model") == 0 && row->position < (int)copy->plans->len) {
             bool there, scanned;
             if (!layer_is_there(copy, row, &there, error) ||
-                !scans_known(copy->import->service->db, row->digest, &scanned, error))
+                !scans_known(copy->import->service->db, row->digest, NULL, &scanned, error))
                 return false;
             finished[row->position] = there && scanned;
         }

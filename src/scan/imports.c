@@ -43,6 +43,22 @@ static bool is_all(const Row *row)
     return strcmp(row->names, "*") == 0;
 }
 
+/* What "*" of a listed module stands for. */
+static bool is_class(const char *name)
+{
+    return g_ascii_isupper(*name) || g_str_has_prefix(name, "__pyx_unpickle_");
+}
+
+/* Whether just this name of just this module is listed. */
+static bool is_listed_itself(const char *module, const char *name)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(ROWS); i++)
+        if (ROWS[i].rank == IMPORT_LISTED && strcmp(ROWS[i].module, module) == 0 &&
+            has_word(ROWS[i].names, name, strlen(name)))
+            return true;
+    return false;
+}
+
 static bool dangerous(const char *module, const char *name);
 
 /* A module or a function that is dangerous wherever it was imported to. */
@@ -59,14 +75,28 @@ static bool is_dangerous_word(const char *word)
 static bool dangerous(const char *module, const char *name)
 {
     size_t first = strcspn(name, ".");
-    for (size_t i = 0; i < G_N_ELEMENTS(ROWS); i++)
-        if (ROWS[i].rank == IMPORT_DANGEROUS && is_of_module(&ROWS[i], module) &&
-            (is_all(&ROWS[i]) || has_word(ROWS[i].names, name, first)))
+    for (size_t i = 0; i < G_N_ELEMENTS(ROWS); i++) {
+        if (ROWS[i].rank != IMPORT_DANGEROUS || !is_of_module(&ROWS[i], module))
+            continue;
+        if (has_word(ROWS[i].names, name, first))
             return true;
+        bool beneath = g_str_has_suffix(ROWS[i].module, ".");
+        if (is_all(&ROWS[i]) && !(beneath && is_listed_itself(module, name)))
+            return true;
+    }
     if (name[first] == '\0')
         return false;
     g_autofree char *step = g_strndup(name, first);
     return is_dangerous_word(step) || dangerous(step, name + first + 1);
+}
+
+/* Of a module whose classes are listed all. */
+static bool has_listed_classes(const char *module)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(ROWS); i++)
+        if (ROWS[i].rank == IMPORT_LISTED && is_all(&ROWS[i]) && is_of_module(&ROWS[i], module))
+            return true;
+    return false;
 }
 
 static bool listed(const char *module, const char *name)
@@ -75,7 +105,7 @@ static bool listed(const char *module, const char *name)
         return false;
     for (size_t i = 0; i < G_N_ELEMENTS(ROWS); i++)
         if (ROWS[i].rank == IMPORT_LISTED && is_of_module(&ROWS[i], module) &&
-            (is_all(&ROWS[i]) || has_word(ROWS[i].names, name, strlen(name))))
+            (is_all(&ROWS[i]) ? is_class(name) : has_word(ROWS[i].names, name, strlen(name))))
             return true;
     return false;
 }
@@ -87,8 +117,8 @@ ImportRank import_rank(const char *module, const char *name)
         return module && is_dangerous_word(module) ? IMPORT_DANGEROUS : IMPORT_UNLISTED;
     if (dangerous(module, name))
         return IMPORT_DANGEROUS;
-    if (!listed(module, name))
-        return IMPORT_UNLISTED;
-    bool named = strcmp(module, "builtins") == 0 || strcmp(module, "__builtin__") == 0;
-    return !named && is_dangerous_word(name) ? IMPORT_DANGEROUS : IMPORT_LISTED;
+    /* What such a module has imported is dangerous there, too. */
+    if (has_listed_classes(module) && is_dangerous_word(name))
+        return IMPORT_DANGEROUS;
+    return listed(module, name) ? IMPORT_LISTED : IMPORT_UNLISTED;
 }

@@ -11,9 +11,10 @@ typedef struct ScanPart ScanPart;
 typedef struct {
     Report *report;
     const char *path;
-    int64_t size;     /* of the file */
-    int64_t memory;   /* bytes that may still be held */
-    int64_t inflated; /* bytes decompressed so far */
+    int64_t size;           /* of the file */
+    int64_t memory;         /* bytes that may still be held */
+    int64_t inflated;       /* bytes decompressed so far */
+    int64_t parts, streams; /* made so far */
 } ScanContext;
 
 /* Where a part stands. Whoever makes a part outlives it. */
@@ -21,6 +22,8 @@ typedef struct {
     ScanContext *context;
     const char *member; /* "archive/data.pkl", "a.zip/b.pkl"; NULL: the file itself */
     int depth;          /* 0: the file itself */
+    int64_t offset;     /* of its first byte in the member, as it is decompressed */
+    bool guessed;       /* bytes of a pickle's, which may be of anything */
 } ScanPlace;
 
 struct ScanPart {
@@ -31,9 +34,13 @@ struct ScanPart {
     void (*free)(ScanPart *part);
 };
 
-/* Tells by the first bytes what it is, and takes it on. NULL: it lies too deep. */
+/* Tells by the first bytes what it is, and takes it on. NULL: it lies too deep, or is one too many,
+ * which is told. */
 ScanPart *scan_part_new(const ScanPlace *place);
 void scan_part_free(ScanPart *part);
+
+/* Whether somebody will take what has this name for a pickle. */
+bool is_pickle_path(const char *path);
 
 /* Room for so many bytes more; false: the limit is reached. Given back with a negative number. */
 bool scan_take_memory(ScanContext *context, int64_t bytes);
@@ -48,7 +55,8 @@ ScanPart *onnx_part_new(const ScanPlace *place);
 
 typedef enum { INFLATE_GZIP, INFLATE_ZLIB, INFLATE_RAW } InflateKind;
 
-/* Decompresses into a part of the same place, one level deeper. */
+/* Decompresses into a part of the same place, one level deeper. NULL: a limit is reached, which is
+ * told. */
 ScanPart *inflate_part_new(const ScanPlace *place, InflateKind kind);
 /* Of such a part: whether the compressed stream has ended, and how many bytes of the last feed
  * belonged to it. */

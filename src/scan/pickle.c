@@ -5,12 +5,14 @@
  * after the one that builds its wrapper: the wrapper's shape and dtype say how many.
  *
  * Protocols 0 and 1 have no magic number, so anything may look like the beginning of one: what such
- * a stream imports is told once it calls something, or has come to its end. */
+ * a stream imports is told once it calls something, or has come to its end. Where Python would fail
+ * the scan ends; where it would not, nothing ends it but limits, which are told. */
 #include <string.h>
 
 #include "scan/pickle_machine.h"
 
-#define MAX_KEPT 1024 /* bytes of an argument that are kept */
+#define MAX_KEPT   1024 /* bytes of an argument that are kept */
+#define MIN_PICKLE 7    /* bytes of the shortest one that imports something */
 
 typedef enum {
     ARGUMENT_BAD, /* no opcode */
@@ -66,6 +68,8 @@ static bool inner_begin(Pickle *pickle, uint8_t first)
         return false;
     ScanPlace place = pickle->place;
     place.depth++;
+    place.guessed = true;
+    place.offset += pickle->argument_position;
     pickle->inner = scan_part_new(&place);
     return pickle->inner != NULL;
 }
@@ -93,18 +97,22 @@ static bool is_bytes(uint8_t argument)
 static bool applied(Pickle *pickle)
 {
     pickle->read = READ_OPCODE;
-    if (pickle->stream->opcodes < 2)
+    if (pickle->stream->opcodes < OPCODES_COUNTED)
         pickle->stream->opcodes++;
-    if (!pickle_apply(pickle))
-        return pickle->stopped ? false : pickle_stops(pickle, "it is no pickle from some byte on");
+    if (!pickle_apply(pickle)) {
+        pickle->stream->opcodes--; /* it did nothing */
+        return pickle->stopped ? false : pickle_fails(pickle, "it is no pickle from some byte on");
+    }
+    if (pickle->stream->stack.leaked)
+        return pickle_gives_up(pickle, "an array of joblib does not say for certain where it is");
     if (pickle->stream->stack.full)
-        return pickle_stops(pickle, "its stack is larger than what is followed");
+        return pickle_gives_up(pickle, "its stack is larger than what is followed");
     return true;
 }
 
 static bool whole(Pickle *pickle)
 {
-    if (is_bytes(ARGUMENTS[pickle->opcode]) && pickle->text->len >= 4 &&
+    if (is_bytes(ARGUMENTS[pickle->opcode]) && pickle->text->len >= MIN_PICKLE &&
         inner_begin(pickle, pickle->text->data[0])) {
         inner_feed(pickle, pickle->text->data, pickle->text->len);
         inner_end(pickle);
@@ -128,10 +136,10 @@ static bool read_opcode(Pickle *pickle, uint8_t opcode)
     pickle->number_used = pickle->number_size = 0;
     g_byte_array_set_size(pickle->text, 0);
     g_clear_pointer(&pickle->first_line, g_free);
-    pickle->text_cut = false;
+    pickle->text_cut = pickle->first_cut = false;
     switch (ARGUMENTS[opcode]) {
     case ARGUMENT_BAD:
-        return pickle_stops(pickle, "it is no pickle from some byte on");
+        return pickle_fails(pickle, "it is no pickle from some byte on");
     case ARGUMENT_NONE:
         return applied(pickle);
     case ARGUMENT_LINE:
@@ -166,6 +174,7 @@ static bool read_number(Pickle *pickle, uint8_t byte)
         return true;
     if (ARGUMENTS[pickle->opcode] <= ARGUMENT_8)
         return applied(pickle);
+    pickle->argument_position = pickle->position + 1;
     pickle->left = 0;
     for (size_t i = pickle->number_size; i > 0; i--)
         pickle->left = pickle->left << 8 | pickle->number[i - 1];
@@ -181,14 +190,13 @@ static size_t read_line(Pickle *pickle, const uint8_t *data, size_t size, bool *
     g_byte_array_append(pickle->text, data, (guint)kept);
     pickle->text_cut = pickle->text_cut || kept < length;
     *goes_on = true;
-    /* A text file has long lines; a pickle's names are short. */
-    if (pickle->text_cut && !pickle->stream->sure)
-        *goes_on = pickle_stops(pickle, "it has a line without an end");
-    if (!end || !*goes_on)
+    if (!end)
         return size;
     g_byte_array_append(pickle->text, (const guint8 *)"", 1);
     if (ARGUMENTS[pickle->opcode] == ARGUMENT_LINES && !pickle->first_line) {
         pickle->first_line = g_strdup((const char *)pickle->text->data);
+        pickle->first_cut = pickle->text_cut;
+        pickle->text_cut = false;
         g_byte_array_set_size(pickle->text, 0);
     } else {
         *goes_on = applied(pickle);
@@ -228,9 +236,12 @@ static size_t read_skipped(Pickle *pickle, const uint8_t *data, size_t size, boo
 
 static void read_padding(Pickle *pickle, uint8_t byte)
 {
+    inner_feed(pickle, &byte, 1);
     pickle->left += byte;
     pickle->array = pickle->left > 0;
     pickle->read = pickle->array ? READ_SKIPPED : READ_OPCODE;
+    if (!pickle->array)
+        inner_end(pickle);
 }
 
 static size_t read_some(Pickle *pickle, const uint8_t *data, size_t size, bool *goes_on)
@@ -276,7 +287,7 @@ static void pickle_end(ScanPart *part)
     bool between =
         pickle->read == READ_OPCODE && pickle->stream->opcodes == 0 && !pickle->stream->outer;
     if (!pickle->stopped && !between)
-        pickle_stops(pickle, "it ends in the middle of a pickle");
+        pickle_fails(pickle, "it ends in the middle of a pickle");
 }
 
 static void pickle_free(ScanPart *part)
@@ -290,12 +301,23 @@ static void pickle_free(ScanPart *part)
     g_free(pickle);
 }
 
-ScanPart *pickle_part_new(const ScanPlace *place)
+static ScanPart *part_new(const ScanPlace *place, bool within)
 {
     Pickle *pickle = g_new0(Pickle, 1);
+    pickle->within = within;
     pickle->base = (ScanPart){pickle_feed, pickle_end, pickle_free};
     pickle->place = *place;
     pickle->text = g_byte_array_new();
     pickle->stream = pickle_stream_new(pickle, NULL);
     return &pickle->base;
+}
+
+ScanPart *pickle_part_new(const ScanPlace *place)
+{
+    return part_new(place, false);
+}
+
+ScanPart *pickle_part_new_within(const ScanPlace *place)
+{
+    return part_new(place, true);
 }

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "scan/pickle_machine.h"
+#include "scan/pickle_number.h"
 
 #define MAX_HELD     64 /* imports that wait for being told */
 #define MAX_PROTOCOL 5
@@ -21,7 +22,9 @@ Stream *pickle_stream_new(const Pickle *pickle, Stream *outer)
     stack_init(&stream->stack, pickle->place.context);
     stream->held = g_array_new(FALSE, FALSE, sizeof(Held));
     g_array_set_clear_func(stream->held, held_clear);
-    stream->shape = stream->alignment = -1;
+    stream->dtypes = array_dtypes_new();
+    stream->state.dict = WRAPPER_UNCERTAIN;
+    stream->stack.within = stream->stack.memo_uncounted = pickle->within && !pickle->behind;
     return stream;
 }
 
@@ -30,6 +33,7 @@ Stream *pickle_stream_free(Stream *stream)
     Stream *outer = stream->outer;
     stack_clear(&stream->stack);
     g_array_unref(stream->held);
+    g_array_unref(stream->dtypes);
     g_free(stream);
     return outer;
 }
@@ -55,7 +59,7 @@ static void stream_is_sure(Pickle *pickle)
 static void import(Pickle *pickle, const char *module, const char *name)
 {
     Stream *stream = pickle->stream;
-    Held held = {(char *)module, (char *)name, pickle->opcode_position};
+    Held held = {(char *)module, (char *)name, pickle->place.offset + pickle->opcode_position};
     if (stream->sure) {
         tell(pickle, &held);
     } else if (stream->held->len < MAX_HELD) {
@@ -68,13 +72,38 @@ static void import(Pickle *pickle, const char *module, const char *name)
     }
 }
 
-bool pickle_stops(Pickle *pickle, const char *why)
+bool pickle_gives_up(Pickle *pickle, const char *why)
 {
-    bool known = false;
+    report_unread(pickle->place.context->report, why, pickle->place.member);
+    pickle->stopped = true;
+    return false;
+}
+
+/* What has been imported before Python fails has run, though nothing was called. Only of what
+ * somebody takes for a pickle: lines of text are like it. */
+static void tell_begun(Pickle *pickle)
+{
+    const ScanPlace *place = &pickle->place;
+    const GArray *held = pickle->stream->held;
+    bool first = !pickle->behind && !pickle->within && !place->guessed && !pickle->stream->outer;
+    bool named = false; /* an extension is but a few bytes */
+    for (guint i = 0; i < held->len; i++)
+        named = named || g_strcmp0(g_array_index(held, Held, i).module, "copyreg") != 0;
+    if (first && named && is_pickle_path(place->member ? place->member : place->context->path))
+        stream_is_sure(pickle);
+}
+
+bool pickle_fails(Pickle *pickle, const char *why)
+{
+    tell_begun(pickle);
+    /* The tensors behind the streams of an old torch.save, and any array, may begin like one. */
+    bool likely = !pickle->behind && !pickle->place.guessed;
+    bool known = pickle->stream->marked && !pickle->within &&
+                 pickle->stream->opcodes > (likely ? 1 : OPCODES_COUNTED - 1);
     for (const Stream *stream = pickle->stream; stream; stream = stream->outer)
         known = known || (stream->sure && stream->imports);
     if (known)
-        report_unread(pickle->place.context->report, why, pickle->place.member);
+        return pickle_gives_up(pickle, why);
     pickle->stopped = true;
     return false;
 }
@@ -111,13 +140,26 @@ static ValueClass class_of(const char *module, const char *name)
 {
     if (g_strcmp0(module, "numpy") == 0 && g_strcmp0(name, "dtype") == 0)
         return CLASS_DTYPE;
-    bool joblib = module && g_str_has_suffix(module, "joblib.numpy_pickle");
+    bool joblib = g_strcmp0(module, "joblib.numpy_pickle") == 0 ||
+                  g_strcmp0(module, "sklearn.externals.joblib.numpy_pickle") == 0;
     return joblib && g_strcmp0(name, "NumpyArrayWrapper") == 0 ? CLASS_WRAPPER : CLASS_OTHER;
+}
+
+/* Text, too, has lines that begin like GLOBAL: what is nobody's name is passed by, unless the file
+ * is one that somebody will take for a pickle. */
+static bool may_import(const Pickle *pickle, const char *module, const char *name)
+{
+    if ((module && !g_utf8_validate(module, -1, NULL)) ||
+        (name && !g_utf8_validate(name, -1, NULL)))
+        return pickle->stream->sure; /* Python fails, as it seems */
+    const ScanPlace *place = &pickle->place;
+    return pickle->stream->sure || ((!module || is_name(module)) && (!name || is_name(name))) ||
+           is_pickle_path(place->member ? place->member : place->context->path);
 }
 
 static bool push_global(Pickle *pickle, const char *module, const char *name)
 {
-    if (!pickle->stream->sure && module && name && (!is_name(module) || !is_name(name)))
+    if (!may_import(pickle, module, name))
         return false;
     import(pickle, module, name);
     ValueClass class = class_of(module, name);
@@ -135,34 +177,15 @@ static bool stack_global(Pickle *pickle)
     return push_global(pickle, stack_text_of(stack, &module), stack_text_of(stack, &name));
 }
 
+/* A number that the program itself has given a name. Three bytes of any array are like it. */
 static bool extension(Pickle *pickle)
 {
+    if ((pickle->place.guessed || pickle->within) && !pickle->stream->sure) {
+        stack_push(&pickle->stream->stack, ANY);
+        return true;
+    }
     g_autofree char *name = g_strdup_printf("extension-%" G_GUINT64_FORMAT, number_of(pickle));
     return push_global(pickle, "copyreg", name);
-}
-
-/* 'f8' -> 8; -1: its size does not stand in it. */
-static int64_t dtype_size(const char *text)
-{
-    if (!text || !*text)
-        return -1;
-    const char *digits = text + strcspn(text, "0123456789");
-    guint64 size;
-    if (!g_ascii_string_to_unsigned(digits, 10, 0, 1 << 30, &size, NULL))
-        return -1;
-    return (int64_t)(strchr(text, 'U') ? 4 * size : size);
-}
-
-static Value tuple_of(const PickleStack *stack, const Items *items)
-{
-    Value tuple = VALUE(.kind = VALUE_TUPLE, .number = items->product);
-    const char *text = items->count > 0 ? stack_text_of(stack, &items->first) : NULL;
-    if (text) {
-        tuple.class = strchr(text, 'O') ? CLASS_OBJECTS : CLASS_TEXT;
-        tuple.number = dtype_size(text);
-    }
-    tuple.odd = items->count > 0 && items->last.kind == VALUE_NUMBER && (items->last.number & 1);
-    return tuple;
 }
 
 static bool tuple_small(PickleStack *stack, int count)
@@ -176,11 +199,11 @@ static bool tuple_small(PickleStack *stack, int count)
         stack_push(stack, values[i]);
     Items items;
     stack_pop_items(stack, &items);
-    stack_push(stack, tuple_of(stack, &items));
+    stack_push(stack, array_tuple(stack, &items));
     return true;
 }
 
-/* Calls; only those of numpy.dtype and the wrapper are followed. */
+/* Calls; what comes out is of interest only where arrays are concerned. */
 static bool call(Pickle *pickle, int arguments)
 {
     PickleStack *stack = &pickle->stream->stack;
@@ -188,80 +211,24 @@ static bool call(Pickle *pickle, int arguments)
     for (int i = 0; i < arguments; i++)
         if (!stack_pop(stack, &given))
             return false;
+    bool leaked = stack->leaked;
     if (!stack_pop(stack, &called))
         return false;
+    if (pickle->opcode == OPCODE_NEWOBJ && called.kind == VALUE_CLASS)
+        stack->leaked = leaked; /* it is what it is for */
     stream_is_sure(pickle);
-    Value result = ANY;
-    if (called.kind == VALUE_CLASS && called.class == CLASS_WRAPPER)
-        result = VALUE(.kind = VALUE_WRAPPER);
-    if (called.kind == VALUE_CLASS && called.class == CLASS_DTYPE && given.kind == VALUE_TUPLE &&
-        given.class != CLASS_OTHER)
-        result =
-            VALUE(.kind = VALUE_DTYPE, .number = given.number, .odd = given.class == CLASS_OBJECTS);
-    stack_push(stack, result);
-    return true;
-}
-
-/* What joblib says of the array that follows. */
-static void wrapper_pair(gpointer data, const Value *key, const Value *value)
-{
-    Stream *stream = data;
-    const char *name = key->kind == VALUE_TEXT ? stack_text_of(&stream->stack, key) : NULL;
-    if (!name)
-        return;
-    if (strcmp(name, "shape") == 0)
-        stream->shape =
-            value->kind == VALUE_TUPLE && value->class == CLASS_OTHER ? value->number : -1;
-    else if (strcmp(name, "dtype") == 0)
-        stream->dtype = *value;
-    else if (strcmp(name, "numpy_array_alignment_bytes") == 0)
-        stream->alignment = value->kind == VALUE_NUMBER ? value->number : -1;
-}
-
-/* Behind this opcode stands an array. */
-static bool array_begins(Pickle *pickle)
-{
-    Stream *stream = pickle->stream;
-    int64_t bytes;
-    Value wrapper;
-    if (stream->dtype.kind == VALUE_DTYPE && stream->dtype.odd) {
-        if (++pickle->depth > SCAN_MAX_DEPTH)
-            return pickle_stops(pickle, "archives and pickles lie too deep in each other");
-        pickle->stream = pickle_stream_new(pickle, stream);
-        return true;
-    }
-    if (stream->dtype.kind != VALUE_DTYPE || stream->dtype.number < 0 || stream->shape < 0 ||
-        __builtin_mul_overflow(stream->shape, stream->dtype.number, &bytes))
-        return pickle_stops(pickle, "an array of joblib does not say how long it is");
-    stack_pop(&stream->stack, &wrapper);
-    stack_push(&stream->stack, ANY); /* the array */
-    pickle->left = (uint64_t)bytes;
-    pickle->array = bytes > 0;
-    if (stream->alignment >= 0)
-        pickle->read = READ_PADDING;
-    else if (pickle->array)
-        pickle->read = READ_SKIPPED;
-    stream->shape = stream->alignment = -1;
-    stream->dtype = ANY;
+    stack_push(stack, array_call(pickle->stream, pickle->opcode, &called, &given));
     return true;
 }
 
 static bool build(Pickle *pickle)
 {
-    Stream *stream = pickle->stream;
+    PickleStack *stack = &pickle->stream->stack;
     Value state, object;
-    if (!stack_pop(&stream->stack, &state) || !stack_top(&stream->stack, &object))
+    if (!stack_pop(stack, &state) || !stack_top(stack, &object))
         return false;
     stream_is_sure(pickle);
-    if (object.kind == VALUE_WRAPPER)
-        return array_begins(pickle);
-    if (object.kind == VALUE_DTYPE && state.kind == VALUE_TUPLE && state.odd) {
-        /* Of a structure that holds objects. */
-        stack_pop(&stream->stack, &object);
-        object.odd = true;
-        stack_push(&stream->stack, object);
-    }
-    return true;
+    return array_build(pickle, &object, &state);
 }
 
 static bool stop(Pickle *pickle)
@@ -270,10 +237,24 @@ static bool stop(Pickle *pickle)
     if (!stack_pop(&pickle->stream->stack, &result))
         return false;
     stream_is_sure(pickle);
+    if (!pickle->within && pickle->frame_end > pickle->opcode_position + 1)
+        return pickle_gives_up(pickle, "a pickle ends before its frame does");
     Stream *outer = pickle_stream_free(pickle->stream);
     if (outer)
         pickle->depth--;
+    else
+        pickle->behind = true;
     pickle->stream = outer ? outer : pickle_stream_new(pickle, NULL);
+    return true;
+}
+
+static bool frame(Pickle *pickle)
+{
+    uint64_t size = number_of(pickle);
+    int64_t begin = pickle->opcode_position + 1 + (int64_t)pickle->number_size;
+    if (size > (uint64_t)(INT64_MAX - begin))
+        return false;
+    pickle->frame_end = begin + (int64_t)size;
     return true;
 }
 
@@ -301,10 +282,20 @@ static bool pop_push(PickleStack *stack, int pops, int pushes)
 static bool pop(PickleStack *stack)
 {
     Value value;
-    if (stack_pop(stack, &value))
-        return true;
-    Items items;
-    return stack->stack->len > 0 && stack_pop_items(stack, &items); /* a mark */
+    return stack_pop(stack, &value) || stack_pop_mark(stack);
+}
+
+static bool memoize(Pickle *pickle)
+{
+    Value value;
+    if (!stack_top(&pickle->stream->stack, &value))
+        return false;
+    /* joblib writes protocol 2 here. For pickle.load, which knows no arrays, the next place is
+     * another one. */
+    if (pickle->stream->outer)
+        return pickle_gives_up(pickle, "an array of joblib's counts its memo by itself");
+    memo_append(&pickle->stream->stack, value);
+    return true;
 }
 
 static bool put(PickleStack *stack, uint64_t index)
@@ -335,17 +326,14 @@ static bool push_long(Pickle *pickle)
     return true;
 }
 
-static bool line_number(const Pickle *pickle, int64_t *number)
-{
-    char *end;
-    *number = g_ascii_strtoll(line_of(pickle), &end, 10);
-    return end != line_of(pickle) && (!*end || strcmp(end, "L") == 0 || strcmp(end, "\r") == 0);
-}
-
 static bool push_line_number(Pickle *pickle)
 {
     int64_t number;
-    return line_number(pickle, &number) && push_number(&pickle->stream->stack, number);
+    if (!number_may_be(line_of(pickle)))
+        return false;
+    bool known = !pickle->text_cut && number_plain(line_of(pickle), &number);
+    stack_push(&pickle->stream->stack, known ? VALUE(.kind = VALUE_NUMBER, .number = number) : ANY);
+    return true;
 }
 
 /* With an escape in it the text is not what is written. */
@@ -376,41 +364,49 @@ static bool get(Pickle *pickle, uint64_t index)
     return true;
 }
 
+/* A place so far out that none of ours is meant, where it is a number and too large for us. */
+static bool line_place(const Pickle *pickle, uint64_t *place)
+{
+    *place = UINT64_MAX;
+    return pickle->text_cut ? number_may_be(line_of(pickle)) : number_place(line_of(pickle), place);
+}
+
 static bool get_line(Pickle *pickle)
 {
-    int64_t number;
-    return line_number(pickle, &number) && number >= 0 && get(pickle, (uint64_t)number);
+    uint64_t place;
+    return line_place(pickle, &place) && get(pickle, place);
 }
 
 static bool put_line(Pickle *pickle)
 {
-    int64_t number;
-    return line_number(pickle, &number) && number >= 0 &&
-           put(&pickle->stream->stack, (uint64_t)number);
+    uint64_t place;
+    return line_place(pickle, &place) && put(&pickle->stream->stack, place);
 }
 
 static bool protocol(Pickle *pickle)
 {
     if (number_of(pickle) > MAX_PROTOCOL)
         return false;
-    if (pickle->stream->opcodes == 1)
+    if (pickle->stream->opcodes == 1) {
+        pickle->stream->marked = true;
         stream_is_sure(pickle);
+    }
     return true;
 }
 
 static bool set_items(Pickle *pickle)
 {
-    stack_each_pair(&pickle->stream->stack, wrapper_pair, pickle->stream);
+    array_set_items(pickle->stream);
     return pop_items_push(&pickle->stream->stack, false);
 }
 
 static bool set_item(Pickle *pickle)
 {
-    Value key, value;
+    Value dict, key, value;
     PickleStack *stack = &pickle->stream->stack;
-    if (!stack_pop(stack, &value) || !stack_pop(stack, &key))
+    if (!stack_pop(stack, &value) || !stack_pop(stack, &key) || !stack_top(stack, &dict))
         return false;
-    wrapper_pair(pickle->stream, &key, &value);
+    array_set_item(pickle->stream, &dict, &key, &value);
     return true;
 }
 
@@ -419,7 +415,7 @@ static bool tuple(PickleStack *stack)
     Items items;
     if (!stack_pop_items(stack, &items))
         return false;
-    stack_push(stack, tuple_of(stack, &items));
+    stack_push(stack, array_tuple(stack, &items));
     return true;
 }
 
@@ -432,52 +428,57 @@ static bool duplicate(PickleStack *stack)
     return true;
 }
 
+/* The names of GLOBAL and INST; NULL: it is longer than what is kept. */
+static const char *module_of(const Pickle *pickle)
+{
+    return pickle->first_cut ? NULL : pickle->first_line;
+}
+
+static const char *name_of(const Pickle *pickle)
+{
+    return pickle->text_cut ? NULL : line_of(pickle);
+}
+
+static bool global(Pickle *pickle)
+{
+    return push_global(pickle, module_of(pickle), name_of(pickle));
+}
+
 /* INST and OBJ: the class and its arguments above a mark. */
 static bool instance(Pickle *pickle)
 {
-    PickleStack *stack = &pickle->stream->stack;
     bool named = pickle->opcode == 'i';
-    if (named && (!is_name(pickle->first_line) || !is_name(line_of(pickle))) &&
-        !pickle->stream->sure)
+    if (named && !may_import(pickle, module_of(pickle), name_of(pickle)))
         return false;
-    if (!pop_items_push(stack, true))
+    if (!pop_items_push(&pickle->stream->stack, true))
         return false;
     if (named)
-        import(pickle, pickle->first_line, line_of(pickle));
+        import(pickle, module_of(pickle), name_of(pickle));
+    if (named && class_of(module_of(pickle), name_of(pickle)) == CLASS_WRAPPER)
+        pickle->stream->stack.leaked = true;
     stream_is_sure(pickle);
     return true;
 }
 
-bool pickle_apply(Pickle *pickle)
+/* A value is put on the stack. */
+static bool apply_value(Pickle *pickle)
 {
     PickleStack *stack = &pickle->stream->stack;
     switch (pickle->opcode) {
-    case '(':
-        stack_push(stack, VALUE(.kind = VALUE_MARK));
-        return true;
-    case '.':
-        return stop(pickle);
-    case '0':
-        return pop(stack);
-    case '1':
-        return pop_items_push(stack, false);
-    case '2':
-        return duplicate(stack);
     case 'J':
         return push_number(stack, (int32_t)number_of(pickle));
     case 'K':
     case 'M':
         return push_number(stack, (int64_t)number_of(pickle));
+    case 0x88:
+    case 0x89:
+        return push_number(stack, pickle->opcode == 0x88);
     case 'I':
     case 'L':
         return push_line_number(pickle);
-    case 'Q':
-        return pop_push(stack, 1, 1);
-    case 'R':
-    case 0x81:
-        return call(pickle, 1);
-    case 0x92:
-        return call(pickle, 2);
+    case 'F':
+        stack_push(stack, ANY);
+        return number_may_be(line_of(pickle));
     case 'S':
         return push_line(pickle, true);
     case 'V':
@@ -490,19 +491,39 @@ bool pickle_apply(Pickle *pickle)
         return push_text(pickle, pickle->text->len ? line_of(pickle) : "", pickle->text->len);
     case 0x8a:
         return push_long(pickle);
+    case '}':
+        stack_push(stack, array_dict(pickle->stream));
+        return true;
+    case 'N':
+        stack_push(stack, VALUE(.kind = VALUE_ANY, .class = CLASS_NONE));
+        return true;
+    default: /* G P ] and what else says nothing */
+        stack_push(stack, ANY);
+        return true;
+    }
+}
+
+/* The stack alone changes. */
+static bool apply_stack(Pickle *pickle)
+{
+    PickleStack *stack = &pickle->stream->stack;
+    switch (pickle->opcode) {
+    case '(':
+        stack_push(stack, VALUE(.kind = VALUE_MARK));
+        return true;
+    case '0':
+        return pop(stack);
+    case '2':
+        return duplicate(stack);
+    case 'Q':
+        return pop_push(stack, 1, 1);
     case 'a':
         return pop_push(stack, 1, 0);
-    case 'b':
-        return build(pickle);
-    case 'c':
-        return push_global(pickle, pickle->first_line, line_of(pickle));
-    case 'i':
-    case 'o':
-        return instance(pickle);
     case 'd':
     case 'l':
     case 0x91:
         return pop_items_push(stack, true);
+    case '1':
     case 'e':
     case 0x90:
         return pop_items_push(stack, false);
@@ -514,6 +535,18 @@ bool pickle_apply(Pickle *pickle)
     case 0x86:
     case 0x87:
         return tuple_small(stack, pickle->opcode - 0x84);
+    case 's':
+        return set_item(pickle);
+    case 'u':
+        return set_items(pickle);
+    default:
+        return apply_value(pickle);
+    }
+}
+
+static bool apply_memo(Pickle *pickle)
+{
+    switch (pickle->opcode) {
     case 'g':
         return get_line(pickle);
     case 'h':
@@ -523,13 +556,31 @@ bool pickle_apply(Pickle *pickle)
         return put_line(pickle);
     case 'q':
     case 'r':
-        return put(stack, number_of(pickle));
+        return put(&pickle->stream->stack, number_of(pickle));
     case 0x94:
-        return put(stack, memo_size(stack));
-    case 's':
-        return set_item(pickle);
-    case 'u':
-        return set_items(pickle);
+        return memoize(pickle);
+    default:
+        return apply_stack(pickle);
+    }
+}
+
+bool pickle_apply(Pickle *pickle)
+{
+    switch (pickle->opcode) {
+    case '.':
+        return stop(pickle);
+    case 'R':
+    case OPCODE_NEWOBJ:
+        return call(pickle, 1);
+    case OPCODE_NEWOBJ_EX:
+        return call(pickle, 2);
+    case 'b':
+        return build(pickle);
+    case 'c':
+        return global(pickle);
+    case 'i':
+    case 'o':
+        return instance(pickle);
     case 0x80:
         return protocol(pickle);
     case 0x82:
@@ -539,10 +590,10 @@ bool pickle_apply(Pickle *pickle)
     case 0x93:
         return stack_global(pickle);
     case 0x95:
+        return frame(pickle);
     case 0x98:
         return true;
-    default: /* F G N P } ] and what else is a value that says nothing */
-        stack_push(stack, ANY);
-        return true;
+    default:
+        return apply_memo(pickle);
     }
 }

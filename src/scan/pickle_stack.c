@@ -2,9 +2,10 @@
 
 #include <string.h>
 
-#define MAX_ENTRIES 65536
-#define MAX_MEMO    (512u << 10)
-#define MAX_TEXTS   (4u << 20) /* bytes */
+#define MAX_ENTRIES  65536
+#define MAX_NUMBERED 32768 /* from here on numbers are not told apart */
+#define MAX_MEMO     (512u << 10)
+#define MAX_TEXTS    (4u << 20) /* bytes */
 
 void stack_init(PickleStack *stack, ScanContext *context)
 {
@@ -39,12 +40,23 @@ static Entry *entry_at(const PickleStack *stack, guint i)
     return &g_array_index(stack->stack, Entry, i);
 }
 
+/* Runs of these are one entry. */
+static bool merges(const Value *value)
+{
+    return value->kind == VALUE_ANY || value->kind == VALUE_MARK;
+}
+
 void stack_push(PickleStack *stack, Value value)
 {
     guint depth = stack->stack->len;
     Entry *top = depth ? entry_at(stack, depth - 1) : NULL;
-    if (top && value.kind == VALUE_ANY && top->value.kind == VALUE_ANY && top->count < UINT32_MAX) {
+    if ((value.kind == VALUE_NUMBER || value.kind == VALUE_TUPLE) && depth >= MAX_NUMBERED)
+        value = ANY; /* of so many nobody makes a shape */
+    stack->wrappers = stack->wrappers || value_is_wrapper(&value);
+    if (top && merges(&value) && top->value.kind == value.kind && top->count < UINT32_MAX) {
         top->count++;
+        if (top->value.class != value.class)
+            top->value.class = CLASS_OTHER;
         return;
     }
     if (depth >= MAX_ENTRIES) {
@@ -54,21 +66,44 @@ void stack_push(PickleStack *stack, Value value)
     g_array_append_vals(stack->stack, &(Entry){value, 1}, 1);
 }
 
+bool value_is_wrapper(const Value *value)
+{
+    return value->kind == VALUE_WRAPPER ||
+           (value->kind == VALUE_CLASS && value->class == CLASS_WRAPPER);
+}
+
 bool stack_top(const PickleStack *stack, Value *value)
 {
+    *value = ANY;
     if (stack->stack->len == 0)
-        return false;
+        return stack->within;
     *value = entry_at(stack, stack->stack->len - 1)->value;
     return value->kind != VALUE_MARK;
+}
+
+static void take_one(PickleStack *stack)
+{
+    guint last = stack->stack->len - 1;
+    if (--entry_at(stack, last)->count == 0)
+        g_array_set_size(stack->stack, last);
 }
 
 bool stack_pop(PickleStack *stack, Value *value)
 {
     if (!stack_top(stack, value))
         return false;
-    guint last = stack->stack->len - 1;
-    if (--entry_at(stack, last)->count == 0)
-        g_array_set_size(stack->stack, last);
+    if (stack->stack->len > 0)
+        take_one(stack);
+    stack->leaked = stack->leaked || value_is_wrapper(value);
+    return true;
+}
+
+bool stack_pop_mark(PickleStack *stack)
+{
+    guint depth = stack->stack->len;
+    if (depth == 0 || entry_at(stack, depth - 1)->value.kind != VALUE_MARK)
+        return false;
+    take_one(stack);
     return true;
 }
 
@@ -90,22 +125,36 @@ static int64_t product_of(int64_t product, const Value *value)
     return result;
 }
 
+static void items_add(Items *items, const Entry *entry)
+{
+    for (uint32_t n = 0; n < entry->count && items->count + n < ITEMS_KEPT; n++)
+        items->at[items->count + n] = entry->value;
+    items->count += entry->count;
+    items->product = product_of(items->product, &entry->value);
+}
+
 bool stack_pop_items(PickleStack *stack, Items *items)
 {
     int64_t mark = mark_place(stack);
     *items = (Items){.product = 1};
-    if (mark < 0)
+    if (mark < 0 && !stack->within)
         return false;
-    for (guint i = (guint)mark + 1; i < stack->stack->len; i++) {
-        const Entry *entry = entry_at(stack, i);
-        if (items->count == 0)
-            items->first = entry->value;
-        items->count += entry->count;
-        items->product = product_of(items->product, &entry->value);
-        items->last = entry->value;
+    if (mark < 0) /* it stands beneath, with what is not known */
+        items->product = -1;
+    for (guint i = (guint)(mark + 1); i < stack->stack->len; i++) {
+        items_add(items, entry_at(stack, i));
+        stack->leaked = stack->leaked || value_is_wrapper(&entry_at(stack, i)->value);
     }
-    g_array_set_size(stack->stack, (guint)mark);
-    return true;
+    g_array_set_size(stack->stack, (guint)(mark + 1));
+    return mark < 0 || stack_pop_mark(stack);
+}
+
+Value stack_below_mark(const PickleStack *stack)
+{
+    int64_t mark = mark_place(stack);
+    if (mark < 0 || entry_at(stack, (guint)mark)->count > 1 || mark == 0)
+        return ANY;
+    return entry_at(stack, (guint)mark - 1)->value;
 }
 
 void stack_each_pair(const PickleStack *stack, PairFunc pair, gpointer data)
@@ -114,8 +163,8 @@ void stack_each_pair(const PickleStack *stack, PairFunc pair, gpointer data)
     Value key = ANY;
     for (guint i = (guint)(mark_place(stack) + 1); i < stack->stack->len; i++) {
         const Entry *entry = entry_at(stack, i);
-        /* Of a run the first and the last item matter. */
-        for (uint32_t n = entry->count > 2 ? 2 - entry->count % 2 : entry->count; n > 0; n--) {
+        /* Of a run a few do: each key is a value somewhere, too. */
+        for (uint32_t n = entry->count > 3 ? 2 + entry->count % 2 : entry->count; n > 0; n--) {
             if (is_key)
                 key = entry->value;
             else
@@ -176,25 +225,40 @@ static bool memo_grow(PickleStack *stack, uint64_t index)
     return true;
 }
 
-void memo_put(PickleStack *stack, uint64_t index, Value value)
+static void memo_set(PickleStack *stack, uint64_t index, Value value)
 {
-    if (!memo_grow(stack, index)) {
-        stack->memoized++;
-        return;
-    }
     Value *place = &g_array_index(stack->memo, Value, index);
     if (place->kind == VALUE_NONE)
         stack->memoized++;
     *place = value;
 }
 
+void memo_put(PickleStack *stack, uint64_t index, Value value)
+{
+    if (memo_grow(stack, index)) {
+        memo_set(stack, index, value);
+        return;
+    }
+    stack->memo_uncounted = true; /* it may have been there already */
+    stack->leaked = stack->leaked || value_is_wrapper(&value);
+}
+
+void memo_append(PickleStack *stack, Value value)
+{
+    if (stack->memo_uncounted) { /* any of them may be another one now */
+        g_array_set_size(stack->memo, 0);
+        stack->memo_full = true;
+        stack->leaked = stack->leaked || stack->wrappers;
+    } else if (memo_grow(stack, stack->memoized)) {
+        memo_set(stack, stack->memoized, value);
+    } else {
+        stack->memoized++;
+        stack->leaked = stack->leaked || value_is_wrapper(&value);
+    }
+}
+
 Value memo_get(const PickleStack *stack, uint64_t index)
 {
     Value value = index < stack->memo->len ? g_array_index(stack->memo, Value, index) : ANY;
     return value.kind == VALUE_NONE ? ANY : value;
-}
-
-uint64_t memo_size(const PickleStack *stack)
-{
-    return stack->memoized;
 }

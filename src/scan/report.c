@@ -4,7 +4,8 @@
 
 #include "scan/imports.h"
 
-#define MAX_DISTINCT 4096 /* names that are counted; of more, how many is not told exactly */
+#define MAX_DISTINCT 4096  /* names that are counted; of more, how many is not told exactly */
+#define MAX_BEHIND   65536 /* imports behind those that are looked up: each takes its time */
 #define MAX_EXTERNAL 100
 #define MAX_SHOWN    300 /* bytes of a name */
 
@@ -14,6 +15,7 @@ struct Report {
     const char *format;
     GHashTable *seen; /* of char *: names */
     int counts[IMPORT_RANKS];
+    int behind; /* imports when no more names were counted */
     json_t *imports[IMPORT_RANKS];
     const char *unread;
     char *unread_member;
@@ -69,18 +71,33 @@ void report_format(Report *report, const char *format)
         report->format = format;
 }
 
+/* Whether it is to be counted. "a.b" + "c" is another one than "a" + "b.c", and one that is not
+ * written out another than "?". */
+static bool is_new(Report *report, const char *module, const char *name)
+{
+    bool full = g_hash_table_size(report->seen) >= MAX_DISTINCT;
+    if (full && report->behind >= MAX_BEHIND)
+        return false;
+    g_autofree char *key = g_strdup_printf("%s\n%s", module ? module : "\n", name ? name : "\n");
+    if (g_hash_table_contains(report->seen, key))
+        return false;
+    if (!full)
+        return g_hash_table_add(report->seen, g_steal_pointer(&key));
+    report->behind++;
+    report_unread(report, "it imports more names than are followed", NULL);
+    return true;
+}
+
 void report_import(Report *report, const char *module, const char *name, const char *member,
                    int64_t position)
 {
-    g_autofree char *whole = g_strdup_printf("%s.%s", module ? module : "?", name ? name : "?");
-    if (g_hash_table_contains(report->seen, whole))
+    if (!is_new(report, module, name))
         return;
     ImportRank rank = import_rank(module, name);
     report->counts[rank]++;
-    if (g_hash_table_size(report->seen) < MAX_DISTINCT)
-        g_hash_table_add(report->seen, g_strdup(whole));
     if (json_array_size(report->imports[rank]) >= SCAN_MAX_NAMES)
         return;
+    g_autofree char *whole = g_strdup_printf("%s.%s", module ? module : "?", name ? name : "?");
     g_autofree char *shown = readable(whole);
     json_t *import = json_pack("{s:s, s:s, s:I}", "name", shown, "rank", RANKS[rank], "position",
                                (json_int_t)position);

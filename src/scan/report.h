@@ -12,7 +12,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Report, report_free)
 /* The file's format; static text. The first one stays. */
 void report_format(Report *report, const char *format);
 /* A name that a pickle imports; each counts once. position: of its opcode, in bytes from the start
- * of the member. module and name may be any bytes, NULL: it is not written out. */
+ * of the member, or of what the innermost stream around it decompresses to. module and name may be
+ * any bytes, NULL: it is not written out. */
 void report_import(Report *report, const char *module, const char *name, const char *member,
                    int64_t position);
 /* Why not all that is imported can have been seen; static text, the first one stays. */

@@ -1,7 +1,7 @@
 /* safetensors: 8 bytes with the header's length, the header in JSON, the tensors without a gap.
  *
- * A header is kept up to MAX_HEADER; of a longer one only that it fits into the file is looked at.
- */
+ * A header is kept up to MAX_HEADER and as long as what it becomes in memory has room; of any other
+ * only that it fits into the file is looked at. */
 #include <string.h>
 
 #include "scan/part.h"
@@ -121,7 +121,29 @@ static void check_size(Safetensors *file, const GArray *ranges)
         broken(file, "bytes stand behind its last tensor", (int64_t)expected, context->size);
 }
 
-static void check_header(Safetensors *file)
+/* About what the header takes as JSON in memory, in bytes: what begins an object, an array, or
+ * another value costs much more than its text. */
+static int64_t json_memory(const uint8_t *text, size_t size)
+{
+    enum { OBJECT = 400, ARRAY = 180, VALUE = 160 };
+    int64_t memory = 0;
+    bool quoted = false;
+    for (size_t i = 0; i < size; i++) {
+        if (quoted && text[i] == '\\')
+            i++;
+        else if (text[i] == '"')
+            quoted = !quoted;
+        else if (!quoted && text[i] == '{')
+            memory += OBJECT;
+        else if (!quoted && text[i] == '[')
+            memory += ARRAY;
+        else if (!quoted && (text[i] == ':' || text[i] == ','))
+            memory += VALUE / 2;
+    }
+    return memory + (int64_t)size;
+}
+
+static void check_json(Safetensors *file)
 {
     const char *fault = NULL;
     json_error_t error;
@@ -143,6 +165,16 @@ static void check_header(Safetensors *file)
         check_size(file, ranges);
     if (!fault && has_gap(ranges))
         broken(file, "its tensors overlap, or have gaps between them", -1, -1);
+}
+
+static void check_header(Safetensors *file)
+{
+    ScanContext *context = file->place.context;
+    int64_t memory = json_memory(file->head->data + LENGTH_SIZE, file->head->len - LENGTH_SIZE);
+    if (!scan_take_memory(context, memory))
+        return;
+    check_json(file);
+    scan_take_memory(context, -memory);
 }
 
 /* The length is known. False: there is nothing more to see. */

@@ -61,3 +61,11 @@ bool scan_report_is_quiet(const json_t *report)
     return json_integer_value(json_object_get(report, "dangerous")) == 0 &&
            json_integer_value(json_object_get(report, "unlisted")) == 0;
 }
+
+/* Those that are dangerous stand first. */
+void scan_report_shorten(json_t *report)
+{
+    json_t *first = json_array_get(json_object_get(report, "imports"), 0);
+    if (first)
+        json_object_set_new(report, "imports", json_pack("[O]", first));
+}

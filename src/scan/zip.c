@@ -2,16 +2,15 @@
  * pass.
  *
  * torch.save stores its members and gives their sizes behind them only: the end of such a member is
- * the first data descriptor whose size is what has passed. Who writes archives that read one way
- * from the front and another from the directory at the end is found out by zip_directory.h. */
+ * the first data descriptor whose size is what has passed. Everybody else reads an archive from the
+ * directory at its end: that has to be the one that was seen, with nothing before, between and
+ * behind (zip_directory.h). What does not come to such an end counts as unread. */
 #include <string.h>
 
 #include "scan/zip_directory.h"
 
 #define MAX_MEMBERS 65536
 #define LOCAL_SIZE  30
-#define ENTRY_SIZE  46
-#define END_SIZE    22
 #define DESCRIPTOR  24 /* the longest */
 #define AHEAD       (DESCRIPTOR - 1)
 #define FLAG_SECRET 1
@@ -25,6 +24,10 @@ typedef enum {
     ZIP_DEFLATE, /* content up to the end of its stream */
     ZIP_BEHIND,  /* a descriptor */
     ZIP_ENTRY,   /* of the directory */
+    ZIP_END64,   /* the records behind it */
+    ZIP_LOCATOR,
+    ZIP_END,  /* the last one, with its comment */
+    ZIP_OVER, /* nothing may follow */
     ZIP_DONE
 } ZipState;
 
@@ -40,6 +43,7 @@ typedef struct {
     ScanPart *inner;   /* NULL: nothing more of this member is wanted */
     ScanPart *inflate; /* the same as inner, where it is compressed */
     uint64_t left;
+    ZipDirectory directory;
 } Zip;
 
 static bool zip_lost(Zip *zip, const char *why)
@@ -79,23 +83,18 @@ static bool member_feed(Zip *zip, const uint8_t *data, size_t size)
     return !zip->inner || size == 0 || zip->inner->feed(zip->inner, data, size);
 }
 
-static bool is_pickle_name(const char *name)
-{
-    return g_str_has_suffix(name, ".pkl") || g_str_has_suffix(name, ".npy") ||
-           g_str_has_suffix(name, ".pickle") || g_str_has_suffix(name, ".joblib");
-}
-
 static void member_open(Zip *zip, unsigned flags, unsigned method)
 {
     ScanPlace place = zip->place;
     place.member = zip->name;
     place.depth++;
+    place.offset = 0;
     bool readable = !(flags & FLAG_SECRET) && (method == 0 || method == 8);
     if (readable && method == 0)
         zip->inner = scan_part_new(&place);
     else if (readable)
         zip->inner = zip->inflate = inflate_part_new(&place, INFLATE_RAW);
-    else if (is_pickle_name(zip->name))
+    else
         report_unread(place.context->report,
                       flags & FLAG_SECRET ? "a member is encrypted"
                                           : "a member is compressed in another way than deflate",
@@ -134,25 +133,56 @@ static bool local_begin(Zip *zip)
     return true;
 }
 
+static bool member_begins(Zip *zip)
+{
+    if (zip->members->len >= MAX_MEMBERS ||
+        !scan_take_memory(zip->place.context, sizeof(ZipMember)))
+        return zip_lost(zip, "an archive has more members than are followed");
+    g_array_append_vals(zip->members, &(ZipMember){.offset = zip->position - 4}, 1);
+    zip_wait(zip, ZIP_LOCAL, LOCAL_SIZE);
+    return true;
+}
+
+/* A record behind the directory. An end that stands right behind a member could be told from what
+ * that member holds. */
+static bool end_begins(Zip *zip, ZipState state, size_t wanted)
+{
+    ZipDirectory *directory = &zip->directory;
+    if (zip->members->len > 0 && directory->entries == 0)
+        return zip_lost(zip, "an archive's directory names none of its members");
+    if (!directory->ended) {
+        directory->ended = true;
+        directory->end = zip->position - 4;
+    }
+    if (directory->entries == 0)
+        directory->begin = directory->end;
+    if (state == ZIP_END64) {
+        directory->has64 = true;
+        directory->end64 = zip->position - 4;
+    }
+    zip_wait(zip, state, wanted);
+    return true;
+}
+
 static bool signature(Zip *zip)
 {
     const uint8_t *head = zip->head->data;
-    if (memcmp(head, "PK\3\4", 4) == 0) {
-        if (zip->members->len >= MAX_MEMBERS ||
-            !scan_take_memory(zip->place.context, sizeof(ZipMember)))
-            return zip_lost(zip, "an archive has more members than are followed");
-        g_array_append_vals(zip->members, &(ZipMember){.offset = zip->position - 4}, 1);
-        zip_wait(zip, ZIP_LOCAL, LOCAL_SIZE);
+    ZipDirectory *directory = &zip->directory;
+    if (memcmp(head, "PK\3\4", 4) == 0 && directory->entries == 0 && !directory->ended)
+        return member_begins(zip);
+    if (memcmp(head, "PK\1\2", 4) == 0 && !directory->ended) {
+        if (directory->entries++ == 0)
+            directory->begin = zip->position - 4;
+        zip_wait(zip, ZIP_ENTRY, ZIP_ENTRY_SIZE);
         return true;
     }
-    if (memcmp(head, "PK\1\2", 4) == 0) {
-        zip_wait(zip, ZIP_ENTRY, ENTRY_SIZE);
-        return true;
-    }
-    if (memcmp(head, "PK\5\6", 4) != 0 && memcmp(head, "PK\6\6", 4) != 0)
-        return zip_lost(zip, "an archive has bytes between its members");
-    zip->state = ZIP_DONE;
-    return false;
+    if (memcmp(head, "PK\6\6", 4) == 0 && !directory->ended)
+        return end_begins(zip, ZIP_END64, ZIP_END64_SIZE);
+    if (memcmp(head, "PK\6\7", 4) == 0 && directory->has64 && !directory->located)
+        return end_begins(zip, ZIP_LOCATOR, ZIP_LOCATOR_SIZE);
+    if (memcmp(head, "PK\5\6", 4) == 0)
+        return end_begins(zip, ZIP_END, ZIP_END_SIZE);
+    return zip_lost(zip, "an archive has bytes between its members");
 }
 
 static bool local_head(Zip *zip)
@@ -166,7 +196,7 @@ static bool local_head(Zip *zip)
 static bool entry_head(Zip *zip)
 {
     const uint8_t *head = zip->head->data;
-    size_t whole = ENTRY_SIZE + zip_u16(head + 28) + zip_u16(head + 30) + zip_u16(head + 32);
+    size_t whole = ZIP_ENTRY_SIZE + zip_u16(head + 28) + zip_u16(head + 30) + zip_u16(head + 32);
     zip->wanted = whole;
     if (zip->head->len < whole)
         return true;
@@ -174,6 +204,29 @@ static bool entry_head(Zip *zip)
         return zip_lost(zip, "an archive's directory names a member that is not where it says");
     zip_wait(zip, ZIP_SIGNATURE, 4);
     return true;
+}
+
+/* Behind the directory: the record is whole. */
+static bool end_fits(Zip *zip, bool fits, ZipState next)
+{
+    if (!fits)
+        return zip_lost(zip, "an archive's end does not lead to the directory before it");
+    zip_wait(zip, next, 4);
+    return true;
+}
+
+static bool end_head(Zip *zip)
+{
+    size_t whole = ZIP_END_SIZE + zip_u16(zip->head->data + 20);
+    zip->wanted = whole;
+    return zip->head->len < whole ||
+           end_fits(zip, zip_end_fits(&zip->directory, zip->head->data, whole), ZIP_OVER);
+}
+
+static bool locator_head(Zip *zip)
+{
+    zip->directory.located = true;
+    return end_fits(zip, zip_locator_fits(&zip->directory, zip->head->data), ZIP_SIGNATURE);
 }
 
 /* With or without its signature, with sizes of 4 or of 8 bytes: what follows it begins with PK. The
@@ -199,6 +252,27 @@ static bool behind(Zip *zip)
     return zip_lost(zip, "an archive has bytes between its members");
 }
 
+/* False: nothing more is wanted. */
+static bool head_whole(Zip *zip)
+{
+    switch (zip->state) {
+    case ZIP_SIGNATURE:
+        return signature(zip);
+    case ZIP_LOCAL:
+        return local_head(zip);
+    case ZIP_ENTRY:
+        return entry_head(zip);
+    case ZIP_END64:
+        return end_fits(zip, zip_end64_fits(&zip->directory, zip->head->data), ZIP_SIGNATURE);
+    case ZIP_LOCATOR:
+        return locator_head(zip);
+    case ZIP_END:
+        return end_head(zip);
+    default:
+        return behind(zip);
+    }
+}
+
 static size_t feed_head(Zip *zip, const uint8_t *data, size_t size, bool *goes_on)
 {
     size_t taken = MIN(size, zip->wanted - zip->head->len);
@@ -207,14 +281,7 @@ static size_t feed_head(Zip *zip, const uint8_t *data, size_t size, bool *goes_o
     *goes_on = true;
     if (zip->head->len < zip->wanted)
         return taken;
-    if (zip->state == ZIP_SIGNATURE)
-        *goes_on = signature(zip);
-    else if (zip->state == ZIP_LOCAL)
-        *goes_on = local_head(zip);
-    else if (zip->state == ZIP_ENTRY)
-        *goes_on = entry_head(zip);
-    else
-        *goes_on = behind(zip);
+    *goes_on = head_whole(zip);
     return taken;
 }
 
@@ -374,6 +441,9 @@ static size_t feed_some(Zip *zip, const uint8_t *data, size_t size, bool *goes_o
         return feed_stored(zip, data, size, goes_on);
     case ZIP_DEFLATE:
         return feed_deflate(zip, data, size, goes_on);
+    case ZIP_OVER:
+        *goes_on = zip_lost(zip, "bytes stand behind an archive's end");
+        return size;
     case ZIP_DONE:
         *goes_on = false;
         return size;
@@ -397,11 +467,15 @@ static bool zip_feed(ScanPart *part, const uint8_t *data, size_t size)
 static void zip_end(ScanPart *part)
 {
     Zip *zip = (Zip *)part;
+    Report *report = zip->place.context->report;
     member_end(zip);
-    if (zip->state != ZIP_DONE && zip->place.depth == 0)
-        report_broken(zip->place.context->report,
+    if (zip->state == ZIP_DONE || zip->state == ZIP_OVER)
+        return;
+    if (zip->place.depth == 0)
+        report_broken(report,
                       "the archive has no directory at its end: it was not written to its end", -1,
                       -1);
+    report_unread(report, "an archive ends before its directory does", zip->place.member);
 }
 
 static void zip_free(ScanPart *part)

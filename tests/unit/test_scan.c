@@ -166,7 +166,26 @@ static void names_are_ranked(void **state)
                  {"collections", "OrderedDict", IMPORT_LISTED},
                  {"collections", "OrderedDict.fromkeys", IMPORT_UNLISTED},
                  {"sklearn.svm._classes", "SVC", IMPORT_LISTED},
-                 {"sklearn", "x", IMPORT_LISTED},
+                 {"sklearn", "x", IMPORT_UNLISTED},
+                 {"sklearn.tree._tree", "Tree", IMPORT_LISTED},
+                 {"sklearn._loss._loss", "__pyx_unpickle_CyHalfBinomialLoss", IMPORT_LISTED},
+                 {"sklearn.neighbors._kd_tree", "newObj", IMPORT_LISTED},
+                 {"sklearn.metrics._regression", "r2_score", IMPORT_LISTED},
+                 {"sklearn.cluster._birch", "_CFNode", IMPORT_LISTED},
+                 {"sklearn.utils", "check_array", IMPORT_UNLISTED},
+                 {"sklearn.utils._testing", "check_output", IMPORT_DANGEROUS},
+                 {"sklearn.utils._testing", "TempMemmap", IMPORT_DANGEROUS},
+                 {"sklearn.datasets._base", "urlretrieve", IMPORT_DANGEROUS},
+                 {"sklearn.datasets._base", "Bunch", IMPORT_LISTED},
+                 {"sklearn.datasets._base", "Bunch.x", IMPORT_DANGEROUS},
+                 {"sklearn.ensemble._forest", "Parallel", IMPORT_DANGEROUS},
+                 {"sklearn.externals.joblib.numpy_pickle", "NumpyArrayWrapper", IMPORT_LISTED},
+                 {"sklearn.externals.joblib.numpy_pickle", "load", IMPORT_DANGEROUS},
+                 {"sklearn.externals._arff", "ArffDecoder", IMPORT_DANGEROUS},
+                 {"torch.ao.quantization.fx.utils", "getattr_from_fqn", IMPORT_DANGEROUS},
+                 {"torch.ao.quantization.utils", "getattr_from_fqn", IMPORT_DANGEROUS},
+                 {"torch.optim.adam", "Adam", IMPORT_LISTED},
+                 {"torch.optim.adam", "_use_grad", IMPORT_UNLISTED},
                  {"sklearnx", "x", IMPORT_UNLISTED},
                  {"sklearn.utils", "os", IMPORT_DANGEROUS},
                  {"sklearn.datasets._base", "os.system", IMPORT_DANGEROUS},
@@ -187,6 +206,11 @@ static void names_are_ranked(void **state)
 
 /* -- limits -- */
 
+static GString *begin(void)
+{
+    return g_string_new_len(BYTES("\x80\x04\x8c\x02os\x94\x8c\x06system\x94\x93\x94"));
+}
+
 static json_t *scan_text(GString *text)
 {
     json_t *report = scan_in("x.pkl", text->str, text->len, 65536);
@@ -194,9 +218,62 @@ static json_t *scan_text(GString *text)
     return report;
 }
 
-static GString *begin(void)
+/* What Python reads and a stricter reader would not. */
+static void nothing_that_python_reads_ends_a_scan(void **state)
 {
-    return g_string_new_len(BYTES("\x80\x04\x8c\x02os\x94\x8c\x06system\x94\x93\x94"));
+    static const char CALL[] = "cos\nsystem\n(S'x'\ntR.";
+    static const struct {
+        const char *data;
+        size_t size;
+    } FRONTS[] = {{BYTES("I0x1\n0")},
+                  {BYTES("I 1_0 \n0")},
+                  {BYTES("I1\0junk\n0")},
+                  {BYTES("L0b1L\n0")},
+                  {BYTES("Np1_0\n0")},
+                  {BYTES("Np +3\n0")},
+                  {BYTES("Finf\n0")},
+                  {BYTES("((((1111")},
+                  {BYTES("Np99999999999999999999999\ng99999999999999999999999\n00")},
+                  {BYTES("N0\x95\0\0\0\0\0\0\0\x7f")}};
+    for (size_t i = 0; i < G_N_ELEMENTS(FRONTS); i++) {
+        g_autoptr(GString) text = g_string_new_len(FRONTS[i].data, (gssize)FRONTS[i].size);
+        g_string_append_len(text, CALL, sizeof CALL - 1);
+        json_auto_t *report = scan_all("x.dat", text->str, text->len);
+        g_autofree char *names = names_of(report);
+        if (strcmp(names, "os.system") != 0)
+            fail_msg("front %zu: %s", i, names);
+    }
+}
+
+static void a_long_line_ends_no_scan(void **state)
+{
+    GString *text = g_string_new("V");
+    for (int i = 0; i < 5000; i++)
+        g_string_append_c(text, 'x');
+    g_string_append(text, "\n0cos\nsystem\n(S'x'\ntR.");
+    json_auto_t *report = scan_text(text);
+    g_autofree char *names = names_of(report);
+    assert_string_equal(names, "os.system");
+    text = g_string_new("cos.");
+    for (int i = 0; i < 5000; i++)
+        g_string_append_c(text, 'x');
+    g_string_append(text, "\nsystem\n)R.");
+    json_auto_t *cut = scan_text(text);
+    g_autofree char *unknown = names_of(cut);
+    assert_string_equal(unknown, "?.system");
+}
+
+/* A place that lies too far out is not remembered; afterwards MEMOIZE may put in any place. */
+static void a_memo_that_cannot_be_counted_is_forgotten(void **state)
+{
+    static const char LISTED[] = "\x80\x04\x8c\x0b"
+                                 "collectionsr\3\0\0\0" /* the fourth place, the memo's first */
+                                 "0\x8c\x0b"
+                                 "OrderedDictq\x09"
+                                 "0Nr\0\0\0\x70r\0\0\0\x70" /* twice the same one */
+                                 "\x8c\x02os\x94"           /* the third or the fourth place */
+                                 "0h\x03h\x09\x93)R.";
+    assert_imports(BYTES(LISTED), "?.?", false);
 }
 
 /* 10 GiB of one string, of which nothing is kept. */
@@ -247,6 +324,11 @@ static void stacks_are_bounded(void **state)
     g_string_append(text, "t.");
     json_auto_t *wide = scan_text(text);
     assert_null(text_of(wide, "unread"));
+    text = g_string_new(NULL); /* nothing before it says that it is a pickle */
+    for (int i = 0; i < 200000; i++)
+        g_string_append(text, "(N");
+    json_auto_t *unsure = scan_text(text);
+    assert_string_equal(text_of(unsure, "unread"), "its stack is larger than what is followed");
 }
 
 static GBytes *compress(const void *data, size_t size)
@@ -274,6 +356,24 @@ static void what_comes_out_of_little_is_bounded(void **state)
                         "more than 1 GiB comes out of what is compressed");
 }
 
+static void streams_without_end_end_as_unread(void **state)
+{
+    g_autoptr(GBytes) packed = compress(BYTES("nothing"));
+    gsize length;
+    const char *data = g_bytes_get_data(packed, &length);
+    GString *text = g_string_new_len(BYTES("\x80\x04"));
+    for (int i = 0; i < 70000; i++) {
+        g_string_append_c(text, 'C');
+        g_string_append_c(text, (char)length);
+        g_string_append_len(text, data, (gssize)length);
+        g_string_append_c(text, '0');
+    }
+    g_string_append(text, "N.");
+    json_auto_t *report = scan_text(text);
+    assert_string_equal(text_of(report, "unread"),
+                        "it holds more compressed streams than are followed");
+}
+
 static void names_of_any_bytes_are_told_as_text(void **state)
 {
     json_auto_t *report = scan_all("x.pkl", BYTES("\x80\x02"
@@ -294,6 +394,77 @@ static void many_names_are_counted(void **state)
     assert_int_equal(json_array_size(json_object_get(report, "imports")), SCAN_MAX_NAMES + 1);
     const json_t *first = json_array_get(json_object_get(report, "imports"), 0);
     assert_string_equal(text_of(first, "name"), "os.system");
+}
+
+/* "os" + "path.join" and "os.path" + "join". */
+static void names_that_read_the_same_are_two(void **state)
+{
+    json_auto_t *report = scan_all("x.pkl", BYTES("\x80\x04"
+                                                  "ccollections\nOrderedDict\n0cown\na.b\n0"
+                                                  "cown.a\nb\n0c?\n?\n0NN\x93."));
+    assert_int_equal(json_integer_value(json_object_get(report, "count")), 5);
+}
+
+static void positions_count_from_the_file(void **state)
+{
+    static const char TWICE[] = "\x80\x03(NC\x16\x80\x03"
+                                "C\x11\x80\x02"
+                                "cown\nposition\n..t.";
+    json_auto_t *report = scan_all("x.pkl", BYTES(TWICE));
+    const json_t *import = json_array_get(json_object_get(report, "imports"), 0);
+    assert_int_equal(json_integer_value(json_object_get(import, "position")),
+                     strstr(TWICE + 2, "cown") - TWICE);
+}
+
+/* Whatever Python reads as an array of objects; what it reads as numbers is no pickle. */
+static void headers_of_npy_are_read_as_python_reads_them(void **state)
+{
+    static const struct {
+        const char *header;
+        const char *names, *unread;
+    } CASES[] = {
+        {"{'descr': '|O', 'fortran_order': False, 'shape': (1,), }", "os.system", NULL},
+        {"{\"shape\":(),\"descr\":[('a','|O')],\"fortran_order\":True}", "os.system", NULL},
+        {"{'descr': [('a', '<f8'), (('t', 'b'), [('c', 'O')], (2, 3))], 'fortran_order': False, "
+         "'shape': (1,), }",
+         "os.system", NULL},
+        {"{'descr': '\\x4f', 'fortran_order': False, 'shape': (1,)}", "", "not"},
+        {"{'descr': '<f8', 'descr': 'O', 'fortran_order': False, 'shape': (1,)}", "", "not"},
+        {"{'descr': 'obj' 'ect', 'fortran_order': False, 'shape': (1,)}", "", "not"},
+        {"{'descr': 'f8,O', 'fortran_order': False, 'shape': (1,)}", "", "not"},
+        {"{'descr': '|u1', 'fortran_order': False, 'shape': (27,), } # object", "", "not"},
+        {"{'descr': '|u1', 'fortran_order': False, 'shape': (22,), }\n", "", NULL},
+        {"{'descr': [('object', '<u2'), ('', '|V2', (10,))], 'fortran_order': False, 'shape': "
+         "(1,), }",
+         "", NULL},
+        {"{'descr': '|u1', 'fortran_order': False, 'shape': (0,), }\n", "os.system", NULL},
+        {"{'descr': '<M8[ns]', 'fortran_order': False, 'shape': (0, 3), }\n", "os.system", NULL},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(CASES); i++) {
+        g_autoptr(GString) file = g_string_new_len(BYTES("\x93NUMPY\1\0"));
+        g_string_append_c(file, (char)strlen(CASES[i].header));
+        g_string_append_c(file, '\0');
+        g_string_append(file, CASES[i].header);
+        g_string_append_len(file, BYTES("\x80\x02"
+                                        "cos\nsystem\nU\x01x\x85R."));
+        json_auto_t *report = scan_all("x.npy", file->str, file->len);
+        g_autofree char *names = names_of(report);
+        const char *unread = text_of(report, "unread");
+        if (strcmp(names, CASES[i].names) != 0 || !unread != !CASES[i].unread)
+            fail_msg("case %zu: %s, %s", i, names, unread);
+    }
+}
+
+static void names_without_end_end_as_unread(void **state)
+{
+    GString *text = g_string_new_len(BYTES("\x80\x04"));
+    for (int i = 0; i < 3000000; i++)
+        g_string_append_printf(text, "cown\nName%d\n0", i);
+    g_string_append(text, "N.");
+    int64_t began = g_get_monotonic_time();
+    json_auto_t *report = scan_text(text);
+    assert_string_equal(text_of(report, "unread"), "it imports more names than are followed");
+    assert_true(g_get_monotonic_time() - began < 20 * G_USEC_PER_SEC);
 }
 
 /* -- formats -- */
@@ -337,6 +508,29 @@ static void safetensors_are_as_long_as_their_header_says(void **state)
                         "a tensor of its header lacks dtype, shape or data_offsets");
 }
 
+/* A header of 1 MiB of the smallest objects would be 60 MiB as JSON. */
+static void a_header_that_grows_in_memory_is_not_read(void **state)
+{
+    g_autoptr(GString) header = g_string_new("{\"a\":[{}");
+    while (header->len < 1000000)
+        g_string_append(header, ",{}");
+    g_string_append(header, "]}");
+    uint64_t length = GUINT64_TO_LE(header->len);
+    g_string_prepend_len(header, (const char *)&length, sizeof length);
+    assert_null(scan_in("x.safetensors", header->str, header->len, 65536));
+    g_autoptr(GString) sound = g_string_new("{");
+    for (int i = 0; i < 7000; i++) /* a model of 7000 tensors */
+        g_string_append_printf(sound,
+                               "%s\"model.layers.%d.mlp.experts.%d.down_proj.weight\":{\"dtype\":"
+                               "\"F32\",\"shape\":[1,1],\"data_offsets\":[%d,%d]}",
+                               i ? "," : "", i / 100, i % 100, 4 * i, 4 * i + 4);
+    g_string_append(sound, "}");
+    length = GUINT64_TO_LE(sound->len);
+    g_string_prepend_len(sound, (const char *)&length, sizeof length);
+    json_auto_t *cut = scan_in("x.safetensors", sound->str, sound->len, 65536);
+    assert_non_null(json_object_get(cut, "truncated"));
+}
+
 static void what_is_listed_alone_is_quiet(void **state)
 {
     json_auto_t *listed = scan_all("x", BYTES("\x80\x02"
@@ -354,14 +548,23 @@ int main(void)
         cmocka_unit_test(what_is_no_pickle_says_nothing),
         cmocka_unit_test(what_breaks_off_is_said),
         cmocka_unit_test(names_are_ranked),
+        cmocka_unit_test(nothing_that_python_reads_ends_a_scan),
+        cmocka_unit_test(a_long_line_ends_no_scan),
+        cmocka_unit_test(a_memo_that_cannot_be_counted_is_forgotten),
         cmocka_unit_test(long_strings_are_passed_over),
         cmocka_unit_test(a_memo_that_is_full_forgets_and_says_what_it_cannot_tell),
         cmocka_unit_test(stacks_are_bounded),
         cmocka_unit_test(what_comes_out_of_little_is_bounded),
         cmocka_unit_test(names_of_any_bytes_are_told_as_text),
         cmocka_unit_test(many_names_are_counted),
+        cmocka_unit_test(positions_count_from_the_file),
+        cmocka_unit_test(headers_of_npy_are_read_as_python_reads_them),
+        cmocka_unit_test(names_that_read_the_same_are_two),
+        cmocka_unit_test(names_without_end_end_as_unread),
+        cmocka_unit_test(streams_without_end_end_as_unread),
         cmocka_unit_test(a_file_of_zeros_wants_no_more_bytes),
         cmocka_unit_test(safetensors_are_as_long_as_their_header_says),
+        cmocka_unit_test(a_header_that_grows_in_memory_is_not_read),
         cmocka_unit_test(what_is_listed_alone_is_quiet),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
