@@ -170,6 +170,11 @@ export interface ModelDetails extends Model {
     runtime?: string;
     config?: string;
     apis?: string;
+    /** "dynamic": the files are fetched when the image starts. Unset: they are packed. */
+    load_mode?: "packed" | "dynamic";
+    template?: { template_id: string; infer_format?: string };
+    source_job_id?: string;
+    source_job_version?: string;
     model_metrics?: string;
     dependencies: Dependency[];
     /** What was really installed for them. */

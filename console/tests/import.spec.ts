@@ -441,3 +441,14 @@ test("whoever signed in imports as that user; a reader is told why not", async (
     await page.goto(`${waybill.url}#/default/models`);
     await expect(page.getByRole("row", { name: /digits/ })).toContainText("ann-writer");
 });
+
+test("the files may stay beside the image, which the overview says", async ({ page, waybill }) => {
+    await openImport(page, waybill);
+    await choose(page, waybill.package("digits"));
+    await page.getByLabel("Model files").selectOption("beside the image, fetched at start");
+    await importIt(page);
+    const id = await shownModel(page);
+    expect((await waybill.settled(id)).load_mode).toBe("dynamic");
+    await page.getByRole("navigation", { name: "digits" }).getByRole("link", { name: "Overview" }).click();
+    await expect(page.getByText("beside the image, fetched at start")).toBeVisible();
+});

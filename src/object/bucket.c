@@ -1,6 +1,7 @@
 #include "object/bucket.h"
 
 #include <gio/gio.h>
+#include <limits.h>
 #include <string.h>
 
 #include "base/digest.h"
@@ -58,12 +59,16 @@ static FileIdentity identity_of(const Bucket *bucket, const S3Object *object)
                           .ctime_ns = time};
 }
 
+/* What a key may be and a path in an image may not. */
 static const char *path_fault(const char *path)
 {
     g_auto(GStrv) parts = g_strsplit(path, "/", -1);
-    for (char **part = parts; *part; part++)
+    for (char **part = parts; *part; part++) {
         if (!**part || strcmp(*part, ".") == 0 || strcmp(*part, "..") == 0)
             return "a part that is empty, . or ..";
+        if (strlen(*part) > NAME_MAX)
+            return "a part of more than 255 bytes";
+    }
     return package_name_fault(path, path);
 }
 
@@ -99,7 +104,7 @@ static void take_object(Listing *listing, const S3Object *object, const char *pa
     Bucket *bucket = listing->bucket;
     if (!*path || g_str_has_suffix(path, "/") || is_ignored(listing, path))
         return;
-    const char *fault = path_fault(path);
+    const char *fault = object->has_nul ? "a NUL byte" : path_fault(path);
     if (fault) {
         findings_add(listing->findings,
                      event_with_text(finding_of(listing->child, path, "unsafe_name"), "found",
@@ -241,6 +246,25 @@ static void read_ignored(Listing *listing, const char *directory)
                      event_with_text(finding_of(".", path, "ignore_file"), "error", fault));
 }
 
+/* A key may be that of an object and the beginning of another one's, with a slash behind it; a path
+ * is one of both. Each such is named once. */
+static void find_files_that_are_folders(const Listing *listing)
+{
+    g_autoptr(GHashTable) paths = g_hash_table_new(g_str_hash, g_str_equal);
+    for (guint i = 0; i < listing->files->len; i++)
+        g_hash_table_add(paths, ((PackageFile *)listing->files->pdata[i])->path);
+    for (guint i = 0; i < listing->files->len; i++) {
+        g_autofree char *above = g_strdup(((PackageFile *)listing->files->pdata[i])->path);
+        for (char *slash = strrchr(above, '/'); slash; slash = strrchr(above, '/')) {
+            *slash = '\0';
+            if (g_hash_table_remove(paths, above))
+                findings_add(listing->findings,
+                             event_with_text(finding_of(listing->child, above, "unsafe_name"),
+                                             "found", "files beneath it, and is a file"));
+        }
+    }
+}
+
 static void take_all(Listing *listing, const char *prefix)
 {
     read_ignored(listing, ".");
@@ -251,6 +275,7 @@ static void take_all(Listing *listing, const char *prefix)
         if (g_str_has_prefix(object->key, prefix))
             take_object(listing, object, object->key + strlen(prefix));
     }
+    find_files_that_are_folders(listing);
 }
 
 static bool bucket_list(PackageSource *source, const char *child, GPtrArray *files,

@@ -1,9 +1,7 @@
 #include "object/s3.h"
 
 #include <gio/gio.h>
-#include <netinet/in.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/digest.h"
@@ -37,6 +35,7 @@ S3 *s3_open(const Settings *settings, const S3Address *address, S3Service *servi
     curl_global_init(CURL_GLOBAL_DEFAULT);
     s3->curl = curl_easy_init();
     s3->multi = curl_multi_init();
+    s3->sockets = g_array_new(FALSE, FALSE, sizeof(int));
     if (s3->curl && s3->multi)
         return g_steal_pointer(&s3);
     g_set_error(error, S3_ERROR, S3_ERROR_UNREACHABLE, "libcurl cannot be used");
@@ -81,6 +80,7 @@ void s3_free(S3 *s3)
         curl_easy_cleanup(s3->curl);
     if (s3->multi)
         curl_multi_cleanup(s3->multi);
+    g_array_unref(s3->sockets); /* libcurl closes them above */
     failure_clear(&s3->failure);
     s3_service_free(s3->service);
     g_free(s3->bucket);
@@ -120,9 +120,10 @@ bool s3_is_same_service(const S3 *a, const S3 *b)
 
 /* -- answers -- */
 
-void s3_answer_begin(S3Answer *answer)
+void s3_answer_begin(S3 *s3, S3Answer *answer)
 {
     s3_answer_clear(answer);
+    answer->of = s3;
     answer->body = g_byte_array_new();
     answer->size = answer->retry_after_s = -1;
 }
@@ -134,6 +135,7 @@ void s3_answer_clear(S3Answer *answer)
     g_free(answer->request_id);
     g_free(answer->date);
     g_free(answer->origin);
+    g_free(answer->checksum);
     *answer = (S3Answer){0};
 }
 
@@ -151,11 +153,25 @@ static void take_etag(S3Answer *answer, const char *value)
     answer->etag = quoted ? g_strndup(value + 1, length - 2) : g_strdup(value);
 }
 
+/* That of an upload in parts is none of the bytes: it has a hyphen and a number behind it. */
+static void take_checksum(S3Answer *answer, const char *value)
+{
+    gsize length = 0;
+    g_autofree guchar *sum = strchr(value, '-') ? NULL : g_base64_decode(value, &length);
+    GString *text = g_string_new(length == 32 ? "sha256:" : "");
+    for (gsize i = 0; length == 32 && i < length; i++)
+        g_string_append_printf(text, "%02x", sum[i]);
+    g_free(answer->checksum);
+    answer->checksum = g_string_free(text, !text->len);
+}
+
 size_t s3_answer_header(char *data, size_t one, size_t size, void *user)
 {
     S3Answer *answer = user;
     g_autofree char *line = g_strndup(data, one * size);
     char *colon = strchr(line, ':');
+    if (strcmp(line, "\r\n") == 0) /* the head has ended */
+        s3_sockets_acknowledge(answer->of);
     if (!colon)
         return one * size;
     *colon = '\0';
@@ -167,6 +183,8 @@ size_t s3_answer_header(char *data, size_t one, size_t size, void *user)
         take_text(&answer->request_id, value);
     else if (g_ascii_strcasecmp(line, S3_ORIGIN_HEADER) == 0)
         take_text(&answer->origin, value);
+    else if (g_ascii_strcasecmp(line, "x-amz-checksum-sha256") == 0)
+        take_checksum(answer, value);
     else if (g_ascii_strcasecmp(line, "date") == 0)
         take_text(&answer->date, value);
     else if (g_ascii_strcasecmp(line, "last-modified") == 0)
@@ -208,41 +226,9 @@ static char *path_of(const S3 *s3, const char *key)
     return g_strdup_printf("%s/%s", s3->prefix, escaped ? escaped : "");
 }
 
-/* Loopback, link-local, private and unspecified ones (RFC 1122, 1918, 3927, 4193, 4291). */
-static bool is_near(const struct sockaddr *address)
-{
-    const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)address;
-    const struct sockaddr_in *four = (const struct sockaddr_in *)address;
-    uint32_t number = 0;
-    if (address->sa_family == AF_INET)
-        number = ntohl(four->sin_addr.s_addr);
-    else if (address->sa_family != AF_INET6)
-        return true;
-    else if (IN6_IS_ADDR_V4MAPPED(&six->sin6_addr))
-        memcpy(&number, six->sin6_addr.s6_addr + 12, sizeof(number)), number = ntohl(number);
-    else
-        return IN6_IS_ADDR_LOOPBACK(&six->sin6_addr) || IN6_IS_ADDR_LINKLOCAL(&six->sin6_addr) ||
-               IN6_IS_ADDR_UNSPECIFIED(&six->sin6_addr) ||
-               (six->sin6_addr.s6_addr[0] & 0xfe) == 0xfc;
-    return number >> 24 == 0 || number >> 24 == 10 || number >> 24 == 127 ||
-           number >> 20 == 0xac1 || number >> 16 == 0xc0a8 || number >> 16 == 0xa9fe ||
-           number >> 22 == 0x191 /* 100.64.0.0/10 */;
-}
-
-static curl_socket_t open_far(void *user G_GNUC_UNUSED, curlsocktype purpose G_GNUC_UNUSED,
-                              struct curl_sockaddr *address)
-{
-    if (is_near(&address->addr))
-        return CURL_SOCKET_BAD;
-    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-}
-
 static void configure(S3 *s3, CURL *curl, char *fault)
 {
-    if (s3->service->guarded) {
-        curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, open_far);
-        curl_easy_setopt(curl, CURLOPT_PROXY, "");
-    }
+    s3_sockets_configure(s3, curl);
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, fault);
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -300,7 +286,7 @@ void s3_prepare(S3 *s3, CURL *curl, const S3Ask *ask, struct curl_slist **header
 static CURLcode try_once(S3 *s3, const S3Ask *ask, S3Answer *answer)
 {
     struct curl_slist *headers;
-    s3_answer_begin(answer);
+    s3_answer_begin(s3, answer);
     curl_easy_reset(s3->curl);
     *s3->fault = '\0';
     s3_prepare(s3, s3->curl, ask, &headers, s3->fault);
@@ -422,7 +408,17 @@ void s3_note(S3 *s3, const S3Ask *ask, const S3Answer *answer, CURLcode code, co
     if (!answer->status) {
         failure->unreachable = unreachable_name(code);
         failure->reason = g_strdup(fault && *fault ? fault : curl_easy_strerror(code));
+        failure->unanswered =
+            code == CURLE_PARTIAL_FILE ? S3_ERROR_SHORT_BODY : S3_ERROR_UNREACHABLE;
     }
+}
+
+/* What a service says of a body whose digest is another than that which was signed. */
+static bool is_of_checksum(const char *code)
+{
+    static const char *const CODES[] = {"BadDigest", "XAmzContentSHA256Mismatch",
+                                        "XAmzContentChecksumMismatch", NULL};
+    return g_strv_contains(CODES, code);
 }
 
 static S3ErrorCode error_of(const S3Failure *failure)
@@ -430,7 +426,7 @@ static S3ErrorCode error_of(const S3Failure *failure)
     const char *code = failure->code ? failure->code : "";
     switch (failure->status) {
     case 0:
-        return S3_ERROR_UNREACHABLE;
+        return failure->unanswered;
     case 401:
     case 403:
         return S3_ERROR_DENIED;
@@ -442,7 +438,9 @@ static S3ErrorCode error_of(const S3Failure *failure)
     case 503:
         return S3_ERROR_THROTTLED;
     default:
-        return failure->status >= 500 ? S3_ERROR_SERVER : S3_ERROR_MALFORMED;
+        return failure->status >= 500 ? S3_ERROR_SERVER
+               : is_of_checksum(code) ? S3_ERROR_CHECKSUM
+                                      : S3_ERROR_MALFORMED;
     }
 }
 
@@ -450,7 +448,7 @@ bool s3_fail(const S3 *s3, GError **error)
 {
     const S3Failure *failure = &s3->failure;
     if (!failure->status)
-        g_set_error(error, S3_ERROR, S3_ERROR_UNREACHABLE, "%s %s: %s", failure->method,
+        g_set_error(error, S3_ERROR, (int)error_of(failure), "%s %s: %s", failure->method,
                     failure->url, failure->reason);
     else
         g_set_error(error, S3_ERROR, (int)error_of(failure), "%s %s: %ld%s%s", failure->method,

@@ -26,7 +26,9 @@ typedef enum {
     S3_ERROR_CHANGED,     /* the object is another one now (412) */
     S3_ERROR_THROTTLED,   /* 429, 503 after all tries */
     S3_ERROR_SERVER,      /* 5xx after all tries */
-    S3_ERROR_UNREACHABLE, /* no connection, TLS, a connection that broke, a short body */
+    S3_ERROR_UNREACHABLE, /* no connection, TLS, a connection that broke */
+    S3_ERROR_SHORT_BODY,  /* fewer bytes came than were said, after all tries */
+    S3_ERROR_CHECKSUM,    /* other bytes came, here or there, than were sent */
     S3_ERROR_MALFORMED,   /* an answer that makes no sense, or 4xx of another kind */
 } S3ErrorCode;
 
@@ -38,7 +40,8 @@ typedef struct {
     long status;        /* 0: there was no answer */
     char *code, *message, *request_id;
     const char *unreachable; /* "refused", "dns", "tls", "timeout", "broken"; static */
-    char *reason;            /* libcurl's words for it */
+    char *reason;            /* libcurl's words for it, or what is wrong with the body */
+    S3ErrorCode unanswered;  /* what it is when status is 0 */
     int tries;
     int64_t waited_ms, clock_skew_s;
 } S3Failure;

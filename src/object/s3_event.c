@@ -11,6 +11,10 @@ const char *s3_event_kind(const GError *error)
         return "denied";
     case S3_ERROR_CHANGED:
         return "changed";
+    case S3_ERROR_SHORT_BODY:
+        return "short_body";
+    case S3_ERROR_CHECKSUM:
+        return "checksum";
     default:
         return "server_error";
     }

@@ -14,7 +14,8 @@ struct S3 {
     int retries, timeout_seconds;
     Progress *progress;
     CURL *curl;
-    CURLM *multi; /* of a reader; kept for its connections */
+    CURLM *multi;    /* of a reader; kept for its connections */
+    GArray *sockets; /* of int: those of all connections */
     char fault[CURL_ERROR_SIZE];
     int64_t skew_s; /* how far the service's clock is ahead of ours */
     S3Failure failure;
@@ -33,15 +34,21 @@ typedef struct {
 } S3Ask;
 
 typedef struct {
+    S3 *of;
     long status;
     GByteArray *body;
     char *etag, *request_id, *date, *origin;
+    char *checksum;            /* the object's, as digest.h writes it; NULL: not said */
     int64_t size, modified_ms; /* Content-Length, Last-Modified; -1, 0: not said */
     int64_t retry_after_s;     /* -1: not said */
 } S3Answer;
-void s3_answer_begin(S3Answer *answer);
+void s3_answer_begin(S3 *s3, S3Answer *answer);
 void s3_answer_clear(S3Answer *answer);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(S3Answer, s3_answer_clear)
+/* What a handle needs for the sockets of its connections, before it is used. */
+void s3_sockets_configure(S3 *s3, CURL *curl);
+/* What came is acknowledged at once. */
+void s3_sockets_acknowledge(const S3 *s3);
 /* libcurl's header function; data is the S3Answer. */
 size_t s3_answer_header(char *data, size_t one, size_t size, void *user);
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/digest.h"
 #include "object/s3_private.h"
 
 #define PART_BYTES  ((int64_t)8 << 20)
@@ -27,6 +28,7 @@ typedef struct {
     int tries;
     int64_t began, retry_at; /* monotonic ms; retry_at 0: it is under way, or done */
     bool surplus;            /* more came than was asked for */
+    bool checked;            /* nothing is handed out before its checksum was looked at */
 } Part;
 
 struct S3Reader {
@@ -49,6 +51,18 @@ static bool part_is_whole(const Part *part)
     return part->got == part->size;
 }
 
+/* Of the whole object in one request the service may know the checksum. */
+static bool may_be_checked(const Part *part)
+{
+    return part->size == part->reader->size && part->got == 0;
+}
+
+/* Bytes to hand out, or it is over. */
+static bool part_has_some(const Part *part)
+{
+    return !part->checked && (part->got > part->taken || part_is_whole(part));
+}
+
 /* An error's body is kept by itself; a 200 is the whole object, which is one part's only when it is
  * all there is. */
 static size_t take_bytes(char *data, size_t one, size_t size, void *user)
@@ -66,16 +80,30 @@ static size_t take_bytes(char *data, size_t one, size_t size, void *user)
     part->surplus = (int64_t)length > part->size - part->got;
     if (part->surplus)
         return 0;
+    if (may_be_checked(part))
+        part->checked = part->answer.checksum != NULL;
     memcpy(part->data + part->got, data, length);
     part->got += (int64_t)length;
-    part->tries = 1;
+    if (!part->checked)
+        part->tries = 1;
     return length;
 }
 
-static S3Ask ask_of(const Part *part, const char *headers[3])
+/* What came, all of it, has the checksum that the service says, or it says none. */
+static bool checksum_fits(const Part *part)
+{
+    if (!part->checked)
+        return true;
+    g_autofree char *found = digest_of(part->data, (size_t)part->size);
+    return strcmp(found, part->answer.checksum) == 0;
+}
+
+static S3Ask ask_of(const Part *part, const char *headers[4])
 {
     int count = 0;
     headers[count++] = part->range;
+    if (may_be_checked(part))
+        headers[count++] = "x-amz-checksum-mode:ENABLED";
     if (*part->reader->etag)
         headers[count++] = part->if_match;
     headers[count] = NULL;
@@ -85,12 +113,15 @@ static S3Ask ask_of(const Part *part, const char *headers[3])
 static void part_start(Part *part)
 {
     S3 *s3 = part->reader->s3;
-    const char *headers[3];
+    const char *headers[4];
+    if (part->checked) /* its checksum is of one answer */
+        part->got = 0;
+    part->checked = false;
     g_free(part->range);
     part->range = g_strdup_printf("range:bytes=%" G_GINT64_FORMAT "-%" G_GINT64_FORMAT,
                                   part->begin + part->got, part->begin + part->size - 1);
     const S3Ask ask = ask_of(part, headers);
-    s3_answer_begin(&part->answer);
+    s3_answer_begin(s3, &part->answer);
     if (!part->curl)
         part->curl = curl_easy_init();
     curl_easy_reset(part->curl);
@@ -120,6 +151,7 @@ static void part_next(Part *part)
     part->begin = reader->next;
     part->size = MIN(PART_BYTES, reader->size - reader->next);
     part->got = part->taken = 0;
+    part->checked = false;
     part->tries = 1;
     part->began = clock_monotonic_ms();
     reader->next += part->size;
@@ -130,33 +162,57 @@ static void part_next(Part *part)
     part_start(part);
 }
 
+/* An answer of 200 or 206 whose body is not what was asked for. */
+static void note_body(Part *part, const S3Ask *ask, CURLcode code)
+{
+    S3 *s3 = part->reader->s3;
+    const char *what = *part->fault ? part->fault : curl_easy_strerror(code);
+    S3ErrorCode error = S3_ERROR_UNREACHABLE;
+    if (part->surplus) {
+        what = "more bytes came than were asked for";
+        error = S3_ERROR_MALFORMED;
+    } else if (part->answer.body->len) {
+        what = "all of the object came for a part of it: the service knows no ranges";
+        error = S3_ERROR_MALFORMED;
+    } else if (part_is_whole(part)) {
+        what = "other bytes came than its checksum says";
+        error = S3_ERROR_CHECKSUM;
+    } else if (code == CURLE_OK || code == CURLE_PARTIAL_FILE) {
+        what = "the body is shorter than it has to be";
+        error = S3_ERROR_SHORT_BODY;
+    }
+    part->answer.status = 0;
+    s3_note(s3, ask, &part->answer, code, what, part->tries, part->began);
+    s3->failure.unanswered = error;
+}
+
 /* Its request has ended. False: *error, the object cannot be read on. */
 static bool part_ended(Part *part, CURLcode code, GError **error)
 {
     S3 *s3 = part->reader->s3;
-    const char *headers[3];
+    const char *headers[4];
     long status = 0;
     curl_easy_getinfo(part->curl, CURLINFO_RESPONSE_CODE, &status);
     part_stop(part);
-    if (part_is_whole(part))
+    if (part_is_whole(part) && checksum_fits(part)) {
+        part->checked = false;
         return true;
+    }
     if (is_stopped(s3)) {
         g_set_error(error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "stopped while reading %s",
                     part->reader->key);
         return false;
     }
     const S3Ask ask = ask_of(part, headers);
+    const bool of_body = status == 200 || status == 206;
     part->answer.status = code == CURLE_OK || status >= 300 ? status : 0;
-    bool short_body = part->answer.status == 200 || part->answer.status == 206;
-    if (short_body)
-        part->answer.status = 0;
-    s3_note(s3, &ask, &part->answer, code,
-            part->surplus ? "more bytes came than were asked for"
-            : short_body  ? "the body is shorter than it has to be"
-                          : part->fault,
-            part->tries, part->began);
-    bool again = (short_body || s3_is_worth_a_try(&part->answer, code)) && !part->surplus &&
-                 part->tries <= s3->retries && part->answer.retry_after_s <= s3->timeout_seconds;
+    if (of_body)
+        note_body(part, &ask, code);
+    else
+        s3_note(s3, &ask, &part->answer, code, part->fault, part->tries, part->began);
+    const bool again = (of_body || s3_is_worth_a_try(&part->answer, code)) && !part->surplus &&
+                       part->tries <= s3->retries &&
+                       part->answer.retry_after_s <= s3->timeout_seconds;
     if (!again)
         return s3_fail(s3, error);
     part->retry_at = clock_monotonic_ms() + s3_wait_ms(&part->answer, part->tries);
@@ -195,12 +251,12 @@ static bool wait_for_head(S3Reader *reader, GError **error)
 {
     Part *head = &reader->parts[reader->head];
     int running;
-    while (head->got == head->taken && !part_is_whole(head)) {
+    while (!part_has_some(head)) {
         start_due(reader);
         curl_multi_perform(reader->s3->multi, &running);
         if (!take_ended(reader, error))
             return false;
-        if (head->got == head->taken && !part_is_whole(head))
+        if (!part_has_some(head))
             curl_multi_poll(reader->s3->multi, NULL, 0, POLL_MS, NULL);
         if (is_stopped(reader->s3)) {
             g_set_error(error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "stopped while reading %s",

@@ -109,7 +109,10 @@ static void take_object(Listing *listing, const char *name, const char *text)
     guint64 size;
     if (strcmp(name, "Key") == 0) {
         g_free(object->key);
-        object->key = g_uri_unescape_string(text, NULL);
+        object->has_nul = strstr(text, "%00");
+        g_autoptr(GString) escaped = g_string_new(text);
+        g_string_replace(escaped, "%00", "%2500", 0);
+        object->key = g_uri_unescape_string(escaped->str, NULL);
         if (!object->key || !*object->key)
             listing->fault = "a listing with a key that cannot be read";
     } else if (strcmp(name, "ETag") == 0) {

@@ -8,7 +8,9 @@
 
 typedef struct {
     char *key;
-    char *etag; /* without its quotes; "" where there is none */
+    bool
+        has_nul; /* the key has a NUL byte, which is written %00 here: nothing can be asked of it */
+    char *etag;  /* without its quotes; "" where there is none */
     int64_t size, modified_ms;
 } S3Object;
 void s3_object_free(S3Object *object);

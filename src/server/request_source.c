@@ -48,13 +48,22 @@ HttpReply source_refused(void)
 
 /* -- the source -- */
 
+/* A folder of the host is file:///DIR: a path alone is one in a bucket, as ModelArts has it. The
+ * caller frees it. */
+static char *source_of(const char *location)
+{
+    if (location[0] != '/' || location[1] == '/')
+        return g_strdup(location);
+    return g_strconcat("obs:/", location, NULL);
+}
+
 bool request_take_source(const Server *server, ImportRequest *import, const char *location,
                          GPtrArray *faults)
 {
     g_autoptr(GPtrArray) wrong = request_faults_new();
     training_forget(import);
     g_free(import->source);
-    import->source = g_strdup(location);
+    import->source = source_of(location);
     training_resolve(server->settings, import, wrong);
     request_faults_take(wrong, faults);
     if (wrong->len)

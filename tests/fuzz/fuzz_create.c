@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "object/s3_address.h"
 #include "server/api.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -25,11 +26,23 @@ static void assert_faults(const GPtrArray *faults)
         g_assert(g_utf8_validate(faults->pdata[i], -1, NULL));
 }
 
-/* oci:DIR:TAG or DIR, links and ".." resolved. */
-static void assert_beneath_root(const char *source)
+/* A place in a bucket or an image of a registry has an address; of oci:DIR:TAG and DIR the
+ * directory lies beneath the root, links and ".." resolved. */
+static void assert_allowed(const ImportRequest *import)
 {
+    const char *source = import->source;
     char real[PATH_MAX];
+    if (import_request_is_bucket(import)) {
+        g_autoptr(S3Address) address = s3_address_parse(source, NULL);
+        g_assert(address);
+        return;
+    }
     bool layout = g_str_has_prefix(source, "oci:");
+    if (import_request_is_reference(import) && !layout) {
+        g_autoptr(Reference) reference = reference_parse(source, NULL);
+        g_assert(reference);
+        return;
+    }
     g_autofree char *directory = g_strdup(layout ? source + 4 : source);
     if (layout)
         *strrchr(directory, ':') = '\0';
@@ -60,7 +73,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         assert_faults(faults);
         g_assert(import || forbidden || faults->len);
         if (import && !faults->len) {
-            assert_beneath_root(import->source);
+            assert_allowed(import);
             assert_kept(import);
         }
     }

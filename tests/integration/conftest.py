@@ -1,6 +1,7 @@
 """Fixtures of the integration tests. They run the real program: $WAYBILL, or build/waybill."""
 import json
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -152,10 +153,13 @@ def base_layout(tmp_path_factory):
 
 @pytest.fixture
 def podman_layout(base_layout):
-    """A copy of it where podman can take it from: it makes a name of the path, which has to be lower
-    case."""
-    with tempfile.TemporaryDirectory(prefix="waybill-", dir="/tmp") as where:
-        yield shutil.copytree(base_layout, Path(where) / "layout")
+    """A copy of it where podman can take it from: it makes a name of the path, which has rules that
+    tempfile's names break now and then: no capitals, no underscore behind a hyphen."""
+    where = Path("/tmp/waybill-" + secrets.token_hex(8))
+    try:
+        yield shutil.copytree(base_layout, where / "layout")
+    finally:
+        shutil.rmtree(where, ignore_errors=True)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ looks at no signature, and fails as it is told to.
         s3.fault("read", lambda asked: Answer(503), times=2)
 """
 import hashlib
+import os
 import re
 import threading
 from dataclasses import dataclass, field
@@ -39,6 +40,11 @@ class Asked:
 def error(status, code, **headers):
     body = f"<Error><Code>{code}</Code><Message>said the test</Message><RequestId>tx-1</RequestId></Error>"
     return Answer(status, body.encode(), headers)
+
+
+def quoted(key):
+    """As listings have it; a byte that is no UTF-8 is a surrogate (PEP 383)."""
+    return quote(key, errors="surrogateescape")
 
 
 class FaultyS3:
@@ -120,9 +126,9 @@ class FaultyS3:
 
     def list(self, asked):
         prefix, token = asked.query.get("prefix", ""), asked.query.get("continuation-token", "")
-        keys = [key for key in sorted(self.objects) if key.startswith(prefix) and key > token]
+        keys = [key for key in sorted(self.objects, key=os.fsencode) if key.startswith(prefix) and key > token]
         shown, more = keys[:self.page], len(keys) > self.page
-        rows = "".join(f"<Contents><Key>{escape(quote(key))}</Key><Size>{len(self.objects[key])}</Size>"
+        rows = "".join(f"<Contents><Key>{escape(quoted(key))}</Key><Size>{len(self.objects[key])}</Size>"
                        f"<ETag>&quot;{self.etag(key)}&quot;</ETag>"
                        "<LastModified>2026-01-01T00:00:00.000Z</LastModified></Contents>" for key in shown)
         after = f"<NextContinuationToken>{escape(shown[-1])}</NextContinuationToken>" if more else ""

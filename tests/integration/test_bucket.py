@@ -172,3 +172,33 @@ def test_the_service_is_restarted_in_the_middle_and_the_import_goes_on(s3, rgw, 
 def test_addresses_that_are_none_are_refused_at_once(s3, address):
     done = s3.run("import", address)
     assert done.returncode == 2 and "s3://" in done.stderr, str(done)
+
+
+def test_keys_as_long_as_they_may_be(s3, rgw, bucket, package, of_folder):
+    folder = package()
+    part = "模" * 84 + "型"  # 255 bytes, as long as a name in a folder may be
+    name = "/".join([part] * 3 + ["é" * 123 + "xx"])
+    assert len(f"p/model/{name}".encode()) == 1024
+    file = folder / "model" / name
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"x" * 100)
+    rgw.put_folder(bucket, "p", folder)
+    s3.run("import", f"s3://{bucket}/p", "--name", "m", check=True)
+    assert shown(s3, "m")["image_digest"] == of_folder(folder)["image_digest"]
+
+
+def test_a_name_that_no_folder_can_have_is_named(s3, rgw, bucket, package):
+    rgw.put_folder(bucket, "p", package())
+    rgw.put(bucket, "p/model/" + "é" * 200, b"x")
+    cause = failed(s3, f"s3://{bucket}/p")
+    assert (cause["reason"], cause["kind"]) == ("ModelFilesCopyFailed", "unsafe_name"), cause
+
+
+@pytest.mark.parametrize("below", ["a/b", "a/b/c"])
+def test_a_key_that_is_a_folder_too_is_named(s3, rgw, bucket, package, below):
+    rgw.put_folder(bucket, "p", package())
+    rgw.put(bucket, "p/model/a", b"x")
+    rgw.put(bucket, f"p/model/{below}", b"x")
+    cause = failed(s3, f"s3://{bucket}/p")
+    assert (cause["reason"], cause["kind"]) == ("ModelFilesCopyFailed", "unsafe_name"), cause
+    assert cause["evidence"]["path"] == "model/a"

@@ -1,4 +1,6 @@
 """Object stores that fail: every failure ends in an event that names it, or is outlasted."""
+import base64
+import hashlib
 import json
 import os
 import signal
@@ -73,7 +75,7 @@ def test_a_body_that_breaks_goes_on_where_it_broke(s3):
     (error(500, "InternalError"), "server_error"), (error(503, "SlowDown"), "server_error"),
     (error(403, "AccessDenied"), "denied"), (error(404, "NoSuchKey"), "gone"),
     (error(412, "PreconditionFailed"), "changed"), (error(400, "Weird"), "server_error"),
-    (Answer(206, b"", length=100), "server_error"), (Answer(302, b"", {"Location": "http://127.0.0.1:1/"}),
+    (Answer(206, b"", length=100), "short_body"), (Answer(302, b"", {"Location": "http://127.0.0.1:1/"}),
                                                     "server_error")])
 def test_what_stays_is_named_with_what_the_service_said(s3, answer, kind):
     s3.fault("read", of_weights(lambda asked: answer))
@@ -94,7 +96,45 @@ def test_a_service_that_knows_no_ranges(s3):
     """It sends all of the object for each part: that is no part."""
     content = s3.objects["p/model/weights.bin"]
     s3.fault("read", of_weights(lambda asked: Answer(200, content)))
-    failed(s3, "server_error")
+    assert "knows no ranges" in failed(s3, "server_error")["evidence"]["error"]
+
+
+def checksum(content):
+    return {"x-amz-checksum-sha256": base64.b64encode(hashlib.sha256(content).digest()).decode()}
+
+
+def of_small(s3, content=b"small" * 1000):
+    """What is asked for in one request; its right answer."""
+    s3.objects["p/model/small.bin"] = content
+    return lambda answer: lambda asked: answer if asked.key.endswith("small.bin") else None
+
+
+def test_other_bytes_than_the_checksum_says(s3):
+    right = b"small" * 1000
+    wrong = Answer(206, right[:-1] + b"X", checksum(right))
+    s3.fault("read", of_small(s3)(wrong))
+    cause = failed(s3, "checksum")
+    assert_answered(s3.waybill, cause)
+    assert cause["evidence"]["key"] == "p/model/small.bin" and cause["evidence"]["attempts"] == 3
+    assert any(asked.headers.get("x-amz-checksum-mode") == "ENABLED" for asked in s3.requests)
+
+
+@pytest.mark.parametrize("faulty", [Answer(206, b"X" * 5000, checksum(b"small" * 1000)),
+                                    Answer(206, b"small" * 1000, checksum(b"small" * 1000), sent=2000)])
+def test_what_comes_with_its_checksum_once_is_taken(s3, faulty):
+    right = b"small" * 1000
+    small = of_small(s3)
+    s3.fault("read", small(faulty), times=2)
+    s3.fault("read", small(Answer(206, right, checksum(right))))
+    imported(s3)
+    assert len([asked for asked in s3.requests if asked.key.endswith("small.bin")]) == 3
+
+
+@pytest.mark.parametrize("sum", ["", "x", "AAAA", checksum(b"other")["x-amz-checksum-sha256"] + "-3"])
+def test_a_checksum_of_something_else_is_not_looked_at(s3, sum):
+    small = of_small(s3)
+    s3.fault("read", small(Answer(206, b"small" * 1000, {"x-amz-checksum-sha256": sum})))
+    imported(s3)
 
 
 def test_an_object_that_changes_while_it_is_read(s3):
@@ -151,3 +191,18 @@ def test_stopped_while_it_reads_it_stays_open_and_goes_on(s3):
     s3.faults.clear()
     s3.waybill.run("retry", "m", check=True)
     assert_store(s3.waybill)
+
+
+def test_a_listing_of_100_000_keys(s3):
+    """Objects of no bytes: nothing but the listing is asked for."""
+    s3.objects |= {f"p/model/shard-{number:06}": b"" for number in range(100_000)}
+    done = imported(s3)
+    [size] = [event for event in done.events if event["reason"] == "ModelSizeCalculated"]
+    assert size["evidence"]["files"] == 100_002
+
+
+@pytest.mark.parametrize("key", ["a\0b", "/a", "a//b", "../a", "a/../../b", "a\nb", "a\x7fb", "a\udcffb", "a" * 1017])
+def test_keys_that_are_no_path_or_no_text_are_named(s3, key):
+    """What radosgw does not store itself."""
+    s3.objects["p/model/" + key] = b"x"
+    assert failed(s3, "unsafe_name")["stage"] == "check"

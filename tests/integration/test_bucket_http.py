@@ -59,7 +59,7 @@ def test_the_service_lends_nobody_its_own_keys(serve, rgw, bucket, package):
         assert "alice" not in json.dumps(cause["evidence"])
 
 
-@pytest.mark.parametrize("form", ["s3://{bucket}/p", "obs://{bucket}/p/"])
+@pytest.mark.parametrize("form", ["s3://{bucket}/p", "obs://{bucket}/p/", "/{bucket}/p"])
 def test_a_project_reads_with_its_own_keys(serve, rgw, bucket, package, form):
     rgw.put_folder(bucket, "p", package())
     server = serve()
@@ -83,7 +83,8 @@ def test_only_prefixes_that_are_listed(serve, rgw, bucket, package):
     give_keys(server.waybill, rgw, "alice")
     assert ended(server, create(server, f"obs://{bucket}/mine"))[0]["model_status"] == "published"
     for place in (f"s3://{bucket}/mine2", f"s3://{bucket}", f"s3://{bucket}/mine/../mine2",
-                  f"s3://other-{bucket}/mine", f"https://{bucket}.obs.a.example.com/mine2"):
+                  f"s3://other-{bucket}/mine", f"https://{bucket}.obs.a.example.com/mine2",
+                  f"/{bucket}/mine2", f"/{bucket}/mine/../mine2"):
         refused = create(server, place, name="other")
         assert refused.status in (400, 403), (place, str(refused))
 

@@ -21,6 +21,9 @@ ELSEWHERE = {
     ("ModelFilesCopyFailed", "no_bucket"): "test_bucket.py::test_no_such_bucket",
     ("ModelFilesCopyFailed", "server_error"):
         "test_bucket_faults.py::test_what_stays_is_named_with_what_the_service_said",
+    ("ModelFilesCopyFailed", "short_body"):
+        "test_bucket_faults.py::test_what_stays_is_named_with_what_the_service_said",
+    ("ModelFilesCopyFailed", "checksum"): "test_bucket_faults.py::test_other_bytes_than_the_checksum_says",
     ("PutObjectAclDenied", ""): "test_own_bucket.py::test_an_acl_that_may_not_be_set_is_event_11",
     ("BucketCreateFailed", "denied"): "test_own_bucket.py::test_a_bucket_that_cannot_be_created_is_event_42",
     ("BucketCreateFailed", "too_many"):

@@ -83,7 +83,7 @@ static void pages_that_are_none(void **state)
         "<ListBucketResult>",
         "<ListBucketResult><Contents><Size>1</Size></Contents></ListBucketResult>",
         "<ListBucketResult><Contents><Key>a</Key><Size>-1</Size></Contents></ListBucketResult>",
-        "<ListBucketResult><Contents><Key>a%00b</Key></Contents></ListBucketResult>",
+        "<ListBucketResult><Contents><Key></Key></Contents></ListBucketResult>",
         "<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>",
         "<a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a>"};
     for (size_t i = 0; i < G_N_ELEMENTS(TEXTS); i++) {
@@ -91,6 +91,20 @@ static void pages_that_are_none(void **state)
         assert_null(page_of(TEXTS[i], &fault));
         assert_non_null(fault);
     }
+}
+
+static void a_key_with_a_nul_byte_is_told(void **state)
+{
+    const char *fault;
+    g_autoptr(S3Page) page = page_of("<ListBucketResult><Contents><Key>a%00b</Key></Contents>"
+                                     "<Contents><Key>a%2500b</Key></Contents></ListBucketResult>",
+                                     &fault);
+    assert_non_null(page);
+    const S3Object *first = page->objects->pdata[0], *second = page->objects->pdata[1];
+    assert_true(first->has_nul);
+    assert_string_equal(first->key, "a%00b");
+    assert_false(second->has_nul);
+    assert_string_equal(second->key, "a%00b");
 }
 
 static void an_error_and_what_is_none(void **state)
@@ -113,6 +127,7 @@ int main(void)
                                        cmocka_unit_test(what_is_no_address),
                                        cmocka_unit_test(a_page_and_where_it_goes_on),
                                        cmocka_unit_test(pages_that_are_none),
+                                       cmocka_unit_test(a_key_with_a_nul_byte_is_told),
                                        cmocka_unit_test(an_error_and_what_is_none)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

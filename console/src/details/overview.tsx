@@ -24,6 +24,23 @@ export function OverviewTab({ live, model }: { live: LiveModel; model: ModelDeta
                     <dd>{model.model_type}</dd>
                     <Fact name={t("Algorithm", "算法")} value={model.model_algorithm} />
                     <Fact name={t("Runtime", "运行时")} value={model.runtime} />
+                    {model.load_mode === "dynamic" && (
+                        <Fact
+                            name={t("Model files", "模型文件")}
+                            value={t("beside the image, fetched at start", "不在镜像中,启动时拉取")}
+                        />
+                    )}
+                    <Fact
+                        name={t("Template", "模板")}
+                        value={
+                            model.template &&
+                            [model.template.template_id, model.template.infer_format].filter(Boolean).join(" · ")
+                        }
+                    />
+                    <Fact
+                        name={t("Training job", "训练作业")}
+                        value={[model.source_job_id, model.source_job_version].filter(Boolean).join(" · ")}
+                    />
                     <dt>{t("Source", "来源")}</dt>
                     <dd>
                         <code>{model.source_location}</code> <Copy text={model.source_location} />

@@ -38,6 +38,8 @@ export class Draft {
     readonly version = signal("");
     readonly type = signal("");
     readonly runtime = signal("");
+    /** "" packs the files into the image. */
+    readonly loading = signal<"" | "dynamic">("");
     readonly description = signal("");
     readonly configText = signal("");
     /** config.json as it lies in the chosen folder; null: there is none, or it is not seen from here. */
@@ -102,6 +104,7 @@ export class Draft {
             model_version: this.version.value.trim(),
             model_type: this.effectiveType.value,
             runtime: this.kind.value === "image" ? "" : this.runtime.value,
+            load_mode: this.effectiveType.value === "Image" ? "" : this.loading.value,
             description: this.description.value,
             initial_config: this.sentConfig(),
         };
@@ -237,6 +240,7 @@ export class Draft {
         const body: Record<string, string> = { source_location };
         const config = this.configText.value;
         if (config.trim()) body.initial_config = config;
+        if (this.effectiveType.value !== "Image") body.load_mode = this.loading.value || "packed";
         await this.post(projectPath(this.project, "models", model.model_id, "retry"), body);
         return model.model_id;
     }

@@ -30,6 +30,7 @@ export function Fields({ draft }: { draft: Draft }) {
                 <VersionField draft={draft} />
                 <TypeField draft={draft} />
                 {draft.effectiveType.value !== "Image" && <RuntimeField draft={draft} />}
+                {draft.effectiveType.value !== "Image" && <LoadingField draft={draft} />}
                 <DescriptionField draft={draft} />
             </div>
         </section>
@@ -152,6 +153,32 @@ function TypeField({ draft }: { draft: Draft }) {
                     {MODEL_TYPES.map((type) => (
                         <option value={type}>{type}</option>
                     ))}
+                </select>
+            )}
+        </Field>
+    );
+}
+
+function LoadingField({ draft }: { draft: Draft }) {
+    return (
+        <Field
+            notes={notesOf(draft.notes.value, "load_mode")}
+            label={t("Model files", "模型文件")}
+            rule={t(
+                "Those beside the image may be larger than 5 GiB; it fetches them when it starts.",
+                "不打包的文件可超过 5 GiB,镜像启动时拉取。",
+            )}
+        >
+            {(control) => (
+                <select
+                    {...control}
+                    value={draft.loading.value}
+                    onChange={(event) =>
+                        (draft.loading.value = event.currentTarget.value === "dynamic" ? "dynamic" : "")
+                    }
+                >
+                    <option value="">{t("packed into the image", "打包进镜像")}</option>
+                    <option value="dynamic">{t("beside the image, fetched at start", "不打包,启动时拉取")}</option>
                 </select>
             )}
         </Field>

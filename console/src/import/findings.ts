@@ -18,7 +18,7 @@ export interface Note {
     finding?: Finding;
 }
 
-const FIELDS = ["model_name", "model_version", "model_type", "source_location", "runtime", "description"];
+const FIELDS = ["model_name", "model_version", "model_type", "source_location", "runtime", "load_mode", "description"];
 const FIELD_IN_FRONT = /^(\w+)(?::(\d+):(\d+))?(?::| is | must )/;
 
 /** "model_name: …", "model_version is missing", "initial_config:2:21: …", "dependencies[0]… is …". */
