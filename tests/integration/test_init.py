@@ -69,7 +69,7 @@ LAYOUTS = {
     "keras": ({"model/digits.keras": b"PK\5\6" + bytes(18)}, {}, "TensorFlow", "model/config.json", []),
     "torch": ({"model/resnet.pt": torch_file, "model/customize_service.py": "# code\n"}, {},
               "PyTorch", "model/config.json", []),
-    "joblib": ({"model/model.joblib": b"\x80\x04\x95sklearn.svm._classes"}, {}, "Scikit_Learn",
+    "joblib": ({"model/model.joblib": b"\x80\x04\x8c\x14sklearn.svm._classes."}, {}, "Scikit_Learn",
                "model/config.json", []),
     "pickle": ({"model/model.pkl": pickle.dumps([1, 2])}, {}, "Scikit_Learn", "model/config.json",
                []),
