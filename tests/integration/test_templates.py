@@ -374,7 +374,7 @@ def test_a_broken_template_is_refused_without_the_server_s_paths(served, templat
 
 def test_an_input_is_no_way_around_the_rules(served, model, tmp_path):
     for place in ("file:///etc", f"file://{tmp_path}/../..", "s3://bucket/../x", "upload://nobody",
-                  "/etc", "oci:/etc:latest", "registry.example.com/a/b:1"):
+                  "//etc", "/../etc", "oci:/etc:latest", "registry.example.com/a/b:1"):
         for asked in (body(model(), template_inputs=[{"input": place}]),
                       body(model(), template_inputs=[]) | {"source_location": place}):
             refused = post(served, asked)
