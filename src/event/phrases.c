@@ -13,8 +13,8 @@ static const struct {
 
 bool phrase_is_field(const char *field)
 {
-    static const char *const FIELDS[] = {"expected", "found", "why",    "error",
-                                         "what",     "doing", "waited", NULL};
+    static const char *const FIELDS[] = {"expected", "found",  "why",    "error", "what",
+                                         "doing",    "waited", "unread", NULL};
     return g_strv_contains(FIELDS, field);
 }
 
