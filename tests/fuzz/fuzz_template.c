@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "model/config.h"
+#include "model/model.h"
 #include "model/model_template.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
