@@ -25,6 +25,7 @@
 #define END_MS   10000 /* for killed processes to close their output */
 #define TICK_MS  100
 #define SWEEP_MS 2000
+#define AGAIN_MS 100
 
 DEFINE_ERROR_DOMAIN(sandbox_error);
 
@@ -216,6 +217,15 @@ Sandbox *sandbox_open(const SandboxSpec *spec, GError **error)
     return g_steal_pointer(&sandbox);
 }
 
+/* The helper has ended; what it began ends with it, but a moment later where the disk is slow, and
+ * may write until then. What is left even so goes with the next sweep. */
+static void remove_scratch(const Sandbox *sandbox)
+{
+    const int64_t end = clock_monotonic_ms() + END_MS;
+    while (!unpack_remove(sandbox->scratch, NULL) && clock_monotonic_ms() < end)
+        g_usleep(AGAIN_MS * 1000);
+}
+
 void sandbox_free(Sandbox *sandbox)
 {
     if (!sandbox)
@@ -231,7 +241,7 @@ void sandbox_free(Sandbox *sandbox)
     if (sandbox->id)
         cgroup_remove(sandbox->id, END_MS);
     if (sandbox->lock >= 0)
-        unpack_remove(sandbox->scratch, NULL);
+        remove_scratch(sandbox);
     io_close(&sandbox->lock);
     g_ptr_array_unref(sandbox->binds);
     g_free(sandbox->runtime);

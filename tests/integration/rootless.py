@@ -1,6 +1,7 @@
 """Somebody who is not root: a user made for the tests, with a range of subordinate ids, where root runs
 them; else who runs them."""
 import contextlib
+import fcntl
 import os
 import pwd
 import shutil
@@ -73,6 +74,15 @@ def free_range():
 
 
 @contextlib.contextmanager
+def one_at_a_time():
+    """Tests run beside each other: two would find the same range free, or one wait for another's lock of
+    /etc/passwd."""
+    with open(Path(tempfile.gettempdir()) / "waybill-people.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
 def somebody(ranges=True):
     """A user, until it is left."""
     # Not where pytest makes its directories: those are for whoever runs it.
@@ -82,20 +92,22 @@ def somebody(ranges=True):
         home.chmod(0o755)
         program = shutil.copy(PROGRAM, home / "waybill")
         if os.geteuid() == 0:
-            subprocess.run(["useradd", "-M", "-d", home, "-K", "SUB_UID_COUNT=0", "-K",
-                            "SUB_GID_COUNT=0", name], check=True, capture_output=True)
-            made = True
-            given = free_range()
-            if ranges:
-                subprocess.run(["usermod", "--add-subuids", given, "--add-subgids", given, name],
-                               check=True)
+            with one_at_a_time():
+                subprocess.run(["useradd", "-M", "-d", home, "-K", "SUB_UID_COUNT=0", "-K",
+                                "SUB_GID_COUNT=0", name], check=True, capture_output=True)
+                made = True
+                given = free_range()
+                if ranges:
+                    subprocess.run(["usermod", "--add-subuids", given, "--add-subgids", given, name],
+                                   check=True)
         user = pwd.getpwnam(name) if made else pwd.getpwuid(os.getuid())
         if made:
             os.chown(home, user.pw_uid, user.pw_gid)
         yield Person(user.pw_name, user.pw_uid, user.pw_gid, home, str(program))
     finally:
         if made:
-            subprocess.run(["userdel", name], check=True, capture_output=True)
+            with one_at_a_time():
+                subprocess.run(["userdel", name], check=True, capture_output=True)
         remove(home)
         shutil.rmtree(home, ignore_errors=True)
 
