@@ -22,6 +22,8 @@ static const SettingRow TABLE[] = {
      "URLs of Debian mirrors, blanks between them; this machine's apt sources when empty"},
     {"image.platform", SETTING_PLATFORM, "",
      "os/architecture picked from an image index; the host's when empty"},
+    {"store.url", SETTING_TEXT, "",
+     "postgresql://[USER[:PASSWORD]@]HOST[:PORT]/DATABASE; DATA/waybill.db when empty"},
     {"store.busy_timeout_ms", SETTING_MS, "5000", "how long a write waits for another process's"},
     {"store.deleted_days", SETTING_NUMBER, "90",
      "how long gc keeps the timeline of a deleted model; 0: for ever"},

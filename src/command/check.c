@@ -6,8 +6,10 @@
 #include "import/scan_events.h"
 #include "store/runtimes.h"
 
-static bool has_data_directory(const Session *session)
+static bool has_store(const Session *session)
 {
+    if (*settings_text(session->settings, "store.url"))
+        return true;
     g_autofree char *directory = session_data_directory(session);
     g_autofree char *store = g_build_filename(directory, "waybill.db", NULL);
     return g_file_test(store, G_FILE_TEST_EXISTS);
@@ -17,7 +19,7 @@ static bool has_data_directory(const Session *session)
  * a check. */
 static GPtrArray *known_runtimes(Session *session, GError **error)
 {
-    if (!has_data_directory(session))
+    if (!has_store(session))
         return g_ptr_array_new_with_free_func((GDestroyNotify)runtime_free);
     return session_open(session, false) ? runtimes_list(session->service->db, error) : NULL;
 }

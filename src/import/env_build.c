@@ -209,7 +209,7 @@ static StageResult env_build_error(EnvBuild *build, GError *failure, GError **er
             return STAGE_ERROR;
         return left ? STAGE_STOPPED : STAGE_FAILED;
     }
-    if (g_error_matches(failure, DB_ERROR, DB_ERROR_BUSY)) {
+    if (db_error_passes(failure)) {
         g_propagate_error(error, g_steal_pointer(&owned));
         return STAGE_ERROR; /* it stays open, as it would after a crash */
     }

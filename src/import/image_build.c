@@ -364,7 +364,7 @@ StageResult image_build_run(Service *service, Job *job, GError **error)
         !build_finish(&build, image, &failure)) {
         if (g_error_matches(failure, G_IO_ERROR, G_IO_ERROR_CANCELLED))
             return STAGE_STOPPED;
-        if (!g_error_matches(failure, DB_ERROR, DB_ERROR_BUSY))
+        if (!db_error_passes(failure))
             return build_fail(&build, events_new(event_of_error(service, failure, 0), NULL), error);
         g_propagate_error(error, g_steal_pointer(&failure));
         return STAGE_ERROR; /* it stays open, as it would after a crash */

@@ -321,8 +321,8 @@ static StageResult import_stages(Import *import, GError **error)
             result = STAGE_STOPPED;
         }
         /* What the stage did is kept; another process, or this one's next run, goes on with it. */
-        bool busy = g_error_matches(failure, DB_ERROR, DB_ERROR_BUSY);
-        if (result == STAGE_ERROR && stage && !import->unwritten && !busy)
+        bool passes = failure && db_error_passes(failure);
+        if (result == STAGE_ERROR && stage && !import->unwritten && !passes)
             result =
                 import_fail(import, stage->stage,
                             events_new(event_of_error(import->service, failure, 0), NULL), error);

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/io.h"
 #include "image/reference.h"
 #include "import/import.h"
@@ -13,6 +14,7 @@
 #include "store/schema.h"
 
 #define BUSY_TRIES 6
+#define LOOK_US    100000
 
 /* The settings and the store agree on where the images are. */
 static bool images_are_there(Service *service, GError **error)
@@ -50,7 +52,10 @@ Service *service_open(const char *directory, bool create, const Settings *settin
     service->worker = g_strdup_printf("%s/%d", g_get_host_name(), getpid());
     service->data =
         data_open(directory, create, (int)settings_int(settings, "store.busy_timeout_ms"), error);
-    service->db = service->data ? data_open_store(service->data, error) : NULL;
+    service->db =
+        service->data && data_use(service->data, settings_text(settings, "store.url"), error)
+            ? data_open_store(service->data, error)
+            : NULL;
     return service->db && open_images(service, error) ? g_steal_pointer(&service) : NULL;
 }
 
@@ -110,6 +115,16 @@ bool service_audit(Service *service, const char *actor, const char *project, con
     return audit_add(service->db, &row, error);
 }
 
+/* A server that is away is asked again after 1, 2, 3, … seconds; one that is busy waited itself. */
+static void wait_for_store(Service *service, const GError *failure, int tries)
+{
+    const int64_t end = clock_monotonic_ms() + (int64_t)tries * 1000;
+    if (!g_error_matches(failure, DB_ERROR, DB_ERROR_LOST))
+        return;
+    while (clock_monotonic_ms() < end && !progress_stopped(&service->progress))
+        g_usleep(LOOK_US);
+}
+
 DbTransaction *service_transaction(Service *service, GError **error)
 {
     for (int tries = 1;; tries++) {
@@ -117,9 +132,11 @@ DbTransaction *service_transaction(Service *service, GError **error)
         DbTransaction *transaction = db_transaction(service->db, &failure);
         if (transaction)
             return transaction;
-        if (tries < BUSY_TRIES && g_error_matches(failure, DB_ERROR, DB_ERROR_BUSY) &&
-            !progress_stopped(&service->progress))
+        if (tries < BUSY_TRIES && db_error_passes(failure) &&
+            !progress_stopped(&service->progress)) {
+            wait_for_store(service, failure, tries);
             continue;
+        }
         g_propagate_error(error, g_steal_pointer(&failure));
         return NULL;
     }

@@ -10,6 +10,7 @@
 
 #include "base/io.h"
 #include "store/schema.h"
+#include "store/store_home.h"
 
 #ifndef CIFS_SUPER_MAGIC
 #define CIFS_SUPER_MAGIC 0xFF534D42
@@ -102,6 +103,7 @@ void data_free(DataDirectory *data)
     io_close(&data->store_lock);
     io_close(&data->fd);
     g_free(data->path);
+    g_free(data->store_url);
     g_free(data);
 }
 
@@ -128,8 +130,34 @@ static int data_lock_opening(DataDirectory *data, GError **error)
     return -1;
 }
 
+bool data_use(DataDirectory *data, const char *url, GError **error)
+{
+    if (*url && !db_is_served(url)) {
+        g_set_error(error, DB_ERROR, DB_ERROR_FAILED,
+                    "store.url is no postgresql://[USER[:PASSWORD]@]HOST[:PORT]/DATABASE");
+        return false;
+    }
+    g_free(data->store_url);
+    data->store_url = *url ? g_strdup(url) : NULL;
+    return true;
+}
+
+/* Of a server: its own locks keep those apart that migrate it. */
+static Db *open_elsewhere(DataDirectory *data, GError **error)
+{
+    int count;
+    const Migration *migrations = schema_migrations(&count);
+    g_autoptr(Db) db = db_open(data->store_url, data->busy_timeout_ms, error);
+    if (!db || !schema_migrate(db, migrations, count, NULL, error) ||
+        !store_home_keep(db, data->path, error))
+        return NULL;
+    return g_steal_pointer(&db);
+}
+
 Db *data_open_store(DataDirectory *data, GError **error)
 {
+    if (data->store_url)
+        return open_elsewhere(data, error);
     data_make_room(data);
     autofd opening = data_lock_opening(data, error);
     if (opening < 0)

@@ -28,6 +28,7 @@ typedef struct {
     int fd;
     int store_lock; /* shared while the directory is in use */
     int busy_timeout_ms;
+    char *store_url; /* of a store elsewhere; NULL: DATA_STORE */
 } DataDirectory;
 
 /* Opens it; makes it when `create`. */
@@ -38,6 +39,8 @@ DataDirectory *data_open_alone(const char *path, int busy_timeout_ms, GError **e
 void data_free(DataDirectory *data);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DataDirectory, data_free)
 
+/* Its store is elsewhere (store.url); "": in the directory. False: *error, the address is none. */
+bool data_use(DataDirectory *data, const char *url, GError **error);
 /* A connection to its store, migrated. Each thread opens its own. */
 Db *data_open_store(DataDirectory *data, GError **error);
 char *data_path(const DataDirectory *data, const char *name);

@@ -14,6 +14,7 @@
 GQuark db_error_quark(void);
 typedef enum {
     DB_ERROR_FAILED,
+    DB_ERROR_LOST,       /* the server cannot be reached, or the connection to it broke */
     DB_ERROR_BUSY,       /* another process holds the lock past the timeout */
     DB_ERROR_FULL,       /* the disk is full */
     DB_ERROR_CONSTRAINT, /* unique, foreign key, check */
@@ -21,14 +22,31 @@ typedef enum {
     DB_ERROR_NEWER       /* written by a newer program: refused */
 } DbError;
 
+/* Whether nothing is wrong with what was to be done: it may be done again, later (BUSY, LOST). */
+bool db_error_passes(const GError *error);
+
 typedef struct Db Db;
 typedef struct DbRows DbRows;
+
+typedef enum { DB_SQLITE, DB_POSTGRES } DbEngine;
+
+/* Whether an address is a server's, and no file's. */
+bool db_is_served(const char *url);
 
 /* Opens (and makes) the SQLite database at `path`: WAL, synchronous=FULL, foreign keys. The schema
  * is schema_migrate's. */
 Db *db_open_sqlite(const char *path, int busy_timeout_ms, GError **error);
+/* The database that an address names (postgresql://[USER[:PASSWORD]@]HOST[:PORT]/DATABASE, and what
+ * else libpq takes there). What it does not say comes from the usual PG* variables and files. */
+Db *db_open_postgres(const char *url, int busy_timeout_ms, GError **error);
+/* Either, by an address: sqlite:PATH, or one of PostgreSQL's. */
+Db *db_open(const char *url, int busy_timeout_ms, GError **error);
 void db_free(Db *db);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Db, db_free)
+
+DbEngine db_engine(const Db *db);
+/* For people: a path, or an address without its password. */
+const char *db_name(const Db *db);
 
 /* Called before each transaction begins. */
 void db_before_writing(Db *db, void (*call)(gpointer data), gpointer data);
@@ -57,13 +75,29 @@ void db_snapshot_end(DbSnapshot *snapshot);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DbSnapshot, db_snapshot_end)
 
 bool db_exec(Db *db, GError **error, const char *sql, const char *types, ...);
+/* The same, with arguments whose number is not known beforehand. */
+typedef struct {
+    const char *text; /* of 's'; NULL is NULL */
+    int64_t number;   /* of 'i' */
+    bool is_null;     /* of 'i' */
+} DbValue;
+bool db_exec_values(Db *db, GError **error, const char *sql, const char *types,
+                    const DbValue *values);
 /* Several statements without arguments: migrations. */
 bool db_script(Db *db, const char *sql, GError **error);
 
 DbRows *db_query(Db *db, GError **error, const char *sql, const char *types, ...);
+/* Rows that may be very many, inside of a snapshot: they are not all held in memory. One at a
+ * time. */
+DbRows *db_stream(Db *db, GError **error, const char *sql);
 /* True: there is a (further) row. False: the end, or *error is set. */
 bool db_next(DbRows *rows, GError **error);
 int64_t db_int(DbRows *rows, int column);
+bool db_is_null(DbRows *rows, int column);
+int db_columns(DbRows *rows);
+/* Of one that is a table's own: its name, and whether it holds texts. */
+const char *db_column_name(DbRows *rows, int column);
+bool db_column_is_text(DbRows *rows, int column);
 /* NULL of NULL; valid until the next db_next. */
 const char *db_text(DbRows *rows, int column);
 void db_rows_free(DbRows *rows);

@@ -3,39 +3,31 @@
  * Statements are kept prepared, by their text: a stage that records a hundred thousand files
  * compiles its INSERT once. A statement that is being read is taken out of the cache until its rows
  * are freed, so nested use is safe. */
-#include "store/db.h"
+#include "store/db_driver.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <sqlite3.h>
 #include <string.h>
 
-#include "base/error_domain.h"
-
-#define MAX_ARGUMENTS 16
-
 /* SQLite numbers "$2, $1" by first appearance: where each argument is bound is asked once. */
 typedef struct {
     sqlite3_stmt *sqlite;
-    int places[MAX_ARGUMENTS]; /* of $1, $2, …; 0: not asked yet */
+    int places[DB_MAX_ARGUMENTS]; /* of $1, $2, …; 0: not asked yet */
 } Statement;
 
-struct Db {
+typedef struct {
+    Db base;
     sqlite3 *sqlite;
-    char *path;
     GHashTable *prepared; /* SQL text, its own -> Statement, those not in use */
-    bool in_transaction;
-    void (*before_writing)(gpointer data);
-    gpointer before_writing_data;
-};
+} Sqlite;
 
-struct DbRows {
-    Db *db;
+typedef struct {
+    DbRows base;
     Statement *statement;
-    bool ended;
-};
+} SqliteRows;
 
-DEFINE_ERROR_DOMAIN(db_error);
+static const DbDriver DRIVER;
 
 static DbError db_error_code(sqlite3 *sqlite, int result)
 {
@@ -61,10 +53,10 @@ static DbError db_error_code(sqlite3 *sqlite, int result)
     }
 }
 
-static bool db_fail(Db *db, int result, GError **error)
+static bool sqlite_fail(Sqlite *db, int result, GError **error)
 {
     DbError code = db_error_code(db->sqlite, result);
-    g_set_error(error, DB_ERROR, code, "store %s: %s", db->path,
+    g_set_error(error, DB_ERROR, code, "store %s: %s", db->base.name,
                 code == DB_ERROR_FULL ? "the disk is full" : sqlite3_errmsg(db->sqlite));
     return false;
 }
@@ -83,96 +75,69 @@ static void configure(void)
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 }
 
+static void sqlite_free(Db *base)
+{
+    Sqlite *db = (Sqlite *)base;
+    g_hash_table_unref(db->prepared);
+    sqlite3_close_v2(db->sqlite);
+    g_free(base->name);
+    g_free(db);
+}
+
+static bool sqlite_script(Db *base, const char *sql, GError **error)
+{
+    Sqlite *db = (Sqlite *)base;
+    int result = sqlite3_exec(db->sqlite, sql, NULL, NULL, NULL);
+    return result == SQLITE_OK || sqlite_fail(db, result, error);
+}
+
 Db *db_open_sqlite(const char *path, int busy_timeout_ms, GError **error)
 {
     static pthread_once_t configured = PTHREAD_ONCE_INIT;
-    g_autoptr(Db) db = g_new0(Db, 1);
+    Sqlite *db = g_new0(Sqlite, 1);
+    g_autoptr(Db) base = &db->base;
     pthread_once(&configured, configure);
-    db->path = g_strdup(path);
+    base->driver = &DRIVER;
+    base->name = g_strdup(path);
     db->prepared = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, statement_free);
     int result =
         sqlite3_open_v2(path, &db->sqlite,
                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
     if (result != SQLITE_OK) {
-        db_fail(db, result, error);
+        sqlite_fail(db, result, error);
         return NULL;
     }
     sqlite3_extended_result_codes(db->sqlite, 1);
     sqlite3_busy_timeout(db->sqlite, busy_timeout_ms);
-    if (!db_script(db,
+    if (!db_script(base,
                    "PRAGMA journal_mode = WAL;"
                    "PRAGMA synchronous = FULL;"
                    "PRAGMA foreign_keys = ON;"
                    "PRAGMA trusted_schema = OFF;",
                    error))
         return NULL;
-    return g_steal_pointer(&db);
+    return g_steal_pointer(&base);
 }
 
-void db_free(Db *db)
+static bool sqlite_begin(Db *db, bool writing, GError **error)
 {
-    if (!db)
-        return;
-    db_rollback(db);
-    g_hash_table_unref(db->prepared);
-    sqlite3_close_v2(db->sqlite);
-    g_free(db->path);
-    g_free(db);
+    return db_exec(db, error, writing ? "BEGIN IMMEDIATE" : "BEGIN", "");
 }
 
-bool db_script(Db *db, const char *sql, GError **error)
+static bool sqlite_commit(Db *db, GError **error)
 {
-    int result = sqlite3_exec(db->sqlite, sql, NULL, NULL, NULL);
-    return result == SQLITE_OK || db_fail(db, result, error);
+    return db_exec(db, error, "COMMIT", "");
 }
 
-void db_before_writing(Db *db, void (*call)(gpointer data), gpointer data)
+/* A full disk may have rolled back already: then there is nothing left to undo. */
+static void sqlite_rollback(Db *base)
 {
-    db->before_writing = call;
-    db->before_writing_data = data;
-}
-
-bool db_begin(Db *db, GError **error)
-{
-    g_return_val_if_fail(!db->in_transaction, false);
-    if (db->before_writing)
-        db->before_writing(db->before_writing_data);
-    db->in_transaction = db_exec(db, error, "BEGIN IMMEDIATE", "");
-    return db->in_transaction;
-}
-
-bool db_commit(Db *db, GError **error)
-{
-    g_return_val_if_fail(db->in_transaction, false);
-    if (!db_exec(db, error, "COMMIT", "")) {
-        db_rollback(db);
-        return false;
-    }
-    db->in_transaction = false;
-    return true;
-}
-
-void db_rollback(Db *db)
-{
-    if (!db || !db->in_transaction)
-        return;
-    /* A full disk may have rolled back already: then there is nothing left to undo. */
+    Sqlite *db = (Sqlite *)base;
     if (!sqlite3_get_autocommit(db->sqlite))
         sqlite3_exec(db->sqlite, "ROLLBACK", NULL, NULL, NULL);
-    db->in_transaction = false;
 }
 
-bool db_is_writing(const Db *db)
-{
-    return db->in_transaction;
-}
-
-DbTransaction *db_transaction(Db *db, GError **error)
-{
-    return db_begin(db, error) ? db : NULL;
-}
-
-static Statement *statement_take(Db *db, const char *sql, GError **error)
+static Statement *statement_take(Sqlite *db, const char *sql, GError **error)
 {
     gpointer key, statement;
     if (g_hash_table_steal_extended(db->prepared, sql, &key, &statement))
@@ -180,7 +145,7 @@ static Statement *statement_take(Db *db, const char *sql, GError **error)
     sqlite3_stmt *fresh = NULL;
     int result = sqlite3_prepare_v3(db->sqlite, sql, -1, SQLITE_PREPARE_PERSISTENT, &fresh, NULL);
     if (result != SQLITE_OK) {
-        db_fail(db, result, error);
+        sqlite_fail(db, result, error);
         return NULL;
     }
     Statement *made = g_new0(Statement, 1);
@@ -188,7 +153,7 @@ static Statement *statement_take(Db *db, const char *sql, GError **error)
     return made;
 }
 
-static void statement_give_back(Db *db, Statement *statement)
+static void statement_give_back(Sqlite *db, Statement *statement)
 {
     sqlite3_reset(statement->sqlite);
     sqlite3_clear_bindings(statement->sqlite);
@@ -197,7 +162,7 @@ static void statement_give_back(Db *db, Statement *statement)
 
 static int statement_place(Statement *statement, int argument)
 {
-    g_assert(argument < MAX_ARGUMENTS);
+    g_assert(argument < DB_MAX_ARGUMENTS);
     if (!statement->places[argument]) {
         char name[16];
         g_snprintf(name, sizeof name, "$%d", argument + 1);
@@ -208,143 +173,126 @@ static int statement_place(Statement *statement, int argument)
 }
 
 /* Texts are copied: the caller's may be gone before the last row. */
-static void statement_bind(Statement *statement, const char *types, va_list arguments)
+static void statement_bind(Statement *statement, const char *types, const DbValue *values)
 {
     for (int i = 0; types[i]; i++) {
         int at = statement_place(statement, i);
         if (types[i] == 's')
-            sqlite3_bind_text(statement->sqlite, at, va_arg(arguments, const char *), -1,
-                              SQLITE_TRANSIENT);
-        else if (types[i] == 'i')
-            sqlite3_bind_int64(statement->sqlite, at, va_arg(arguments, int64_t));
+            sqlite3_bind_text(statement->sqlite, at, values[i].text, -1, SQLITE_TRANSIENT);
+        else if (values[i].is_null)
+            sqlite3_bind_null(statement->sqlite, at);
         else
-            g_assert_not_reached();
+            sqlite3_bind_int64(statement->sqlite, at, values[i].number);
     }
 }
 
-static DbRows *query_start(Db *db, GError **error, const char *sql, const char *types,
-                           va_list arguments)
+static DbRows *sqlite_query(Db *db, const char *sql, const char *types, const DbValue *values,
+                            GError **error)
 {
-    Statement *statement = statement_take(db, sql, error);
+    Statement *statement = statement_take((Sqlite *)db, sql, error);
     if (!statement)
         return NULL;
-    statement_bind(statement, types, arguments);
-    DbRows *rows = g_new0(DbRows, 1);
-    rows->db = db;
+    statement_bind(statement, types, values);
+    SqliteRows *rows = g_new0(SqliteRows, 1);
+    rows->base.db = db;
     rows->statement = statement;
-    return rows;
+    return &rows->base;
 }
 
-DbRows *db_query(Db *db, GError **error, const char *sql, const char *types, ...)
+/* Rows come one by one in any case. */
+static DbRows *sqlite_stream(Db *db, const char *sql, GError **error)
 {
-    va_list arguments;
-    va_start(arguments, types);
-    DbRows *rows = query_start(db, error, sql, types, arguments);
-    va_end(arguments);
-    return rows;
+    return sqlite_query(db, sql, "", NULL, error);
 }
 
-bool db_next(DbRows *rows, GError **error)
+static sqlite3_stmt *statement_of(DbRows *rows)
 {
-    if (rows->ended)
-        return false;
-    int result = sqlite3_step(rows->statement->sqlite);
-    if (result == SQLITE_ROW)
-        return true;
-    rows->ended = true;
-    if (result != SQLITE_DONE)
-        db_fail(rows->db, result, error);
-    return false;
+    return ((SqliteRows *)rows)->statement->sqlite;
 }
 
-int64_t db_int(DbRows *rows, int column)
+static bool sqlite_next(DbRows *rows, GError **error)
 {
-    return sqlite3_column_int64(rows->statement->sqlite, column);
+    int result = sqlite3_step(statement_of(rows));
+    if (result != SQLITE_ROW && result != SQLITE_DONE)
+        sqlite_fail((Sqlite *)rows->db, result, error);
+    return result == SQLITE_ROW;
 }
 
-const char *db_text(DbRows *rows, int column)
+static int sqlite_columns(DbRows *rows)
 {
-    return (const char *)sqlite3_column_text(rows->statement->sqlite, column);
+    return sqlite3_column_count(statement_of(rows));
 }
 
-void db_rows_free(DbRows *rows)
+static const char *sqlite_column_name(DbRows *rows, int column)
 {
-    if (!rows)
-        return;
-    statement_give_back(rows->db, rows->statement);
+    return sqlite3_column_name(statement_of(rows), column);
+}
+
+static bool sqlite_column_is_text(DbRows *rows, int column)
+{
+    return g_strcmp0(sqlite3_column_decltype(statement_of(rows), column), "TEXT") == 0;
+}
+
+static bool sqlite_is_null(DbRows *rows, int column)
+{
+    return sqlite3_column_type(statement_of(rows), column) == SQLITE_NULL;
+}
+
+static int64_t sqlite_number(DbRows *rows, int column)
+{
+    return sqlite3_column_int64(statement_of(rows), column);
+}
+
+static const char *sqlite_text(DbRows *rows, int column)
+{
+    return (const char *)sqlite3_column_text(statement_of(rows), column);
+}
+
+static void sqlite_rows_free(DbRows *rows)
+{
+    statement_give_back((Sqlite *)rows->db, ((SqliteRows *)rows)->statement);
     g_free(rows);
 }
 
-bool db_exec(Db *db, GError **error, const char *sql, const char *types, ...)
-{
-    va_list arguments;
-    va_start(arguments, types);
-    g_autoptr(DbRows) rows = query_start(db, error, sql, types, arguments);
-    va_end(arguments);
-    if (!rows)
-        return false;
-    GError *failure = NULL;
-    while (db_next(rows, &failure))
-        ;
-    if (failure)
-        g_propagate_error(error, failure);
-    return !failure;
-}
-
-bool db_query_int(Db *db, int64_t *value, int64_t otherwise, GError **error, const char *sql,
-                  const char *types, ...)
-{
-    va_list arguments;
-    va_start(arguments, types);
-    g_autoptr(DbRows) rows = query_start(db, error, sql, types, arguments);
-    va_end(arguments);
-    if (!rows)
-        return false;
-    GError *failure = NULL;
-    *value = otherwise;
-    if (db_next(rows, &failure) && sqlite3_column_type(rows->statement->sqlite, 0) != SQLITE_NULL)
-        *value = db_int(rows, 0);
-    if (failure)
-        g_propagate_error(error, failure);
-    return !failure;
-}
-
-DbSnapshot *db_snapshot(Db *db, GError **error)
-{
-    g_return_val_if_fail(!db->in_transaction, NULL);
-    db->in_transaction = db_exec(db, error, "BEGIN", "");
-    return db->in_transaction ? db : NULL;
-}
-
-void db_snapshot_end(DbSnapshot *snapshot)
-{
-    if (!snapshot || !snapshot->in_transaction)
-        return;
-    if (db_exec(snapshot, NULL, "COMMIT", ""))
-        snapshot->in_transaction = false;
-    else
-        db_rollback(snapshot);
-}
-
-int64_t db_data_version(Db *db)
+static int64_t sqlite_data_version(Db *db)
 {
     int64_t version = 0;
     db_query_int(db, &version, 0, NULL, "PRAGMA data_version", "");
     return version;
 }
 
-bool db_copy_to(Db *db, const char *path, GError **error)
+static bool sqlite_copy_to(Db *db, const char *path, GError **error)
 {
     return db_exec(db, error, "VACUUM INTO $1", "s", path);
 }
 
-bool db_check(Db *db, GError **error)
+static bool sqlite_check(Db *db, GError **error)
 {
     g_autoptr(DbRows) rows = db_query(db, error, "PRAGMA quick_check(1)", "");
     if (!rows || !db_next(rows, error))
         return false;
     if (g_strcmp0(db_text(rows, 0), "ok") == 0)
         return true;
-    g_set_error(error, DB_ERROR, DB_ERROR_DAMAGED, "store %s: %s", db->path, db_text(rows, 0));
+    g_set_error(error, DB_ERROR, DB_ERROR_DAMAGED, "store %s: %s", db->name, db_text(rows, 0));
     return false;
 }
+
+static const DbDriver DRIVER = {.engine = DB_SQLITE,
+                                .free = sqlite_free,
+                                .begin = sqlite_begin,
+                                .commit = sqlite_commit,
+                                .rollback = sqlite_rollback,
+                                .script = sqlite_script,
+                                .query = sqlite_query,
+                                .stream = sqlite_stream,
+                                .next = sqlite_next,
+                                .columns = sqlite_columns,
+                                .column_name = sqlite_column_name,
+                                .column_is_text = sqlite_column_is_text,
+                                .is_null = sqlite_is_null,
+                                .number = sqlite_number,
+                                .text = sqlite_text,
+                                .rows_free = sqlite_rows_free,
+                                .data_version = sqlite_data_version,
+                                .copy_to = sqlite_copy_to,
+                                .check = sqlite_check};

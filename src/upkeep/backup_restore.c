@@ -247,6 +247,12 @@ Backup *backup_restore(const char *source, const char *data_directory, const Set
                        Progress *progress, GError **error)
 {
     g_auto(Restoring) restoring = {.source = source, .directory = -1, .progress = progress};
+    if (*settings_text(settings, "store.url")) {
+        g_set_error(error, BACKUP_ERROR, BACKUP_ERROR_REFUSED,
+                    "store.url is set: restore into a data directory without it, then `waybill "
+                    "store copy --to` it");
+        return NULL;
+    }
     g_autoptr(Backup) backup = source_open(&restoring, error);
     if (!backup)
         return NULL;

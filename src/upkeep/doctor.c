@@ -159,7 +159,10 @@ static void check_locks(Doctor *doctor)
 static void store_fail(Doctor *doctor, const char *message)
 {
     doctor_add(doctor, "store", DOCTOR_FAIL,
-               g_strdup("waybill restore BACKUP --data ANOTHER_DIRECTORY"), "%s", message);
+               *settings_text(doctor->settings, "store.url")
+                   ? NULL
+                   : g_strdup("waybill restore BACKUP --data ANOTHER_DIRECTORY"),
+               "%s", message);
     g_clear_pointer(&doctor->db, db_free);
 }
 
@@ -191,15 +194,17 @@ static void check_store(Doctor *doctor)
 {
     g_autoptr(GError) error = NULL;
     g_autofree char *path = data_path(doctor->data, DATA_STORE);
+    const char *url = settings_text(doctor->settings, "store.url");
     const int known = schema_newest();
     int version;
-    if (!g_file_test(path, G_FILE_TEST_EXISTS)) {
+    if (!*url && !g_file_test(path, G_FILE_TEST_EXISTS)) {
         doctor_add(doctor, "store", DOCTOR_WARN, NULL, "%s",
                    doctor->zh ? "尚不存在:首次导入时创建"
                               : "there is none yet: the first import makes it");
         return;
     }
-    doctor->db = db_open_sqlite(path, doctor->data->busy_timeout_ms, &error);
+    doctor->db = *url ? db_open(url, doctor->data->busy_timeout_ms, &error)
+                      : db_open_sqlite(path, doctor->data->busy_timeout_ms, &error);
     if (!doctor->db || !db_check(doctor->db, &error) ||
         !schema_version(doctor->db, &version, &error))
         store_fail(doctor, error->message);

@@ -1,5 +1,9 @@
 #include "store_fixture.h"
 
+#include <stdlib.h>
+
+#include "store/schema.h"
+
 void directory_remove(const char *path)
 {
     const char *argv[] = {"rm", "-rf", path, NULL};
@@ -7,12 +11,31 @@ void directory_remove(const char *path)
                  NULL);
 }
 
+/* Of PostgreSQL a database of the tests' own, which every test finds empty. */
+static Db *open_there(const char *url, bool empty, GError **error)
+{
+    int count;
+    const Migration *migrations = schema_migrations(&count);
+    g_autoptr(Db) db = db_open(url, 200, error);
+    if (!db ||
+        (empty && !db_script(db, "DROP SCHEMA public CASCADE; CREATE SCHEMA public", error)) ||
+        !schema_migrate(db, migrations, count, NULL, error))
+        return NULL;
+    return g_steal_pointer(&db);
+}
+
+Db *scene_open(const Scene *scene, GError **error)
+{
+    const char *url = getenv(STORE_OF_TESTS);
+    return url ? open_there(url, !scene->db, error) : data_open_store(scene->data, error);
+}
+
 int scene_up(void **state)
 {
     Scene *scene = g_new0(Scene, 1);
     scene->path = g_dir_make_tmp("waybill-store-XXXXXX", NULL);
     scene->data = data_open(scene->path, true, 200, NULL);
-    scene->db = data_open_store(scene->data, NULL);
+    scene->db = scene_open(scene, NULL);
     *state = scene;
     return scene->db ? 0 : -1;
 }

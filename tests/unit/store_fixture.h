@@ -9,6 +9,12 @@ typedef struct {
     Db *db;
 } Scene;
 
+/* The address of a PostgreSQL database to run the tests on; unset: SQLite in the scene's directory.
+ * It is emptied. */
+#define STORE_OF_TESTS "WAYBILL_TEST_STORE"
+/* One more connection to the scene's store. */
+Db *scene_open(const Scene *scene, GError **error);
+
 /* For cmocka: *state is a Scene. */
 int scene_up(void **state);
 int scene_down(void **state);
