@@ -2,7 +2,7 @@
 # A test holds the options against `waybill COMMAND --help`.
 
 _waybill_commands="import init check events wait models show log try copy diff report explain retry update cancel delete runtime templates gc verify
-    backup restore token audit serve maintenance access-key key credential doctor"
+    backup restore store token audit serve maintenance access-key key credential doctor"
 _waybill_common="--data --project --server --config-file --set --lang --color --utc --quiet --help"
 _waybill_types="TensorFlow PyTorch MindSpore MXNet Caffe XGBoost Scikit_Learn Spark_MLlib ONNX LLM
     Custom Image"
@@ -33,6 +33,7 @@ _waybill_options() {
     show) echo "--key --json" ;;
     retry) echo "--config --dependencies --child --from --dynamic --no-cache --retries --timeout --json" ;;
     update) echo "--description --dependencies --retries --timeout --detach --json" ;;
+    store) echo "--from --to --json" ;;
     copy | key | diff | explain | templates | backup | restore | doctor) echo "--json" ;;
     esac
 }
@@ -160,6 +161,7 @@ _waybill_argument() {
         fi
         ;;
     key) [[ $arguments != 0 ]] || _waybill_words "create show" "$1" ;;
+    store) [[ $arguments != 0 ]] || _waybill_words "copy" "$1" ;;
     maintenance) [[ $arguments != 0 ]] || _waybill_words "status on off" "$1" ;;
     access-key) [[ $arguments != 0 ]] || _waybill_words "create list revoke" "$1" ;;
     credential) [[ $arguments != 0 ]] || _waybill_words "add list remove" "$1" ;;

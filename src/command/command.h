@@ -92,6 +92,7 @@ int command_maintenance(Session *session, int argc, char **argv);
 int command_verify(Session *session, int argc, char **argv);
 int command_backup(Session *session, int argc, char **argv);
 int command_restore(Session *session, int argc, char **argv);
+int command_store(Session *session, int argc, char **argv);
 int command_token(Session *session, int argc, char **argv);
 int command_audit(Session *session, int argc, char **argv);
 int command_serve(Session *session, int argc, char **argv);

@@ -403,6 +403,13 @@ const Command COMMANDS[] = {
      "SRC is a directory that waybill backup made; it is only read. Refused: a data directory in\n"
      "use, and one whose store has events that the backup lacks.",
      command_restore},
+    {"store", "copy", "Bring the store from SQLite to PostgreSQL, and back",
+     "URL is sqlite:PATH or postgresql://[USER[:PASSWORD]@]HOST[:PORT]/DATABASE. All of it is one\n"
+     "transaction, committed once every row was read again and found equal. Images and secret.key\n"
+     "are not in the store: they stay where they are.\n"
+     "  waybill store copy --to postgresql://waybill@db.example.com/waybill\n"
+     "Exit status: 1 when a row differed, 2 when there is something in the target already.",
+     command_store},
     {"token", "create | list | revoke ID | link", "Who may use the server, and sign-in links",
      "create prints the token, this once; only its digest is kept. The first token closes the\n"
      "server's open mode, at once. --project '*': every project, for --role admin only.\n"
