@@ -207,14 +207,24 @@ bool unpack_layer(Layout *layout, const char *digest, const char *into, Progress
     return unpack.done;
 }
 
+/* What is gone already is as it should be: who is still dying may remove it, too. */
 static int remove_entry(const char *path, const struct stat *about, int type, struct FTW *at)
 {
-    return remove(path);
+    return remove(path) == 0 || errno == ENOENT ? 0 : -1;
+}
+
+static bool is_gone(const char *path)
+{
+    struct stat about;
+    const int code = errno;
+    const bool gone = lstat(path, &about) < 0 && errno == ENOENT;
+    errno = code;
+    return gone;
 }
 
 bool unpack_remove(const char *path, GError **error)
 {
-    if (nftw(path, remove_entry, 64, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) == 0 || errno == ENOENT)
+    if (nftw(path, remove_entry, 64, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) == 0 || is_gone(path))
         return true;
     if (userns_needed()) /* most likely the directory of another one of our ids */
         return deputy_remove(path, error);
