@@ -65,8 +65,8 @@ static int copy_between(Session *session, const char *from, const char *to, bool
     Progress progress = {0};
     if (!is_there(from))
         return EXIT_USAGE;
-    g_autoptr(DataDirectory) source = hold(from, timeout, &error);
-    g_autoptr(DataDirectory) target = error ? NULL : hold(to, timeout, &error);
+    g_autoptr(DataDirectory) source G_GNUC_UNUSED = hold(from, timeout, &error);
+    g_autoptr(DataDirectory) target G_GNUC_UNUSED = error ? NULL : hold(to, timeout, &error);
     g_autoptr(Db) read = error ? NULL : db_open(from, timeout, &error);
     g_autoptr(Db) written = read ? db_open(to, timeout, &error) : NULL;
     if (!written)
