@@ -6,8 +6,6 @@
 #include "command/interrupt.h"
 #include "upkeep/store_copy.h"
 
-#define SQLITE_SCHEME "sqlite:"
-
 static int copy_failed(const GError *error)
 {
     if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CANCELLED)) {
@@ -24,9 +22,11 @@ static int copy_failed(const GError *error)
  * change the one and not the other. NULL without *error: the file lies in none. */
 static DataDirectory *hold(const char *url, int busy_timeout_ms, GError **error)
 {
-    if (!g_str_has_prefix(url, SQLITE_SCHEME) || !g_str_has_suffix(url, "/" DATA_STORE))
+    const char *path = db_path_of(url);
+    g_autofree char *file = path ? g_canonicalize_filename(path, NULL) : g_strdup("");
+    if (!g_str_has_suffix(file, "/" DATA_STORE))
         return NULL;
-    g_autofree char *directory = g_path_get_dirname(url + strlen(SQLITE_SCHEME));
+    g_autofree char *directory = g_path_get_dirname(file);
     g_autofree char *lock = g_build_filename(directory, "lock", NULL);
     return access(lock, F_OK) == 0 ? data_open_alone(directory, busy_timeout_ms, error) : NULL;
 }
@@ -34,7 +34,8 @@ static DataDirectory *hold(const char *url, int busy_timeout_ms, GError **error)
 /* SQLite would make the file. */
 static bool is_there(const char *url)
 {
-    if (!g_str_has_prefix(url, SQLITE_SCHEME) || access(url + strlen(SQLITE_SCHEME), R_OK) == 0)
+    const char *path = db_path_of(url);
+    if (!path || access(path, R_OK) == 0)
         return true;
     complain("%s is not there", url);
     return false;
@@ -102,6 +103,6 @@ int command_store(Session *session, int argc, char **argv)
         return EXIT_USAGE;
     }
     g_autofree char *directory = session_data_directory(session);
-    g_autofree char *own = g_strdup_printf(SQLITE_SCHEME "%s/" DATA_STORE, directory);
+    g_autofree char *own = g_strdup_printf("sqlite:%s/" DATA_STORE, directory);
     return copy_between(session, from ? from : own, to, json);
 }

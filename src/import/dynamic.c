@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/io.h"
+#include "base/machine.h"
 #include "event/timeline.h"
 #include "image/layer.h"
 #include "image/model_pack.h"
@@ -208,7 +209,7 @@ StageResult dynamic_copy(Import *import, GError **error)
 {
     StageResult result = STAGE_CLOSED;
     Keep keep = {.import = import,
-                 .machine = file_digests_machine(),
+                 .machine = machine_id(),
                  .finished = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL)};
     if (!find_finished(&keep, error))
         result = STAGE_ERROR;

@@ -7,14 +7,6 @@
 
 #define TRUST_AGE_NS 2000000000LL
 
-char *file_digests_machine(void)
-{
-    g_autoptr(GBytes) bytes = io_read_file(AT_FDCWD, "/etc/machine-id", 256, NULL);
-    if (!bytes)
-        return g_strdup(g_get_host_name());
-    return g_strstrip(g_strndup(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes)));
-}
-
 char *file_digest_known(Db *db, const char *machine, const PackageFile *file, const char *packed_as,
                         GError **error)
 {

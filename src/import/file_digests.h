@@ -8,11 +8,8 @@
 #include "model/package.h"
 #include "store/db.h"
 
-/* This machine's id. The caller frees it. */
-char *file_digests_machine(void);
-
-/* packed_as "": the content's digest; else the path of the file's own layer, and that layer's
- * digest. NULL with *error unset: not known. */
+/* machine: machine_id(). packed_as "": the content's digest; else the path of the file's own layer,
+ * and that layer's digest. NULL with *error unset: not known. */
 char *file_digest_known(Db *db, const char *machine, const PackageFile *file, const char *packed_as,
                         GError **error);
 /* Within the caller's transaction. digest NULL: nothing is kept. read_at_ns: when the read began.

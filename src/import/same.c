@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "base/machine.h"
 #include "event/timeline.h"
 #include "image/layer.h"
 #include "image/tar.h"
@@ -368,7 +369,7 @@ static bool compare_files(Same *same, GError **error)
     int64_t bytes;
     if (!load_files(same, error) || !load_layers(same, error))
         return false;
-    same->machine = file_digests_machine();
+    same->machine = machine_id();
     same->chunk = g_malloc(CHUNK);
     compare_lists(same, &bytes);
     progress_begin(&same->service->progress, bytes);

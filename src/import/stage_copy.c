@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/io.h"
+#include "base/machine.h"
 #include "event/timeline.h"
 #include "image/layer.h"
 #include "image/reference.h"
@@ -407,7 +408,7 @@ StageResult stage_copy(Import *import, GError **error)
     const Package *packing = packed ? packed : import->package;
     Copy copy = {.import = import,
                  .plans = layer_plan(packing, most),
-                 .machine = file_digests_machine(),
+                 .machine = machine_id(),
                  .bytes_left = packing->bytes};
     result = own_copy_keep(import, &copy.kept, error);
     if (result == STAGE_CLOSED) {

@@ -19,10 +19,16 @@ bool db_is_served(const char *url)
     return g_str_has_prefix(url, "postgresql://") || g_str_has_prefix(url, "postgres://");
 }
 
+const char *db_path_of(const char *url)
+{
+    return g_str_has_prefix(url, SQLITE_SCHEME) ? url + strlen(SQLITE_SCHEME) : NULL;
+}
+
 Db *db_open(const char *url, int busy_timeout_ms, GError **error)
 {
-    if (g_str_has_prefix(url, SQLITE_SCHEME))
-        return db_open_sqlite(url + strlen(SQLITE_SCHEME), busy_timeout_ms, error);
+    const char *path = db_path_of(url);
+    if (path)
+        return db_open_sqlite(path, busy_timeout_ms, error);
     if (db_is_served(url))
         return db_open_postgres(url, busy_timeout_ms, error);
     g_set_error(error, DB_ERROR, DB_ERROR_FAILED,
@@ -235,6 +241,22 @@ bool db_query_int(Db *db, int64_t *value, int64_t otherwise, GError **error, con
     if (failure)
         g_propagate_error(error, failure);
     return !failure;
+}
+
+char *db_query_text(Db *db, GError **error, const char *sql, const char *types, ...)
+{
+    va_list arguments;
+    va_start(arguments, types);
+    g_autoptr(DbRows) rows = query_start(db, error, sql, types, arguments);
+    va_end(arguments);
+    if (!rows)
+        return NULL;
+    GError *failure = NULL;
+    const char *text = db_next(rows, &failure) ? db_text(rows, 0) : NULL;
+    if (!failure)
+        return g_strdup(text ? text : "");
+    g_propagate_error(error, failure);
+    return NULL;
 }
 
 bool db_script(Db *db, const char *sql, GError **error)

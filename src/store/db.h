@@ -22,7 +22,8 @@ typedef enum {
     DB_ERROR_NEWER       /* written by a newer program: refused */
 } DbError;
 
-/* Whether nothing is wrong with what was to be done: it may be done again, later (BUSY, LOST). */
+/* Whether nothing is wrong with what was to be done: it may be done again, later (BUSY, LOST).
+ * NULL: no. */
 bool db_error_passes(const GError *error);
 
 typedef struct Db Db;
@@ -32,6 +33,8 @@ typedef enum { DB_SQLITE, DB_POSTGRES } DbEngine;
 
 /* Whether an address is a server's, and no file's. */
 bool db_is_served(const char *url);
+/* The PATH of sqlite:PATH, a pointer into it; NULL: it is another address. */
+const char *db_path_of(const char *url);
 
 /* Opens (and makes) the SQLite database at `path`: WAL, synchronous=FULL, foreign keys. The schema
  * is schema_migrate's. */
@@ -107,6 +110,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(DbRows, db_rows_free)
  * False: *error. */
 bool db_query_int(Db *db, int64_t *value, int64_t otherwise, GError **error, const char *sql,
                   const char *types, ...);
+
+/* The same as a text, "" otherwise. The caller frees it; NULL: *error. */
+char *db_query_text(Db *db, GError **error, const char *sql, const char *types, ...);
 
 /* A number that changes whenever another connection commits: what followers look at before they
  * query. */

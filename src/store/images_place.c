@@ -2,20 +2,6 @@
 
 #include <string.h>
 
-static char *place_of(Db *db, GError **error)
-{
-    g_autoptr(GError) failure = NULL;
-    g_autoptr(DbRows) rows = db_query(db, error, "SELECT place FROM images_place", "");
-    if (!rows)
-        return NULL;
-    char *place = g_strdup(db_next(rows, &failure) ? db_text(rows, 0) : "");
-    if (!failure)
-        return place;
-    g_free(place);
-    g_propagate_error(error, g_steal_pointer(&failure));
-    return NULL;
-}
-
 static bool has_images(Db *db, bool *images, GError **error)
 {
     int64_t count;
@@ -44,7 +30,7 @@ bool images_place_keep(Db *db, const char *place, char **kept, GError **error)
 {
     bool images;
     *kept = NULL;
-    g_autofree char *noted = place_of(db, error);
+    g_autofree char *noted = db_query_text(db, error, "SELECT place FROM images_place", "");
     if (!noted || strcmp(noted, place ? place : "") == 0)
         return noted != NULL;
     g_autoptr(DbTransaction) transaction = db_transaction(db, error);

@@ -1,5 +1,6 @@
 """waybill store copy: SQLite to PostgreSQL and back, every row compared."""
 import json
+import os
 
 import pytest
 
@@ -52,7 +53,9 @@ def test_a_copy_that_cannot_be_is_refused(ready, arguments, words):
 def test_a_store_in_use_is_not_copied(ready, database, tmp_path):  # noqa: F811
     server = Server(ready, tmp_path)
     try:
-        refused = ready.run("store", "copy", "--to", database)
-        assert refused.returncode == 3 and "in use" in refused.stderr, refused
+        for arguments in ([], ["--from", f"sqlite:{ready.data}/waybill.db"],
+                          ["--from", f"sqlite:{os.path.relpath(ready.data)}/waybill.db"]):
+            refused = ready.run("store", "copy", *arguments, "--to", database)
+            assert refused.returncode == 3 and "in use" in refused.stderr, refused
     finally:
         assert server.stop() == 0

@@ -77,6 +77,36 @@ static void what_is_stopped_or_not_empty_stays_as_it_was(void **state)
     assert_true(g_error_matches(error, STORE_COPY_ERROR, STORE_COPY_ERROR_TAKEN));
 }
 
+/* A target that keeps something else than it was given, or not all of it. */
+static void what_differs_is_named_and_not_kept(void **state)
+{
+    static const char *const TRIGGERS[] = {
+        "BEGIN UPDATE projects SET created_at = 8 WHERE id = new.id; END",
+        "BEGIN DELETE FROM projects WHERE id = new.id; END"};
+    const Scene *scene = *state;
+    Progress progress = {0};
+    int64_t created_at;
+    int count;
+    const Migration *migrations = schema_migrations(&count);
+    for (size_t i = 0; i < G_N_ELEMENTS(TRIGGERS); i++) {
+        g_autoptr(GError) error = NULL;
+        g_autofree char *name = g_strdup_printf("other-%zu.db", i);
+        g_autofree char *trigger =
+            g_strconcat("CREATE TRIGGER other AFTER INSERT ON projects WHEN new.id = 'default' ",
+                        TRIGGERS[i], NULL);
+        g_autoptr(Db) to = other_store(scene, name);
+        assert_true(schema_migrate(to, migrations, count, NULL, NULL));
+        assert_true(db_script(to, trigger, NULL));
+        assert_null(store_copy(scene->db, to, &progress, &error));
+        assert_true(g_error_matches(error, STORE_COPY_ERROR, STORE_COPY_ERROR_DIFFERS));
+        assert_non_null(strstr(error->message, "projects: "));
+        assert_non_null(strstr(error->message, "id default"));
+        assert_true(db_query_int(to, &created_at, -1, NULL,
+                                 "SELECT created_at FROM projects WHERE id = 'default'", ""));
+        assert_int_equal(created_at, 0); /* as it was */
+    }
+}
+
 static void what_is_no_store_is_not_copied(void **state)
 {
     const Scene *scene = *state;
@@ -100,6 +130,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(rows_that_refer_to_each_other_arrive, scene_up, scene_down),
         cmocka_unit_test_setup_teardown(what_is_stopped_or_not_empty_stays_as_it_was, scene_up,
                                         scene_down),
+        cmocka_unit_test_setup_teardown(what_differs_is_named_and_not_kept, scene_up, scene_down),
         cmocka_unit_test_setup_teardown(what_is_no_store_is_not_copied, scene_up, scene_down)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
