@@ -25,8 +25,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Access, access_free)
 
 /* Whether a token exists, so that others than this machine may reach the server. */
 bool access_has_tokens(const Access *access);
-/* Whether nobody is asked for a token now. */
-bool access_is_open(Access *access);
+/* Whether nobody is asked for a token now. *known (may be NULL) is false where the store does not
+ * answer, which opens nothing. */
+bool access_is_open(Access *access, bool *known);
 
 /* Refuses what may not be asked, before the body is read; sets the request's caller. */
 HttpReply access_admit(HttpRequest *request);

@@ -128,15 +128,19 @@ bool access_has_tokens(const Access *access)
 
 /* Another process may have made the first token: that is asked for each request as long as there is
  * none, which reads one index entry. A store that does not answer opens nothing. */
-bool access_is_open(Access *access)
+bool access_is_open(Access *access, bool *known)
 {
     g_autoptr(GError) error = NULL;
     bool exist = true;
+    if (known)
+        *known = true;
     if (access->closed)
         return false;
     Service *service = server_service(access->server, &error);
     if (!service || !tokens_exist(service->db, &exist, &error)) {
         g_warning("whether there is a token could not be looked up: %s", error->message);
+        if (known)
+            *known = false;
         return false;
     }
     if (exist)
@@ -152,7 +156,7 @@ bool access_still_admits(const HttpRequest *request)
     TokenState state = TOKEN_GOOD;
     const char *credential = request->caller->credential;
     if (!credential)
-        return access_is_open(request->server->access);
+        return access_is_open(request->server->access, NULL);
     if (!token_is_id(credential))
         return true;
     Service *service = server_service(request->server, &error);

@@ -238,5 +238,5 @@ HttpReply whoami_get(HttpRequest *request)
     const Caller *caller = request->caller;
     return http_json(MHD_HTTP_OK, json_pack("{s:s, s:s, s:s, s:b}", "user", caller->user, "project",
                                             caller->project, "role", role_name(caller->role),
-                                            "open", access_is_open(request->server->access)));
+                                            "open", access_is_open(request->server->access, NULL)));
 }

@@ -1,4 +1,5 @@
 """A real PostgreSQL server of a test's own, on a socket in its directory: no port is taken from others."""
+import contextlib
 import glob
 import os
 import shutil
@@ -10,7 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
-PROGRAMS = max(glob.glob("/usr/lib/postgresql/*/bin"), default="")
+PROGRAMS = max(glob.glob("/usr/lib/postgresql/*/bin"), default="")  # scripts/setup installs them
 WHO = "postgres"  # who installed it made this user; the server refuses to run as root
 
 
@@ -61,23 +62,26 @@ class Postgres:
         return self.ask(url.rsplit("/", 1)[1], sql)
 
 
+@contextlib.contextmanager
+def running():
+    server = Postgres()
+    try:
+        yield server
+    finally:
+        server.remove()
+
+
 @pytest.fixture(scope="session")
 def postgres_server():
-    if not PROGRAMS:
-        pytest.skip("there is no PostgreSQL here")
-    server = Postgres()
-    yield server
-    server.remove()
+    with running() as server:
+        yield server
 
 
 @pytest.fixture
 def postgres():
     """One that a test may stop."""
-    if not PROGRAMS:
-        pytest.skip("there is no PostgreSQL here")
-    server = Postgres()
-    yield server
-    server.remove()
+    with running() as server:
+        yield server
 
 
 @pytest.fixture

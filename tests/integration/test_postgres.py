@@ -86,8 +86,8 @@ def test_a_server_outlives_a_restart_of_its_store(tmp_path, postgres, base_layou
                                         name=f"p{number}"), f"m{number}").json["model_id"]
                   for number in range(3)]
         postgres.stop()
-        assert server.ask("GET", "/v1/default/models").status >= 400  # nothing is opened meanwhile
-        time.sleep(1)
+        assert server.ask("GET", "/v1/default/models").status == 500  # and nothing is opened meanwhile
+        time.sleep(1)  # so that what is under way meets it
         postgres.start()
         wait_for(lambda: all(server.ask("GET", "/v1/default/models").status == 200 for _ in range(40)))
         before.append(server.create(package(), "after").json["model_id"])
@@ -101,11 +101,22 @@ def test_a_server_outlives_a_restart_of_its_store(tmp_path, postgres, base_layou
         assert server.stop() == 0
 
 
-def test_a_follower_sees_what_another_process_records(served, package):
-    process = served.start("import", package(), "--name", "m")
-    process.wait(timeout=60)
-    follower = served.run("events", "m", "--follow", "--json", timeout=30)
-    assert follower.events[-1]["reason"] == "ModelImported"
+def test_a_follower_sees_what_another_process_records(served, package, tmp_path):
+    """It follows before anything is to be seen: the import waits for the end of maintenance."""
+    server = Server(served, tmp_path)
+    try:
+        served.run("maintenance", "on", check=True)
+        model = server.create(package(), "m").json["model_id"]
+        follower = served.start("events", "m", "--follow", "--json")
+        first = json.loads(follower.stdout.readline())
+        assert first["reason"] == "SystemUpgrading"
+        served.run("maintenance", "off", check=True)
+        seen = [first] + [json.loads(line) for line in follower.stdout]
+        assert follower.wait(30) == 0
+        assert seen[-1]["reason"] == "ModelImported"
+        assert seen == server.get(f"/models/{model}/events?limit=100").json["events"]
+    finally:
+        assert server.stop() == 0
 
 
 def test_a_second_data_directory_is_refused(served, tmp_path):
