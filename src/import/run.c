@@ -321,7 +321,7 @@ static StageResult import_stages(Import *import, GError **error)
             result = STAGE_STOPPED;
         }
         /* What the stage did is kept; another process, or this one's next run, goes on with it. */
-        bool passes = failure && db_error_passes(failure);
+        const bool passes = db_error_passes(failure);
         if (result == STAGE_ERROR && stage && !import->unwritten && !passes)
             result =
                 import_fail(import, stage->stage,

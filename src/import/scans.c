@@ -2,11 +2,10 @@
 
 #include <string.h>
 
+#include "base/digest.h"
 #include "import/pipeline.h"
 #include "import/scan_events.h"
 #include "scan/scan.h"
-
-#define DIGEST_LENGTH "71" /* of sha256:… */
 
 static char *key_of(const char *digest, const char *path)
 {
@@ -54,7 +53,7 @@ bool scans_forget(Db *db, GError **error)
 {
     return db_exec(db, error,
                    "DELETE FROM layer_scans WHERE NOT EXISTS (SELECT 1 FROM layers l WHERE "
-                   "l.digest = substr(layer_scans.digest, 1, " DIGEST_LENGTH "))",
+                   "l.digest = substr(layer_scans.digest, 1, " G_STRINGIFY(DIGEST_LENGTH) "))",
                    "");
 }
 

@@ -65,13 +65,13 @@ static bool postgres_fail(Postgres *db, PGresult *result, GError **error)
 {
     const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
     const char *primary = result ? PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) : NULL;
-    const char *message = primary ? primary : PQerrorMessage(db->connection);
-    const int length = (int)strcspn(message, "\n");
     const DbError code = code_of(state);
+    const char *message = code == DB_ERROR_FULL ? "the disk is full"
+                          : primary             ? primary
+                                                : PQerrorMessage(db->connection);
     db->broken = db->broken || code == DB_ERROR_LOST;
-    g_set_error(error, DB_ERROR, code, "store %s: %.*s", db->base.name,
-                code == DB_ERROR_FULL ? 16 : length,
-                code == DB_ERROR_FULL ? "the disk is full" : message);
+    g_set_error(error, DB_ERROR, code, "store %s: %.*s", db->base.name, (int)strcspn(message, "\n"),
+                message);
     PQclear(result);
     return false;
 }

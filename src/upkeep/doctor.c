@@ -197,6 +197,10 @@ static void check_store(Doctor *doctor)
     const char *url = settings_text(doctor->settings, "store.url");
     const int known = schema_newest();
     int version;
+    if (!data_use(doctor->data, url, &error)) {
+        store_fail(doctor, error->message);
+        return;
+    }
     if (!*url && !g_file_test(path, G_FILE_TEST_EXISTS)) {
         doctor_add(doctor, "store", DOCTOR_WARN, NULL, "%s",
                    doctor->zh ? "尚不存在:首次导入时创建"
