@@ -86,6 +86,27 @@ static void a_sweep_never_takes_what_is_being_made(void **state)
     pthread_join(sweeper, NULL);
 }
 
+/* One that was opened by its name, and then removed, is not taken for the next one of that name. */
+static void a_name_that_is_used_again_is_another(void **state)
+{
+    Sweep work = {.below = *state};
+    pthread_t sweeper;
+    g_autofree char *path = g_build_filename(*state, "same", NULL);
+    assert_int_equal(pthread_create(&sweeper, NULL, sweep, &work), 0);
+    for (int i = 0; i < MADE; i++) {
+        mkdir(path, 0700);
+        autofd lock = held_take(path);
+        if (lock < 0)
+            continue;
+        for (int look = 0; look < 20; look++)
+            assert_int_equal(access(path, F_OK), 0);
+        rmdir(path);
+    }
+    work.over = true;
+    pthread_join(sweeper, NULL);
+    rmdir(path);
+}
+
 static void what_cannot_be_made_is_named(void **state)
 {
     int lock = -1;
@@ -101,6 +122,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_held_one_is_not_taken, setup, teardown),
         cmocka_unit_test_setup_teardown(a_sweep_never_takes_what_is_being_made, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_name_that_is_used_again_is_another, setup, teardown),
         cmocka_unit_test(what_cannot_be_made_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
