@@ -2,7 +2,7 @@
 # A test holds the options against `waybill COMMAND --help`.
 
 _waybill_commands="import init check events wait models show log try copy diff report explain retry update cancel delete runtime templates gc verify
-    backup restore store token audit serve maintenance access-key key credential doctor"
+    backup restore store token audit serve worker maintenance access-key key credential doctor"
 _waybill_common="--data --project --server --config-file --set --lang --color --utc --quiet --help"
 _waybill_types="TensorFlow PyTorch MindSpore MXNet Caffe XGBoost Scikit_Learn Spark_MLlib ONNX LLM
     Custom Image"
@@ -26,6 +26,7 @@ _waybill_options() {
     access-key) echo "--user --role --expires --json" ;;
     credential) echo "--for --host --user --secret-stdin --json" ;;
     serve) echo "--listen --workers --log-format" ;;
+    worker) echo "--workers" ;;
     maintenance) echo "--message --until --json" ;;
     gc) echo "--dry-run --json" ;;
     verify) echo "--drop-damaged --json" ;;

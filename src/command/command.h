@@ -96,6 +96,7 @@ int command_store(Session *session, int argc, char **argv);
 int command_token(Session *session, int argc, char **argv);
 int command_audit(Session *session, int argc, char **argv);
 int command_serve(Session *session, int argc, char **argv);
+int command_worker(Session *session, int argc, char **argv);
 int command_access_key(Session *session, int argc, char **argv);
 int command_credential(Session *session, int argc, char **argv);
 int command_doctor(Session *session, int argc, char **argv);

@@ -176,7 +176,7 @@ int follow_work(Session *session, const Submission *submission, const Terminal *
         progress_bar_new(&session->err, &session->service->progress, !json && !session->quiet);
 
     bool worked = session->remote ? follow_server(&follow, &error)
-                                  : import_work(session->service, submission->job, &error);
+                                  : import_work(session->service, submission->job, NULL, &error);
     if (worked)
         follow_committed(&follow);
     session->service->committed = NULL;

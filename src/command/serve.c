@@ -1,40 +1,8 @@
 #include <gio/gio.h>
-#include <signal.h>
-#include <stddef.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
-#include "base/io.h"
-#include "command/command.h"
+#include "command/serving.h"
 #include "server/server.h"
-
-#define MOST_WORKERS 4096
-
-/* Tells systemd, when it runs under it (sd_notify(3)). */
-static void notify(const char *state)
-{
-    const char *path = g_getenv("NOTIFY_SOCKET");
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (!path || strlen(path) >= sizeof address.sun_path)
-        return;
-    memcpy(address.sun_path, path, strlen(path));
-    if (*path == '@') /* an abstract name */
-        address.sun_path[0] = '\0';
-    autofd fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    socklen_t length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
-    if (fd >= 0)
-        sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&address, length);
-}
-
-/* Waits for SIGINT or SIGTERM, which every thread has blocked: the server's inherit that. */
-static void wait_for_end(const sigset_t *ends)
-{
-    int signal_number;
-    while (sigwait(ends, &signal_number) != 0)
-        ;
-}
 
 /* What could not be started, and what to type where it is only that nobody may use it yet. */
 static int refuse_start(const Session *session, const char *listen, const GError *error)
@@ -80,48 +48,30 @@ static void print_link(const Session *session, Server *server)
     fflush(stdout);
 }
 
-/* As --workers says, or the setting; else one for each processor. */
-static int workers_wanted(const Session *session, int option)
-{
-    static const char KEY[] = "server.workers";
-    if (option)
-        return option;
-    if (*settings_text(session->settings, KEY))
-        return (int)settings_int(session->settings, KEY);
-    return (int)CLAMP(sysconf(_SC_NPROCESSORS_ONLN), 1, MOST_WORKERS);
-}
-
 int command_serve(Session *session, int argc, char **argv)
 {
     g_autofree char *listen = NULL;
     g_autofree char *log_format = NULL;
-    int workers = 0;
+    int workers = -1;
     const GOptionEntry entries[] = {
         {"listen", 0, 0, G_OPTION_ARG_STRING, &listen,
          "Listen there (server.listen: 127.0.0.1:8420)", "HOST:PORT"},
         {"log-format", 0, 0, G_OPTION_ARG_STRING, &log_format,
          "A line for each request on standard error: text (default) or json", "FORMAT"},
         {"workers", 0, 0, G_OPTION_ARG_INT, &workers,
-         "Work on so many imports at once (server.workers)", "N"},
+         "Work on so many imports at once (server.workers); 0: only serve", "N"},
         {NULL}};
     int status = session_parse(session, command_find("serve"), entries, &argc, &argv, 0, 0);
     if (status >= 0)
         return status;
-    if (workers < 0 || workers > MOST_WORKERS) {
-        complain("--workers %d: expected a whole number from 1 to %d", workers, MOST_WORKERS);
+    if (workers != -1 && !serving_workers_fit(workers, 0))
         return EXIT_USAGE;
-    }
     bool log_json = g_strcmp0(log_format, "json") == 0;
     if (log_format && !log_json && strcmp(log_format, "text") != 0) {
         complain("--log-format %s: expected text or json", log_format);
         return EXIT_USAGE;
     }
-    sigset_t ends;
-    sigemptyset(&ends);
-    sigaddset(&ends, SIGINT);
-    sigaddset(&ends, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &ends, NULL);
-    signal(SIGPIPE, SIG_IGN);
+    serving_begin();
     g_autoptr(GError) error = NULL;
     g_autofree char *directory = session_data_directory(session);
     const ServerOptions options = {.directory = directory,
@@ -130,7 +80,7 @@ int command_serve(Session *session, int argc, char **argv)
                                    .listen =
                                        listen ? listen
                                               : settings_text(session->settings, "server.listen"),
-                                   .workers = workers_wanted(session, workers)};
+                                   .workers = serving_workers(session, workers)};
     g_autoptr(Server) server = server_start(&options, &error);
     if (!server)
         return refuse_start(session, options.listen, error);
@@ -138,8 +88,6 @@ int command_serve(Session *session, int argc, char **argv)
     fflush(stdout);
     print_link(session, server);
     print_hint(session, server);
-    notify("READY=1");
-    wait_for_end(&ends);
-    notify("STOPPING=1");
+    serving_wait();
     return EXIT_DONE;
 }

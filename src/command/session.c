@@ -426,6 +426,11 @@ const Command COMMANDS[] = {
      "to the queue. Its first start prints a link as well, that signs you in once.\n"
      "An address that others reach needs a token first: waybill token create.",
      command_serve},
+    {"worker", "", "Workers only, on a store in PostgreSQL that several machines share",
+     "They take imports that any server on that store (store.url) was asked for, and run\n"
+     "until SIGINT or SIGTERM, which hand running imports back to the queue. Images go to the\n"
+     "registry of images.url; security.secret_key is the same on every machine.",
+     command_worker},
     {"maintenance", "[status | on | off]", "Let nothing begin: imports that would start wait",
      "What runs goes on to its end. off, or the time of --until, lets go what waits.",
      command_maintenance},

@@ -121,7 +121,8 @@ bool timeline_find(Db *db, const char *model_id, int attempt, const char *reason
 
 struct TimelineWatch {
     Db *db;
-    char *log;   /* the store's write-ahead log */
+    char *log; /* the store's write-ahead log */
+    bool listens;
     int inotify; /* -1 before the first wait, and where there are no more to be had */
     int wake;    /* an eventfd */
     bool waited;
@@ -156,6 +157,8 @@ static void watch_begin(TimelineWatch *watch)
     if (watch->waited)
         return;
     watch->waited = true;
+    if (db_engine(watch->db) != DB_SQLITE)
+        return;
     watch->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     if (watch->inotify >= 0)
         inotify_add_watch(watch->inotify, watch->log, IN_MODIFY);
@@ -167,6 +170,12 @@ static bool watch_is_new(TimelineWatch *watch)
     bool is_new = version != watch->version;
     watch->version = version;
     return is_new;
+}
+
+bool timeline_watch_listen(TimelineWatch *watch, GError **error)
+{
+    watch->listens = db_engine(watch->db) != DB_SQLITE;
+    return !watch->listens || db_listen(watch->db, error);
 }
 
 void timeline_watch_wake(TimelineWatch *watch)
@@ -187,7 +196,10 @@ bool timeline_watch_wait(TimelineWatch *watch, int timeout_ms)
         int64_t left = end - clock_monotonic_ms();
         if (left <= 0)
             return false;
-        struct pollfd poll_for[] = {{.fd = watch->inotify, .events = POLLIN},
+        if (watch->listens && db_heard(watch->db))
+            continue;
+        const int told = watch->listens ? db_socket(watch->db) : watch->inotify;
+        struct pollfd poll_for[] = {{.fd = told, .events = POLLIN},
                                     {.fd = watch->wake, .events = POLLIN}};
         poll(poll_for, G_N_ELEMENTS(poll_for), (int)MIN(left, step));
         step = MIN(2 * step, WATCH_STEP_MS);

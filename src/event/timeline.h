@@ -32,10 +32,13 @@ char *timeline_last(Db *db, const char *model_id, GError **error);
 bool timeline_find(Db *db, const char *model_id, int attempt, const char *reason, int64_t *seq,
                    GError **error);
 
-/* Sees the commits of other processes: inotify on the write-ahead log, and PRAGMA data_version, at
- * most 200 ms late. */
+/* Sees the commits of other processes. Of SQLite by inotify on the write-ahead log and PRAGMA
+ * data_version; of a server by its data version alone, at most 200 ms late, and at once by one that
+ * listens. */
 typedef struct TimelineWatch TimelineWatch;
 TimelineWatch *timeline_watch_new(DataDirectory *data, Db *db);
+/* Asks the server to be told of commits: one for each node. Of SQLite nothing. */
+bool timeline_watch_listen(TimelineWatch *watch, GError **error);
 void timeline_watch_free(TimelineWatch *watch);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(TimelineWatch, timeline_watch_free)
 /* Waits until something was committed, or for so long. False: nothing was, as far as is seen. */

@@ -8,7 +8,7 @@
 #define LOOK_MS 50
 #define BEAT_MS 1000
 
-void attendant_say(Service *service, int64_t job, const char *model_id, int attempt,
+void attendant_say(Service *service, Db *db, int64_t job, const char *model_id, int attempt,
                    ProgressRate *rate)
 {
     char file[PROGRESS_FILE_BYTES] = "";
@@ -30,7 +30,7 @@ void attendant_say(Service *service, int64_t job, const char *model_id, int atte
                            .bytes_total = total,
                            .rate = rate && total ? progress_rate(rate, progress, now) : -1,
                            .file = *name ? name : NULL};
-    pulse_beat(service->pulse, &heartbeat);
+    pulse_beat(service->pulse, db, &heartbeat);
 }
 
 typedef struct {
@@ -39,6 +39,7 @@ typedef struct {
     ProgressRate rate;
     int64_t version;          /* of the store, when the cancel was looked for */
     int64_t said, said_stage; /* monotonic ms: the last beat, and the stage that it named */
+    int64_t renewed;          /* monotonic ms: the lease */
 } Watch;
 
 static void watch_cancel(Watch *watch, const Attendant *attendant)
@@ -60,7 +61,26 @@ static void watch_say(Watch *watch, Service *service)
         return;
     watch->said = now;
     watch->said_stage = stage;
-    attendant_say(service, watch->job->id, watch->job->model_id, watch->job->attempt, &watch->rate);
+    attendant_say(service, watch->db, watch->job->id, watch->job->model_id, watch->job->attempt,
+                  &watch->rate);
+}
+
+/* Several times before it runs out. Who lost it stops: what he does is another's. */
+static void watch_renew(Watch *watch, Service *service)
+{
+    bool lost;
+    g_autoptr(GError) error = NULL;
+    const int64_t now = clock_monotonic_ms();
+    if (db_engine(watch->db) != DB_POSTGRES || now - watch->renewed < service->data->lease_ms / 4)
+        return;
+    if (lease_renew(service->data, watch->db, &lost, &error))
+        watch->renewed = now;
+    if (error)
+        g_warning("a lease could not be renewed: %s", error->message);
+    if (!lost)
+        return;
+    service->lost = true;
+    service->progress.stop = true;
 }
 
 static void *attendant_run(void *data)
@@ -74,16 +94,18 @@ static void *attendant_run(void *data)
     g_autoptr(Job) job = db ? job_load(db, attendant->import, NULL) : NULL;
     if (!job)
         return NULL;
-    g_autoptr(Pulse) own = service->pulse ? NULL : pulse_begin(service->data, false, NULL);
+    Pulse *own = service->pulse ? NULL : pulse_begin(db, service->data, false, NULL);
     if (own)
         service->pulse = own;
     Watch watch = {.db = db, .job = job, .version = -1};
     do {
         watch_cancel(&watch, attendant);
         watch_say(&watch, service);
+        watch_renew(&watch, service);
     } while (!pause_wait(&attendant->pause, LOOK_MS));
     if (own)
         service->pulse = NULL;
+    pulse_end(own, db);
     return NULL;
 }
 

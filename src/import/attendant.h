@@ -20,6 +20,7 @@ void attendant_start(Attendant *attendant);
 void attendant_stop(Attendant *attendant);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Attendant, attendant_stop)
 
-/* Says once what the worker does; job 0: nothing. rate may be NULL. */
-void attendant_say(Service *service, int64_t job, const char *model_id, int attempt,
+/* Says once what the worker does, over the calling thread's connection; job 0: nothing. rate may be
+ * NULL. */
+void attendant_say(Service *service, Db *db, int64_t job, const char *model_id, int attempt,
                    ProgressRate *rate);

@@ -171,10 +171,10 @@ bool env_build_leave(Service *service, const Job *import, GError **error)
 Event *event_lease_lost(Service *service, const Job *job, const char *step)
 {
     int64_t most = settings_int(service->settings, "build.max_attempts");
-    if (job->leases <= most || !job->worker)
+    if (job->lost < most || !job->worker)
         return NULL;
     Event *event = event_with_kind(event_build_scheduling_failed(), "lease_lost");
-    event_with(event, "{s:i, s:s, s:s}", "attempts", job->leases - 1, "step", step, "setting",
+    event_with(event, "{s:i, s:s, s:s}", "attempts", job->lost, "step", step, "setting",
                "build.max_attempts");
     return event_with_text(event, "worker", job->worker);
 }

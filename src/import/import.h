@@ -33,7 +33,7 @@ struct Submission {
     char *model_id;
     int64_t job;
     int attempt;
-    int attendance;        /* file descriptor; -1: none */
+    Attendance *attendance;
     bool resumed;          /* an interrupted attempt goes on */
     int appended;          /* events that it recorded itself, before those of the attempt */
     bool already_imported; /* the version is an imported one: nothing was done */
@@ -41,7 +41,7 @@ struct Submission {
     bool (*record)(Service *service, const Submission *submission, gpointer data, GError **error);
     gpointer record_data;
 };
-#define SUBMISSION_NONE ((Submission){.attendance = -1})
+#define SUBMISSION_NONE ((Submission){0})
 void submission_clear(Submission *submission);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Submission, submission_clear)
 
@@ -71,11 +71,12 @@ bool import_can_begin(Service *service, const Model *model, const char *stage, G
 
 /* Works on an import job, and on the builds that it waits for, until its attempt has ended or
  * service->progress.stop was set (then the job is back in the queue). The attempt's outcome is in
- * the store. False: the store could not be used.
+ * the store. *had (or NULL): whether it could work on anything at all (service.h, leaves). False:
+ * the store could not be used.
  *
  * While maintenance is on, nothing is begun: SystemUpgrading says so, once in each window, and the
- * job stays in the queue (service.h, leaves_held). */
-bool import_work(Service *service, int64_t import, GError **error);
+ * job stays in the queue (service.h, leaves). */
+bool import_work(Service *service, int64_t import, bool *had, GError **error);
 
 /* Asks for the end of a running attempt; closes it itself when nobody works on it. *running false:
  * there was nothing to cancel. */

@@ -58,7 +58,7 @@ void progress_board_free(ProgressBoard *board)
 
 static void board_read_workers(ProgressBoard *board, Service *service)
 {
-    board->workers = heartbeats_read(service->data);
+    board->workers = heartbeats_read(service->db, service->data);
     for (guint i = 0; i < board->workers->len; i++) {
         Heartbeat *worker = board->workers->pdata[i];
         board->counts.alive += worker->serves;
@@ -90,9 +90,9 @@ static bool is_worked_on(const ProgressBoard *board, Service *service, const Pla
                          int64_t build)
 {
     return g_hash_table_contains(board->working, &place->job) ||
-           attendance_is_held(service->data, place->job) ||
-           lease_is_held(service->data, place->job) ||
-           (build && lease_is_held(service->data, build));
+           attendance_is_held(service->db, service->data, place->job) ||
+           lease_is_held(service->db, service->data, place->job) ||
+           (build && lease_is_held(service->db, service->data, build));
 }
 
 static bool board_read_places(ProgressBoard *board, Service *service, GError **error)
@@ -100,9 +100,10 @@ static bool board_read_places(ProgressBoard *board, Service *service, GError **e
     g_autoptr(DbRows) rows =
         db_query(service->db, error,
                  "SELECT j.id, j.model_id, j.state, j.worker, j.served, b.kind, b.state, b.worker, "
-                 "coalesce(b.id, 0), m.project, m.name, m.version FROM jobs j "
+                 "coalesce(b.id, 0), m.project, m.name, m.version, " JOBS_TURN
+                 " AS turn FROM jobs j "
                  "JOIN models m ON m.id = j.model_id LEFT JOIN jobs b ON b.id = j.waits_for "
-                 "WHERE j.state <> 'done' AND j.kind = 'import' ORDER BY j.id",
+                 "WHERE j.state <> 'done' AND j.kind = 'import' ORDER BY turn, j.id",
                  "");
     GError *failure = NULL;
     while (rows && db_next(rows, &failure)) {

@@ -349,6 +349,10 @@ static StageResult import_run(Service *service, Job *job, GError **error)
         return STAGE_ERROR;
     if (job->cancelled_by)
         return import_cancelled(&import, next->stage, job->cancelled_by, error);
+    /* Who works on it himself sees what becomes of it. */
+    Event *lost = job->served ? event_lease_lost(service, job, next->stage) : NULL;
+    if (lost)
+        return import_fail(&import, next->stage, events_new(lost, NULL), error);
     return import_stages(&import, error);
 }
 
@@ -406,6 +410,23 @@ static bool work_leave(Service *service, const Job *open, GError **error)
     return build->kind != JOB_ENV_BUILD || env_build_leave(service, open, error);
 }
 
+/* Whoever has the lease by now goes on. False: *error, it is something else that failed. */
+static bool work_lost(Work *work, GError *failure, GError **error)
+{
+    Service *service = work->service;
+    if (!g_error_matches(failure, DB_ERROR, DB_ERROR_FENCED)) {
+        g_propagate_error(error, failure);
+        return false;
+    }
+    g_message("%s", failure->message);
+    g_error_free(failure);
+    if (service->lost)
+        service->progress.stop = false;
+    service->lost = false;
+    work->wait = true;
+    return true;
+}
+
 /* One job, to its end. */
 static bool work_once(Work *work, GError **error)
 {
@@ -427,14 +448,9 @@ static bool work_once(Work *work, GError **error)
         return work_leave(service, open, error);
     if (!job)
         return !work->held || import_hold(service, work->import, error);
-    switch (job_run(service, job, error)) {
-    case STAGE_ERROR:
-        return false;
-    case STAGE_STOPPED:
-        return job_hand_back(service, job, error);
-    default:
-        return true;
-    }
+    if (job_run(service, job, &failure) == STAGE_STOPPED)
+        job_hand_back(service, job, &failure);
+    return !failure || work_lost(work, failure, error);
 }
 
 /* Whether the worker was told to stop by somebody else than a cancel, which it still has to record.
@@ -460,17 +476,22 @@ static bool work_wait_held(const Work *work, TimelineWatch *watch, GError **erro
     return true;
 }
 
-bool import_work(Service *service, int64_t import, GError **error)
+bool import_work(Service *service, int64_t import, bool *had, GError **error)
 {
+    bool begun = false;
+    if (!had)
+        had = &begun;
     g_auto(Attendant) attendant = {.service = service, .import = import};
     attendant_start(&attendant);
     g_autoptr(TimelineWatch) watch = timeline_watch_new(service->data, service->db);
     for (Work work = {.service = service, .import = import};
          !work.ended && !work_is_stopped(&work);) {
         work.wait = false;
-        if (!work_once(&work, error))
+        const bool done = work_once(&work, error);
+        *had |= work.begun;
+        if (!done)
             return false;
-        if (work.held && service->leaves_held)
+        if ((work.held || work.wait) && service->leaves)
             return true;
         if (work.held) {
             if (!work_wait_held(&work, watch, error))

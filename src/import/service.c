@@ -12,6 +12,7 @@
 #include "store/images_place.h"
 #include "store/pushed.h"
 #include "store/schema.h"
+#include "store/store_home.h"
 
 #define BUSY_TRIES 6
 #define LOOK_US    100000
@@ -21,6 +22,9 @@ static bool images_are_there(Service *service, GError **error)
 {
     g_autofree char *kept = NULL;
     const char *place = image_store_place(service->store);
+    if (!place && db_engine(service->db) == DB_POSTGRES &&
+        !store_home_keep(service->db, data_home(service->data), error))
+        return false;
     if (!images_place_keep(service->db, place, &kept, error))
         return false;
     if (!kept)
@@ -52,6 +56,8 @@ Service *service_open(const char *directory, bool create, const Settings *settin
     service->worker = g_strdup_printf("%s/%d", g_get_host_name(), getpid());
     service->data =
         data_open(directory, create, (int)settings_int(settings, "store.busy_timeout_ms"), error);
+    if (service->data)
+        service->data->lease_ms = settings_int(settings, "store.lease_seconds") * 1000;
     service->db =
         service->data && data_use(service->data, settings_text(settings, "store.url"), error)
             ? data_open_store(service->data, error)
@@ -75,7 +81,7 @@ void service_free(Service *service)
 {
     if (!service)
         return;
-    pulse_end(service->pulse);
+    pulse_end(service->pulse, service->db);
     seal_key_free(service->key);
     image_store_free(service->store);
     layout_free(service->images);
@@ -133,6 +139,7 @@ DbTransaction *service_transaction(Service *service, GError **error)
         if (transaction)
             return transaction;
         if (tries < BUSY_TRIES && db_error_passes(failure) &&
+            !g_error_matches(failure, DB_ERROR, DB_ERROR_FENCED) &&
             !progress_stopped(&service->progress)) {
             wait_for_store(service, failure, tries);
             continue;

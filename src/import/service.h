@@ -2,6 +2,8 @@
  * images, the settings. */
 #pragma once
 
+#include <stdatomic.h>
+
 #include "base/progress.h"
 #include "base/seal.h"
 #include "base/settings.h"
@@ -16,9 +18,10 @@ typedef struct {
     const Settings *settings; /* borrowed */
     char *worker;             /* who works: HOST/PID */
     Progress progress;
-    /* What maintenance holds is left in the queue; else import_work waits for the end of it. */
-    bool leaves_held;
+    /* What maintenance holds, or somebody else works on, is left; else import_work waits for it. */
+    bool leaves;
     bool held;              /* import_work waits for it at the moment */
+    atomic_bool lost;       /* the lease, which is why progress.stop was set */
     Pulse *pulse;           /* says what it does while it works; NULL: nobody is told */
     bool serves;            /* what it submits is for the server's workers */
     SealKey *key;           /* service_key's, once it was asked for */

@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "base/error_domain.h"
-#include "base/io.h"
 #include "event/timeline.h"
 #include "import/upload.h"
 #include "model/model.h"
@@ -15,7 +14,7 @@ DEFINE_ERROR_DOMAIN(import_error);
 void submission_clear(Submission *submission)
 {
     g_clear_pointer(&submission->model_id, g_free);
-    io_close(&submission->attendance);
+    g_clear_pointer(&submission->attendance, attendance_end);
 }
 
 /* -- what a version is at the moment -- */
@@ -24,10 +23,12 @@ bool import_is_worked_on(Service *service, const char *model_id, bool *worked_on
 {
     g_autoptr(GError) failure = NULL;
     g_autoptr(Job) job = job_of_model(service->db, model_id, &failure);
-    *worked_on = job && ((job->served && presence_is_held(service->data)) ||
-                         attendance_is_held(service->data, job->id) ||
-                         lease_is_held(service->data, job->id) ||
-                         (job->waits_for && lease_is_held(service->data, job->waits_for)));
+    Db *db = service->db;
+    DataDirectory *data = service->data;
+    *worked_on =
+        job && ((job->served && presence_is_held(db, data)) ||
+                attendance_is_held(db, data, job->id) || lease_is_held(db, data, job->id) ||
+                (job->waits_for && lease_is_held(db, data, job->waits_for)));
     bool done = !failure;
     if (failure)
         g_propagate_error(error, g_steal_pointer(&failure));
@@ -107,8 +108,9 @@ static bool submission_record(Service *service, const Submission *submission, GE
 bool submission_commit(Service *service, Submission *submission, GError **error)
 {
     if (!service->serves)
-        submission->attendance = attendance_take(service->data, submission->job, error);
-    return (service->serves || submission->attendance >= 0) &&
+        submission->attendance =
+            attendance_take(service->db, service->data, submission->job, error);
+    return (service->serves || submission->attendance) &&
            job_set_served(service->db, submission->job, service->serves, error) &&
            submission_record(service, submission, error) && db_commit(service->db, error);
 }
@@ -345,7 +347,7 @@ bool import_cancel(Service *service, const Model *model, const char *actor, bool
     *running = import != 0;
     /* Who works on it ends it within a moment; where nobody does, taking the job is what ends it.
      */
-    return !*running || import_work(service, import, error);
+    return !*running || import_work(service, import, NULL, error);
 }
 
 /* False: *error; a runtime that was made of the model's image needs it. */

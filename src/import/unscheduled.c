@@ -65,7 +65,7 @@ static gboolean waiting_is_over(gpointer build G_GNUC_UNUSED, gpointer value,
 static Event *event_no_worker(Service *service, const Job *build, int64_t waited_ms)
 {
     int alive = 0, busy = 0;
-    g_autoptr(GPtrArray) workers = heartbeats_read(service->data);
+    g_autoptr(GPtrArray) workers = heartbeats_read(service->db, service->data);
     for (guint i = 0; i < workers->len; i++) {
         const Heartbeat *worker = workers->pdata[i];
         alive += worker->serves;

@@ -30,6 +30,8 @@ struct Hub {
     TimelineWatch *watch;
     pthread_t thread;
     bool started;
+    void (*seen)(gpointer data); /* after each look that found a commit; NULL: nobody is told */
+    gpointer seen_data;
     int64_t progress_due; /* monotonic ms; the thread's own */
     pthread_mutex_t lock; /* of all that follows */
     GHashTable *topics;   /* model id -> HubTopic */
@@ -252,13 +254,24 @@ static void hub_wake_due(Hub *hub)
     pthread_mutex_unlock(&hub->lock);
 }
 
+static void hub_tell(Hub *hub)
+{
+    pthread_mutex_lock(&hub->lock);
+    if (hub->seen)
+        hub->seen(hub->seen_data);
+    pthread_mutex_unlock(&hub->lock);
+}
+
 static void *hub_run(void *data)
 {
     Hub *hub = data;
     bool missed = false; /* no further commit says so */
     while (!hub_is_closed(hub)) {
-        if (timeline_watch_wait(hub->watch, TICK_MS) || missed)
+        const bool seen = timeline_watch_wait(hub->watch, TICK_MS);
+        if (seen || missed)
             missed = !hub_look(hub);
+        if (seen)
+            hub_tell(hub);
         hub_wake_due(hub);
         hub_look_at_progress(hub);
     }
@@ -276,6 +289,8 @@ Hub *hub_new(const char *directory, const Settings *settings, GError **error)
     if (!hub->service)
         return NULL;
     hub->watch = timeline_watch_new(hub->service->data, hub->service->db);
+    if (!timeline_watch_listen(hub->watch, error))
+        return NULL;
     int failed = pthread_create(&hub->thread, NULL, hub_run, hub);
     hub->started = !failed;
     if (failed)
@@ -296,6 +311,14 @@ void hub_free(Hub *hub)
     g_hash_table_unref(hub->topics);
     pthread_mutex_destroy(&hub->lock);
     g_free(hub);
+}
+
+void hub_tell_of_commits(Hub *hub, void (*seen)(gpointer data), gpointer data)
+{
+    pthread_mutex_lock(&hub->lock);
+    hub->seen = seen;
+    hub->seen_data = data;
+    pthread_mutex_unlock(&hub->lock);
 }
 
 void hub_wake(Hub *hub)

@@ -1,9 +1,10 @@
 /* Who waits for news of a model: streams, and requests with ?wait=.
  *
- * One thread sees every commit, this process's at once and another's within 200 ms, reads what is
- * new of the models that somebody follows, once, and wakes their followers. A follower holds a
- * connection that is suspended meanwhile and costs no thread. What a follower has seen is a seq;
- * since seq is dense, nothing is lost or doubled however often it is woken. */
+ * One thread sees every commit: this process's at once, and another's too where the store is on a
+ * server, which tells of them; else within 200 ms. It reads what is new of the models that somebody
+ * follows, once, and wakes their followers. A follower holds a connection that is suspended
+ * meanwhile and costs no thread. What a follower has seen is a seq; since seq is dense, nothing is
+ * lost or doubled however often it is woken. */
 #pragma once
 
 #include <microhttpd.h>
@@ -17,6 +18,8 @@ Hub *hub_new(const char *directory, const Settings *settings, GError **error);
 void hub_free(Hub *hub);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Hub, hub_free)
 
+/* Calls that, in the hub's thread, whenever anybody committed something; NULL: no longer. */
+void hub_tell_of_commits(Hub *hub, void (*seen)(gpointer data), gpointer data);
 /* From any thread: something was committed in this process. */
 void hub_wake(Hub *hub);
 /* Wakes every follower for good: hub_wait no longer waits. */

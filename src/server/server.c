@@ -185,8 +185,15 @@ Server *server_start(const ServerOptions *options, GError **error)
     server->access = server->hub ? access_new(server, error) : NULL;
     if (!server->access)
         return NULL;
-    server->workers = workers_start(options->directory, options->settings, options->workers,
-                                    (void (*)(gpointer))hub_wake, server->hub, error);
+    const WorkersOptions workers = {.directory = options->directory,
+                                    .settings = options->settings,
+                                    .count = options->workers,
+                                    .committed = (void (*)(gpointer))hub_wake,
+                                    .committed_data = server->hub};
+    server->workers = workers_start(&workers, error);
+    /* What another node took on is this one's to do too. */
+    if (server->workers && db_engine(server->service->db) == DB_POSTGRES)
+        hub_tell_of_commits(server->hub, (void (*)(gpointer))workers_wake, server->workers);
     server->aside = server->workers ? aside_new(error) : NULL;
     if (!server->aside || !start_http(server, options->listen, error))
         return NULL;
@@ -241,6 +248,8 @@ void server_stop(Server *server)
     upkeep_stop(server);
     http_stop(server->http);
     access_free(server->access);
+    if (server->hub)
+        hub_tell_of_commits(server->hub, NULL, NULL);
     hub_free(server->hub);
     login_limit_free(server->logins);
     workers_free(server->workers);

@@ -3,7 +3,9 @@
 #include <gio/gio.h>
 #include <pthread.h>
 
+#include "base/clock.h"
 #include "base/pause.h"
+#include "event/timeline.h"
 #include "import/attendant.h"
 #include "import/unscheduled.h"
 
@@ -25,6 +27,7 @@ struct Workers {
     Worker *all;
     /* Who looks for builds that no worker takes; each of them may be busy. */
     Service *watcher;
+    TimelineWatch *listener; /* of the watcher's connection; NULL: others hear for it */
     pthread_t watch;
     bool watching;
     Pause pause; /* between two looks */
@@ -38,22 +41,17 @@ static bool is_taken(const Workers *workers, int64_t job)
     return false;
 }
 
-/* The oldest job that no worker of this process has. The lock is held. */
-static bool worker_pick(Worker *worker)
+/* The lock is held. False: another worker of this process has it, or it is gone. */
+static bool worker_pick(Worker *worker, int64_t id)
 {
     Service *service = worker->service;
-    g_autoptr(GArray) jobs = jobs_to_serve(service->db, service->data, NULL);
-    for (guint i = 0; jobs && i < jobs->len; i++) {
-        int64_t id = g_array_index(jobs, int64_t, i);
-        g_autoptr(Job) job = is_taken(worker->workers, id) ? NULL : job_load(service->db, id, NULL);
-        if (!job)
-            continue;
-        worker->job = id;
-        progress_stage(&service->progress, NULL);
-        attendant_say(service, id, job->model_id, job->attempt, NULL);
-        return true;
-    }
-    return false;
+    g_autoptr(Job) job = is_taken(worker->workers, id) ? NULL : job_load(service->db, id, NULL);
+    if (!job)
+        return false;
+    worker->job = id;
+    progress_stage(&service->progress, NULL);
+    attendant_say(service, service->db, id, job->model_id, job->attempt, NULL);
+    return true;
 }
 
 static void worker_sleep(Workers *workers)
@@ -67,17 +65,41 @@ static void worker_sleep(Workers *workers)
     workers->wake = false;
 }
 
-static void worker_work(Worker *worker)
+/* Whether it could be had: on another machine somebody may have been faster. */
+static bool worker_work(Worker *worker)
 {
+    bool had = false;
     g_autoptr(GError) error = NULL;
-    if (!import_work(worker->service, worker->job, &error))
+    if (!import_work(worker->service, worker->job, &had, &error))
         g_warning("job %" G_GINT64_FORMAT ": %s", worker->job, error->message);
+    return had;
 }
 
 static void worker_is_idle(Worker *worker)
 {
     progress_stage(&worker->service->progress, NULL);
-    attendant_say(worker->service, 0, NULL, 0, NULL);
+    attendant_say(worker->service, worker->service->db, 0, NULL, 0, NULL);
+}
+
+/* The first one in the queue that can be had, to its end. The lock is held. False: none. */
+static bool worker_serve(Worker *worker)
+{
+    bool had = false;
+    Workers *workers = worker->workers;
+    Service *service = worker->service;
+    g_autoptr(GArray) jobs = jobs_to_serve(service->db, service->data, NULL);
+    for (guint i = 0; jobs && i < jobs->len && !had && !workers->stopping; i++) {
+        if (!worker_pick(worker, g_array_index(jobs, int64_t, i)))
+            continue;
+        /* A cancelled import leaves its word behind. */
+        service->progress.stop = false;
+        pthread_mutex_unlock(&workers->lock);
+        had = worker_work(worker);
+        pthread_mutex_lock(&workers->lock);
+        worker->job = 0;
+        worker_is_idle(worker);
+    }
+    return had;
 }
 
 static void *worker_run(void *data)
@@ -87,32 +109,40 @@ static void *worker_run(void *data)
     pthread_mutex_lock(&workers->lock);
     worker_is_idle(worker);
     while (!workers->stopping) {
-        if (!worker_pick(worker)) {
-            attendant_say(worker->service, 0, NULL, 0, NULL);
-            worker_sleep(workers);
+        if (worker_serve(worker))
             continue;
-        }
-        /* A cancelled import leaves its word behind. */
-        worker->service->progress.stop = false;
-        pthread_mutex_unlock(&workers->lock);
-        worker_work(worker);
-        pthread_mutex_lock(&workers->lock);
-        worker->job = 0;
-        worker_is_idle(worker);
+        attendant_say(worker->service, worker->service->db, 0, NULL, 0, NULL);
+        worker_sleep(workers);
     }
     pthread_mutex_unlock(&workers->lock);
     return NULL;
 }
 
+/* Until the next look, and wakes a worker whenever somebody committed something. */
+static bool watch_pause(Workers *workers, TimelineWatch *watch)
+{
+    const int64_t next = clock_monotonic_ms() + LOOK_MS;
+    if (!watch)
+        return pause_wait(&workers->pause, LOOK_MS);
+    for (int64_t now; (now = clock_monotonic_ms()) < next;) {
+        if (timeline_watch_wait(watch, (int)(next - now)))
+            workers_wake(workers);
+        if (pause_wait(&workers->pause, 0))
+            return true;
+    }
+    return false;
+}
+
 static void *watch_run(void *data)
 {
     Workers *workers = data;
+    Service *watcher = workers->watcher;
     g_autoptr(Unscheduled) unscheduled = unscheduled_new();
     do {
         g_autoptr(GError) error = NULL;
-        if (!unscheduled_look(unscheduled, workers->watcher, &error))
+        if (!unscheduled_look(unscheduled, watcher, &error))
             g_warning("builds that no worker takes: %s", error->message);
-    } while (!pause_wait(&workers->pause, LOOK_MS));
+    } while (!watch_pause(workers, workers->listener));
     return NULL;
 }
 
@@ -126,46 +156,62 @@ static bool thread_start(pthread_t *thread, void *(*run)(void *data), void *data
 }
 
 /* A connection to the store for one more thread. */
-static Service *service_make(const char *directory, const Settings *settings,
-                             void (*committed)(gpointer data), gpointer data, GError **error)
+static Service *service_make(const WorkersOptions *options, GError **error)
 {
-    Service *service = service_open(directory, true, settings, error);
+    Service *service = service_open(options->directory, true, options->settings, error);
     if (!service)
         return NULL;
-    service->leaves_held = true;
+    service->leaves = true;
     service->serves = true; /* only settings count, not this user's own pip */
-    service->committed = committed;
-    service->committed_data = data;
+    service->committed = options->committed;
+    service->committed_data = options->committed_data;
     return service;
 }
 
-Workers *workers_start(const char *directory, const Settings *settings, int count,
-                       void (*committed)(gpointer data), gpointer data, GError **error)
+static bool worker_start(Worker *worker, const WorkersOptions *options, GError **error)
+{
+    worker->service = service_make(options, error);
+    if (!worker->service)
+        return false;
+    worker->service->pulse = pulse_begin(worker->service->db, worker->service->data, true, error);
+    worker->started =
+        worker->service->pulse && thread_start(&worker->thread, worker_run, worker, error);
+    return worker->started;
+}
+
+static bool watch_start(Workers *workers, const WorkersOptions *options, GError **error)
+{
+    workers->watcher = service_make(options, error);
+    if (!workers->watcher)
+        return false;
+    if (options->listens) {
+        workers->listener = timeline_watch_new(workers->watcher->data, workers->watcher->db);
+        if (!timeline_watch_listen(workers->listener, error))
+            return false;
+    }
+    workers->watching = thread_start(&workers->watch, watch_run, workers, error);
+    return workers->watching;
+}
+
+Workers *workers_start(const WorkersOptions *options, GError **error)
 {
     g_autoptr(Workers) workers = g_new0(Workers, 1);
     pthread_mutex_init(&workers->lock, NULL);
     pthread_cond_init(&workers->woken, NULL);
     pause_init(&workers->pause);
-    workers->all = g_new0(Worker, count);
-    workers->count = count;
-    for (int i = 0; i < count; i++) {
-        Worker *worker = &workers->all[i];
-        worker->workers = workers;
-        worker->service = service_make(directory, settings, committed, data, error);
-        if (!worker->service)
-            return NULL;
-        worker->service->pulse = pulse_begin(worker->service->data, true, error);
-        worker->started =
-            worker->service->pulse && thread_start(&worker->thread, worker_run, worker, error);
-        if (!worker->started)
+    workers->all = g_new0(Worker, options->count);
+    workers->count = options->count;
+    for (int i = 0; i < options->count; i++) {
+        workers->all[i].workers = workers;
+        if (!worker_start(&workers->all[i], options, error))
             return NULL;
     }
-    workers->watcher = service_make(directory, settings, committed, data, error);
-    workers->watching =
-        workers->watcher && thread_start(&workers->watch, watch_run, workers, error);
-    if (!workers->watching)
-        return NULL;
-    return g_steal_pointer(&workers);
+    return watch_start(workers, options, error) ? g_steal_pointer(&workers) : NULL;
+}
+
+const char *workers_name(const Workers *workers)
+{
+    return workers->watcher->worker;
 }
 
 void workers_wake(Workers *workers)
@@ -186,6 +232,8 @@ void workers_stop(Workers *workers)
     pthread_cond_broadcast(&workers->woken);
     pthread_mutex_unlock(&workers->lock);
     pause_end(&workers->pause);
+    if (workers->listener)
+        timeline_watch_wake(workers->listener);
     if (workers->watcher)
         workers->watcher->progress.stop = true;
     if (workers->watching)
@@ -205,6 +253,7 @@ void workers_free(Workers *workers)
     workers_stop(workers);
     for (int i = 0; i < workers->count; i++)
         service_free(workers->all[i].service);
+    timeline_watch_free(workers->listener);
     service_free(workers->watcher);
     g_free(workers->all);
     pause_clear(&workers->pause);

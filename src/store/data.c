@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "base/machine.h"
 #include "store/schema.h"
-#include "store/store_home.h"
 
 #ifndef CIFS_SUPER_MAGIC
 #define CIFS_SUPER_MAGIC 0xFF534D42
@@ -62,7 +62,11 @@ static DataDirectory *data_open_locked(const char *path, bool create, bool alone
     g_autoptr(DataDirectory) data = g_new0(DataDirectory, 1);
     data->fd = data->store_lock = -1;
     data->busy_timeout_ms = busy_timeout_ms;
+    data->lease_ms = DATA_LEASE_MS;
+    pthread_mutex_init(&data->held_lock, NULL);
     data->path = g_canonicalize_filename(path, NULL);
+    g_autofree char *machine = machine_id();
+    data->home = g_strconcat(machine, ":", data->path, NULL);
     if (create && !io_make_directories(data->path, 0700, error)) {
         g_prefix_error(error, "data directory %s: ", data->path);
         return NULL;
@@ -103,8 +107,15 @@ void data_free(DataDirectory *data)
     io_close(&data->store_lock);
     io_close(&data->fd);
     g_free(data->path);
+    g_free(data->home);
     g_free(data->store_url);
+    pthread_mutex_destroy(&data->held_lock);
     g_free(data);
+}
+
+const char *data_home(const DataDirectory *data)
+{
+    return data->home;
 }
 
 char *data_path(const DataDirectory *data, const char *name)
@@ -148,8 +159,7 @@ static Db *open_elsewhere(DataDirectory *data, GError **error)
     int count;
     const Migration *migrations = schema_migrations(&count);
     g_autoptr(Db) db = db_open(data->store_url, data->busy_timeout_ms, error);
-    if (!db || !schema_migrate(db, migrations, count, NULL, error) ||
-        !store_home_keep(db, data->path, error))
+    if (!db || !schema_migrate(db, migrations, count, NULL, error))
         return NULL;
     return g_steal_pointer(&db);
 }

@@ -15,20 +15,27 @@
  * those are refused. */
 #pragma once
 
+#include <pthread.h>
+
 #include "store/db.h"
 
 #define DATA_RESERVE_BYTES  (1 << 20)
 #define DATA_ROOM_BYTES     (256 << 10) /* what opening the store and a transaction may need */
+#define DATA_LEASE_MS       60000
 #define DATA_STORE          "waybill.db"
 #define DATA_RESTORING      "waybill.db.restoring"
 #define DATA_BEFORE_RESTORE "waybill.db.before-restore"
 
 typedef struct {
     char *path; /* absolute */
+    char *home; /* data_home's */
     int fd;
     int store_lock; /* shared while the directory is in use */
     int busy_timeout_ms;
-    char *store_url; /* of a store elsewhere; NULL: DATA_STORE */
+    char *store_url;              /* of a store elsewhere; NULL: DATA_STORE */
+    int64_t lease_ms;             /* of leases there (leases.h) */
+    pthread_mutex_t held_lock;    /* of the two that follow */
+    int64_t held_job, held_token; /* the lease that is held there; 0: none */
 } DataDirectory;
 
 /* Opens it; makes it when `create`. */
@@ -43,6 +50,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(DataDirectory, data_free)
 bool data_use(DataDirectory *data, const char *url, GError **error);
 /* A connection to its store, migrated. Each thread opens its own. */
 Db *data_open_store(DataDirectory *data, GError **error);
+/* MACHINE:PATH: of all data directories this one. */
+const char *data_home(const DataDirectory *data);
 char *data_path(const DataDirectory *data, const char *name);
 
 /* NULL, or the name of the file system when file locks do not hold on it ("nfs", "smb"). */

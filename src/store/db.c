@@ -11,7 +11,8 @@ DEFINE_ERROR_DOMAIN(db_error);
 bool db_error_passes(const GError *error)
 {
     return g_error_matches(error, DB_ERROR, DB_ERROR_BUSY) ||
-           g_error_matches(error, DB_ERROR, DB_ERROR_LOST);
+           g_error_matches(error, DB_ERROR, DB_ERROR_LOST) ||
+           g_error_matches(error, DB_ERROR, DB_ERROR_FENCED);
 }
 
 bool db_is_served(const char *url)
@@ -63,13 +64,22 @@ void db_before_writing(Db *db, void (*call)(gpointer data), gpointer data)
     db->before_writing_data = data;
 }
 
+void db_guard(Db *db, DbGuard guard, gpointer data)
+{
+    db->guard = guard;
+    db->guard_data = data;
+}
+
 bool db_begin(Db *db, GError **error)
 {
     g_return_val_if_fail(!db->in_transaction, false);
     if (db->before_writing)
         db->before_writing(db->before_writing_data);
     db->in_transaction = db->driver->begin(db, true, error);
-    return db->in_transaction;
+    if (!db->in_transaction || !db->guard || db->guard(db, db->guard_data, error))
+        return db->in_transaction;
+    db_rollback(db);
+    return false;
 }
 
 bool db_commit(Db *db, GError **error)
@@ -269,6 +279,21 @@ bool db_script(Db *db, const char *sql, GError **error)
 int64_t db_data_version(Db *db)
 {
     return db->driver->data_version(db);
+}
+
+bool db_listen(Db *db, GError **error)
+{
+    return db->driver->listen && db->driver->listen(db, error);
+}
+
+int db_socket(Db *db)
+{
+    return db->driver->socket ? db->driver->socket(db) : -1;
+}
+
+bool db_heard(Db *db)
+{
+    return db->driver->heard && db->driver->heard(db);
 }
 
 bool db_copy_to(Db *db, const char *path, GError **error)

@@ -17,13 +17,14 @@ typedef enum {
     DB_ERROR_LOST,       /* the server cannot be reached, or the connection to it broke */
     DB_ERROR_BUSY,       /* another process holds the lock past the timeout */
     DB_ERROR_FULL,       /* the disk is full */
+    DB_ERROR_FENCED,     /* what may be written is another's by now */
     DB_ERROR_CONSTRAINT, /* unique, foreign key, check */
     DB_ERROR_DAMAGED,    /* not a database, or a damaged one */
     DB_ERROR_NEWER       /* written by a newer program: refused */
 } DbError;
 
-/* Whether nothing is wrong with what was to be done: it may be done again, later (BUSY, LOST).
- * NULL: no. */
+/* Whether nothing is wrong with what was to be done: it is done again, later (BUSY, LOST), or by
+ * another (FENCED). NULL: no. */
 bool db_error_passes(const GError *error);
 
 typedef struct Db Db;
@@ -53,6 +54,10 @@ const char *db_name(const Db *db);
 
 /* Called before each transaction begins. */
 void db_before_writing(Db *db, void (*call)(gpointer data), gpointer data);
+/* Asked first in each transaction that writes: false ends it (*error is the guard's). NULL: nobody
+ * is asked. */
+typedef bool (*DbGuard)(Db *db, gpointer data, GError **error);
+void db_guard(Db *db, DbGuard guard, gpointer data);
 bool db_begin(Db *db, GError **error);
 bool db_commit(Db *db, GError **error);
 /* Does nothing outside of a transaction. */
@@ -117,6 +122,14 @@ char *db_query_text(Db *db, GError **error, const char *sql, const char *types, 
 /* A number that changes whenever another connection commits: what followers look at before they
  * query. */
 int64_t db_data_version(Db *db);
+/* From here on the server tells this connection of commits: its socket (db_socket) can be read
+ * then, and db_heard takes what came. An engine without a server tells nothing: false, *error
+ * unset. */
+bool db_listen(Db *db, GError **error);
+/* -1: there is none, or the connection is lost. It is another one after that. */
+int db_socket(Db *db);
+/* Whether there was a commit since it was last asked. */
+bool db_heard(Db *db);
 /* A consistent copy in one file, of a store in use too. */
 bool db_copy_to(Db *db, const char *path, GError **error);
 /* Whether the store's own structures are whole. */

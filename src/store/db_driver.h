@@ -27,6 +27,9 @@ typedef struct {
     const char *(*text)(DbRows *rows, int column);
     void (*rows_free)(DbRows *rows);
     int64_t (*data_version)(Db *db);
+    bool (*listen)(Db *db, GError **error); /* NULL: it tells nothing */
+    int (*socket)(Db *db);
+    bool (*heard)(Db *db);
     bool (*copy_to)(Db *db, const char *path, GError **error);
     bool (*check)(Db *db, GError **error);
 } DbDriver;
@@ -38,6 +41,8 @@ struct Db {
     bool in_transaction;
     void (*before_writing)(gpointer data);
     gpointer before_writing_data;
+    DbGuard guard;
+    gpointer guard_data;
 };
 
 struct DbRows {

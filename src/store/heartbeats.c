@@ -17,8 +17,11 @@
 #define RECORD_BYTES 4096 /* allocated at once, so that a full disk stops no heart */
 #define TRIES        3
 
+#define NOW          "(extract(epoch FROM clock_timestamp()) * 1000)::bigint" /* the server's */
+#define FORGOTTEN_MS INT64_C(600000)
+
 struct Pulse {
-    int folder, file;
+    int folder, file; /* -1: a row */
     char *name;
     bool serves;
 };
@@ -93,41 +96,54 @@ static bool pulse_make(Pulse *pulse)
            about.st_nlink > 0;
 }
 
-Pulse *pulse_begin(DataDirectory *data, bool serves, GError **error)
+static bool pulse_begin_file(Pulse *pulse, DataDirectory *data, GError **error)
 {
-    g_autoptr(Pulse) pulse = g_new0(Pulse, 1);
-    pulse->folder = pulse->file = -1;
-    pulse->serves = serves;
-    if (mkdirat(data->fd, FOLDER, 0700) < 0 && errno != EEXIST) {
-        io_fail(error, errno, "%s/" FOLDER, data->path);
-        return NULL;
-    }
+    if (mkdirat(data->fd, FOLDER, 0700) < 0 && errno != EEXIST)
+        return io_fail(error, errno, "%s/" FOLDER, data->path);
     pulse->folder = folder_open(data);
     if (pulse->folder >= 0)
         folder_each(pulse->folder, remove_dead, NULL);
     for (int tries = 0; tries < TRIES && pulse->folder >= 0; tries++)
         if (pulse_make(pulse) && posix_fallocate(pulse->file, 0, RECORD_BYTES) == 0)
-            return g_steal_pointer(&pulse);
-    io_fail(error, errno, "%s/" FOLDER, data->path);
+            return true;
+    return io_fail(error, errno, "%s/" FOLDER, data->path);
+}
+
+static bool pulse_begin_row(Pulse *pulse, Db *db, GError **error)
+{
+    pulse->name = g_uuid_string_random();
+    return db_exec(db, error, "DELETE FROM workers WHERE beaten < " NOW " - $1", "i", FORGOTTEN_MS);
+}
+
+Pulse *pulse_begin(Db *db, DataDirectory *data, bool serves, GError **error)
+{
+    Pulse *pulse = g_new0(Pulse, 1);
+    pulse->folder = pulse->file = -1;
+    pulse->serves = serves;
+    if (db_engine(db) == DB_POSTGRES ? pulse_begin_row(pulse, db, error)
+                                     : pulse_begin_file(pulse, data, error))
+        return pulse;
+    pulse_end(pulse, NULL);
     return NULL;
 }
 
-void pulse_end(Pulse *pulse)
+void pulse_end(Pulse *pulse, Db *db)
 {
     if (!pulse)
         return;
     if (pulse->file >= 0)
         unlinkat(pulse->folder, pulse->name, 0);
+    else if (db && pulse->name && db_engine(db) == DB_POSTGRES)
+        db_exec(db, NULL, "DELETE FROM workers WHERE id = $1", "s", pulse->name);
     io_close(&pulse->file);
     io_close(&pulse->folder);
     g_free(pulse->name);
     g_free(pulse);
 }
 
-void pulse_beat(Pulse *pulse, Heartbeat *heartbeat)
+/* NULL: a file's name that is no UTF-8. */
+static char *heartbeat_text(const Heartbeat *heartbeat)
 {
-    heartbeat->serves = pulse->serves;
-    heartbeat->beaten = clock_monotonic_ms();
     json_t *object =
         json_pack("{s:s, s:b, s:I, s:s*, s:i, s:s*, s:I, s:I, s:I, s:I, s:s*, s:I}", "worker",
                   heartbeat->worker, "serves", heartbeat->serves, "job", (json_int_t)heartbeat->job,
@@ -138,14 +154,31 @@ void pulse_beat(Pulse *pulse, Heartbeat *heartbeat)
                   heartbeat->file, "beaten", (json_int_t)heartbeat->beaten);
     char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
     json_decref(object);
-    if (!text)
-        return; /* a file's name that is no UTF-8 */
+    return text;
+}
+
+static void beat_file(Pulse *pulse, const char *text)
+{
     g_autofree char *digest = digest_of(text, strlen(text));
     g_autofree char *record = g_strconcat(digest, "\n", text, "\n", NULL);
-    free(text);
     if (strlen(record) <= RECORD_BYTES &&
         pwrite(pulse->file, record, strlen(record), 0) != (ssize_t)strlen(record))
         g_debug("a heartbeat could not be written: %s", g_strerror(errno));
+}
+
+void pulse_beat(Pulse *pulse, Db *db, Heartbeat *heartbeat)
+{
+    heartbeat->serves = pulse->serves;
+    heartbeat->beaten = clock_monotonic_ms();
+    char *text = heartbeat_text(heartbeat);
+    if (text && pulse->file >= 0)
+        beat_file(pulse, text);
+    else if (text)
+        db_exec(db, NULL,
+                "INSERT INTO workers(id, record, beaten) VALUES ($1, $2, " NOW ") ON CONFLICT (id) "
+                "DO UPDATE SET record = excluded.record, beaten = excluded.beaten",
+                "ss", pulse->name, text);
+    free(text);
 }
 
 /* -- everybody's -- */
@@ -207,9 +240,31 @@ static void add_living(int folder, const char *name, gpointer data)
         g_ptr_array_add(data, heartbeat);
 }
 
-GPtrArray *heartbeats_read(DataDirectory *data)
+static void read_rows(Db *db, GPtrArray *heartbeats)
+{
+    g_autoptr(DbRows) rows =
+        db_query(db, NULL,
+                 "SELECT record, " NOW " - beaten FROM workers WHERE beaten > " NOW
+                 " - $1 ORDER BY id",
+                 "i", (int64_t)HEARTBEAT_ALIVE_MS);
+    while (rows && db_next(rows, NULL)) {
+        json_t *object = json_loads(db_text(rows, 0), 0, NULL);
+        Heartbeat *heartbeat = object ? heartbeat_of_json(object) : NULL;
+        json_decref(object);
+        if (!heartbeat)
+            continue;
+        heartbeat->beaten = clock_monotonic_ms() - db_int(rows, 1); /* its machine's is another */
+        g_ptr_array_add(heartbeats, heartbeat);
+    }
+}
+
+GPtrArray *heartbeats_read(Db *db, DataDirectory *data)
 {
     GPtrArray *heartbeats = g_ptr_array_new_with_free_func((GDestroyNotify)heartbeat_free);
+    if (db_engine(db) == DB_POSTGRES) {
+        read_rows(db, heartbeats);
+        return heartbeats;
+    }
     autofd folder = folder_open(data);
     if (folder >= 0)
         folder_each(folder, add_living, heartbeats);

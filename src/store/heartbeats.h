@@ -1,5 +1,6 @@
-/* What each worker on the data directory is doing: a file of its own in DATA/run, written anew at
- * least every second or so, which it holds a lock on (as leases.h) as long as it lives.
+/* What each worker is doing, said anew at least every second or so. Of a store on a server a row
+ * there, which counts for HEARTBEAT_ALIVE_MS; else a file of its own in DATA/run, which it holds a
+ * lock on (as leases.h) as long as it lives.
  *
  * Nothing waits for the disk: a file says what is so now and is worth nothing once its worker is
  * gone. A record begins with its digest, so that one that is read while it is written is told from
@@ -7,6 +8,8 @@
 #pragma once
 
 #include "store/data.h"
+
+#define HEARTBEAT_ALIVE_MS 15000
 
 typedef struct {
     char *worker; /* HOST/PID */
@@ -26,13 +29,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Heartbeat, heartbeat_free)
 
 /* A worker's own file. */
 typedef struct Pulse Pulse;
-/* serves: it is one of a server's, which take the jobs of the queue. */
-Pulse *pulse_begin(DataDirectory *data, bool serves, GError **error);
-void pulse_end(Pulse *pulse);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(Pulse, pulse_end)
+/* serves: it is one of those that take the jobs of the queue. */
+Pulse *pulse_begin(Db *db, DataDirectory *data, bool serves, GError **error);
+/* db: any connection; NULL: it is not said that it is over, and so seen a little later. */
+void pulse_end(Pulse *pulse, Db *db);
 /* Sets `beaten` and `serves`. What cannot be written is left out: the worker looks older than it
  * is. */
-void pulse_beat(Pulse *pulse, Heartbeat *heartbeat);
+void pulse_beat(Pulse *pulse, Db *db, Heartbeat *heartbeat);
 
 /* Of every worker that is alive. Array of Heartbeat. */
-GPtrArray *heartbeats_read(DataDirectory *data);
+GPtrArray *heartbeats_read(Db *db, DataDirectory *data);

@@ -1,11 +1,8 @@
 #include "store/jobs.h"
 
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
-#include "base/io.h"
-#include "store/leases.h"
 #include "store/maintenance.h"
 
 static const char *const KINDS[] = {
@@ -28,7 +25,7 @@ void job_free(Job *job)
 {
     if (!job)
         return;
-    io_close(&job->lease);
+    lease_end(job->lease);
     g_free(job->model_id);
     g_free(job->state);
     g_free(job->worker);
@@ -39,7 +36,7 @@ void job_free(Job *job)
 
 #define JOB_COLUMNS                                                                       \
     "SELECT id, kind, model_id, attempt, state, coalesce(waits_for, 0), leases, worker, " \
-    "cancelled_by, created_at, served, held_in, cache_key FROM jobs "
+    "cancelled_by, created_at, served, held_in, cache_key, lost FROM jobs "
 
 static Job *job_of_row(DbRows *rows)
 {
@@ -57,7 +54,7 @@ static Job *job_of_row(DbRows *rows)
     job->served = db_int(rows, 10) != 0;
     job->held_in = db_int(rows, 11);
     job->cache_key = g_strdup(db_text(rows, 12));
-    job->lease = -1;
+    job->lost = (int)db_int(rows, 13);
     return job;
 }
 
@@ -107,8 +104,8 @@ Job *job_seize(Db *db, DataDirectory *data, int64_t id, GError **error)
     g_autoptr(Job) job = job_load(db, id, error);
     if (!job || (strcmp(job->state, "queued") != 0 && strcmp(job->state, "running") != 0))
         return NULL;
-    job->lease = lease_take(data, id, error);
-    return job->lease >= 0 ? g_steal_pointer(&job) : NULL;
+    job->lease = lease_take(db, data, id, error);
+    return job->lease ? g_steal_pointer(&job) : NULL;
 }
 
 Job *job_claim(Db *db, DataDirectory *data, int64_t id, const char *worker, bool *held,
@@ -122,13 +119,13 @@ Job *job_claim(Db *db, DataDirectory *data, int64_t id, const char *worker, bool
         return NULL;
     if (held && !job->cancelled_by && (!maintenance_is_on(db, held, error) || *held))
         return NULL;
-    if (strcmp(job->state, "running") != 0)
+    const bool was_lost = strcmp(job->state, "running") == 0;
+    if (!was_lost)
         g_clear_pointer(&job->worker, g_free);
-    job->leases++;
-    if (!db_exec(
-            db, error,
-            "UPDATE jobs SET state = 'running', worker = $2, leases = leases + 1 WHERE id = $1",
-            "is", id, worker) ||
+    job->lost += was_lost;
+    if (!db_exec(db, error,
+                 "UPDATE jobs SET state = 'running', worker = $2, lost = $3 WHERE id = $1", "isi",
+                 id, worker, (int64_t)job->lost) ||
         !db_commit(db, error))
         return NULL;
     return g_steal_pointer(&job);
@@ -148,6 +145,11 @@ bool job_end(Db *db, int64_t id, GError **error)
 bool job_set_held(Db *db, int64_t id, int64_t window, GError **error)
 {
     return db_exec(db, error, "UPDATE jobs SET held_in = $2 WHERE id = $1", "ii", id, window);
+}
+
+bool job_set_home(Db *db, int64_t id, const char *home, GError **error)
+{
+    return db_exec(db, error, "UPDATE jobs SET home = $2 WHERE id = $1", "is", id, home);
 }
 
 bool job_give_back(Db *db, int64_t id, GError **error)
@@ -184,22 +186,32 @@ bool job_set_served(Db *db, int64_t id, bool served, GError **error)
                    (int64_t)served);
 }
 
+/* A server's store knows itself what is leased, and does not tell of all that waits. */
+#define SERVED(free_of)                                                                         \
+    "SELECT s.id, s.build FROM (SELECT j.id, coalesce(j.waits_for, j.id) AS build, " JOBS_TURN  \
+    " AS turn FROM jobs j JOIN models m ON m.id = j.model_id WHERE j.state <> 'done' AND "      \
+    "j.served = 1 AND j.kind = 'import' AND (j.held_in <> $1 OR $1 = 0 OR j.cancelled_by IS "   \
+    "NOT NULL) AND (j.home IS NULL OR j.home = $2)) s " free_of " ORDER BY s.turn, s.id LIMIT " \
+    "1000"
+#define OF_ROWS                                                                               \
+    "WHERE NOT EXISTS (SELECT 1 FROM jobs l WHERE l.id IN (s.id, s.build) AND l.lease_until " \
+    ">= " LEASES_NOW ")"
+
 GArray *jobs_to_serve(Db *db, DataDirectory *data, GError **error)
 {
+    const bool rows_are_leases = db_engine(db) == DB_POSTGRES;
     g_autoptr(Maintenance) maintenance = maintenance_load(db, error);
     if (!maintenance)
         return NULL;
     g_autoptr(GArray) jobs = g_array_new(FALSE, FALSE, sizeof(int64_t));
     g_autoptr(DbRows) rows =
-        db_query(db, error,
-                 "SELECT id, coalesce(waits_for, id) FROM jobs WHERE state <> 'done' AND "
-                 "served = 1 AND kind = 'import' AND (held_in <> $1 OR $1 = 0 OR "
-                 "cancelled_by IS NOT NULL) ORDER BY id",
-                 "i", maintenance->on ? maintenance->number : 0);
+        db_query(db, error, rows_are_leases ? SERVED(OF_ROWS) : SERVED(""), "is",
+                 maintenance->on ? maintenance->number : 0, data_home(data));
     GError *failure = NULL;
     while (rows && db_next(rows, &failure)) {
-        int64_t id = db_int(rows, 0);
-        if (!lease_is_held(data, id) && !lease_is_held(data, db_int(rows, 1)))
+        const int64_t id = db_int(rows, 0);
+        if (rows_are_leases ||
+            (!lease_is_held(db, data, id) && !lease_is_held(db, data, db_int(rows, 1))))
             g_array_append_val(jobs, id);
     }
     if (failure)
@@ -223,7 +235,7 @@ GPtrArray *builds_to_serve(Db *db, DataDirectory *data, GError **error)
     GError *failure = NULL;
     while (rows && db_next(rows, &failure)) {
         g_autoptr(Job) build = job_of_row(rows);
-        if (!lease_is_held(data, build->id))
+        if (!lease_is_held(db, data, build->id))
             g_ptr_array_add(builds, g_steal_pointer(&build));
     }
     if (failure)

@@ -8,7 +8,7 @@
  * whose lease is free was interrupted: claiming it again is a resume. */
 #pragma once
 
-#include "store/data.h"
+#include "store/leases.h"
 
 typedef enum { JOB_IMPORT, JOB_IMAGE_BUILD, JOB_ENV_BUILD } JobKind;
 const char *job_kind_name(JobKind kind); /* "import", "image-build", "env-build" */
@@ -20,15 +20,16 @@ typedef struct {
     int attempt;
     char *state;
     int64_t waits_for; /* 0: nothing */
-    int leases;        /* how often it was taken, this time included */
+    int leases;        /* how often it was taken, before this time */
     char *worker;      /* who took it last, before a claim: the former one */
     char *cancelled_by;
     char *cache_key; /* of an env-build */
     int64_t created_at;
     bool served; /* a server's workers do it, whenever one runs */
     int64_t
-        held_in; /* the window of maintenance in which its timeline says that it waits; 0: none */
-    int lease;   /* file descriptor that holds it; -1: not held by us */
+        held_in;  /* the window of maintenance in which its timeline says that it waits; 0: none */
+    int lost;     /* workers that died while they worked on it */
+    Lease *lease; /* NULL: not held by us */
 } Job;
 
 void job_free(Job *job); /* gives the lease back */
@@ -59,6 +60,8 @@ Job *job_of_model(Db *db, const char *model_id, GError **error);
 bool job_park(Db *db, int64_t id, int64_t waits_for, GError **error);
 bool job_end(Db *db, int64_t id, GError **error);
 /* Hands it back to the queue, as it was before it was taken. */
+/* Only workers of that data directory (data_home) can do it: what it imports from lies there. */
+bool job_set_home(Db *db, int64_t id, const char *home, GError **error);
 bool job_give_back(Db *db, int64_t id, GError **error);
 /* Wakes every import that waits for this build. */
 bool job_wake_waiting(Db *db, int64_t build, GError **error);
@@ -66,9 +69,14 @@ bool job_wake_waiting(Db *db, int64_t build, GError **error);
 GPtrArray *jobs_waiting(Db *db, int64_t build, GError **error);
 /* Whose the job is: a server's, or (false) the process's that asked for it. */
 bool job_set_served(Db *db, int64_t id, bool served, GError **error);
-/* Import jobs that a server's worker could go on with, the oldest first: nobody works on them nor
- * on the build that they wait for, and they were not told to wait for the end of maintenance. Array
- * of int64_t. */
+/* Which turn of its project an open import job j of a model m has: each project's first ones come
+ * before anybody's second ones, so that one with many imports lets the others through. */
+#define JOBS_TURN                                                                           \
+    "row_number() OVER (PARTITION BY m.project ORDER BY CASE j.state WHEN 'queued' THEN 1 " \
+    "ELSE 0 END, j.id)"
+/* Import jobs that a server's worker could go on with, in the order of their turns: nobody works on
+ * them nor on the build that they wait for, and they were not told to wait for the end of
+ * maintenance. Array of int64_t. */
 GArray *jobs_to_serve(Db *db, DataDirectory *data, GError **error);
 /* Builds that an import of a server waits for and nobody works on: queued ones, and those whose
  * worker was lost. None while maintenance is on. Array of Job without a lease. */

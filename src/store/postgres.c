@@ -11,11 +11,14 @@
 #include <string.h>
 
 #include "store/db_driver.h"
+#include "store/postgres_bell.h"
 
 #define TYPE_INT8   20 /* pg_type.h: the server would guess from where an argument stands */
 #define TYPE_TEXT   25
 /* Of pg_advisory_xact_lock: "waybill\0" as a number. */
 #define WRITE_LOCK  "8602290226836827136"
+/* A process that was stopped in the middle of a transaction keeps its locks no longer than that. */
+#define PAUSED_MS   "10000"
 #define FETCH_ROWS  1000
 #define FETCH       "FETCH FORWARD 1000 FROM waybill_rows"
 #define NUMBER_SIZE 24 /* bytes that a number takes as text */
@@ -26,6 +29,9 @@ typedef struct {
     int busy_timeout_ms;
     bool broken;          /* the connection; PQstatus does not always know (a write that failed) */
     GHashTable *prepared; /* SQL text -> its name on the server */
+    Bell *bell;
+    bool writing; /* the open transaction */
+    bool listens;
 } Postgres;
 
 /* All of a query's rows, or the next ones of a cursor. */
@@ -92,6 +98,7 @@ static void postgres_free(Db *base)
     Postgres *db = (Postgres *)base;
     g_hash_table_unref(db->prepared);
     PQfinish(db->connection);
+    bell_release(db->bell);
     g_free(base->name);
     g_free(db);
 }
@@ -114,13 +121,14 @@ static bool settle(Postgres *db, GError **error)
 {
     g_autofree char *settings =
         g_strdup_printf("SET lock_timeout = %d; SET synchronous_commit = on; SET "
-                        "standard_conforming_strings = on; SET timezone = 'UTC'",
+                        "standard_conforming_strings = on; SET timezone = 'UTC'; "
+                        "SET idle_in_transaction_session_timeout = " PAUSED_MS,
                         db->busy_timeout_ms);
     g_hash_table_remove_all(db->prepared);
     PQsetNoticeReceiver(db->connection, hear_nothing, NULL);
     db->broken = false;
     if (PQstatus(db->connection) == CONNECTION_OK)
-        return run(db, settings, error);
+        return run(db, settings, error) && (!db->listens || run(db, "LISTEN " BELL_CHANNEL, error));
     return postgres_fail(db, NULL, error);
 }
 
@@ -192,6 +200,7 @@ Db *db_open_postgres(const char *url, int busy_timeout_ms, GError **error)
     base->name = name_of(url, error);
     if (!base->name)
         return NULL;
+    db->bell = bell_get(url);
     db->connection = PQconnectdbParams(NAMES, values, 1);
     return settle(db, error) ? g_steal_pointer(&base) : NULL;
 }
@@ -211,6 +220,7 @@ static bool postgres_begin(Db *db, bool writing, GError **error)
     static const char READ[] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
     static const char WRITE[] = "BEGIN ISOLATION LEVEL READ COMMITTED; "
                                 "SELECT pg_advisory_xact_lock(" WRITE_LOCK ")";
+    ((Postgres *)db)->writing = writing;
     if (postgres_script(db, writing ? WRITE : READ, error))
         return true;
     postgres_rollback(db); /* the lock was not to be had */
@@ -226,7 +236,11 @@ static bool postgres_commit(Db *base, GError **error)
                     "store %s: a statement of the transaction failed", base->name);
         return false;
     }
-    return postgres_script(base, "COMMIT", error);
+    if (!postgres_script(base, "COMMIT", error))
+        return false;
+    if (db->writing)
+        bell_ring(db->bell);
+    return true;
 }
 
 /* -- statements -- */
@@ -378,6 +392,30 @@ static int64_t postgres_data_version(Db *db)
     return version;
 }
 
+static bool postgres_listen(Db *base, GError **error)
+{
+    Postgres *db = (Postgres *)base;
+    db->listens = true;
+    return postgres_script(base, "LISTEN " BELL_CHANNEL, error);
+}
+
+static int postgres_socket(Db *base)
+{
+    const Postgres *db = (const Postgres *)base;
+    return db->broken ? -1 : PQsocket(db->connection);
+}
+
+static bool postgres_heard(Db *base)
+{
+    Postgres *db = (Postgres *)base;
+    bool heard = false;
+    if (!db->broken && !PQconsumeInput(db->connection))
+        db->broken = true;
+    for (PGnotify *notify; (notify = PQnotifies(db->connection)); heard = true)
+        PQfreemem(notify);
+    return heard;
+}
+
 static bool postgres_copy_to(Db *db, const char *path G_GNUC_UNUSED, GError **error)
 {
     g_set_error(error, DB_ERROR, DB_ERROR_FAILED,
@@ -410,5 +448,8 @@ static const DbDriver DRIVER = {.engine = DB_POSTGRES,
                                 .text = postgres_text,
                                 .rows_free = postgres_rows_free,
                                 .data_version = postgres_data_version,
+                                .listen = postgres_listen,
+                                .socket = postgres_socket,
+                                .heard = postgres_heard,
                                 .copy_to = postgres_copy_to,
                                 .check = postgres_check};

@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-#include "base/machine.h"
-
 static char *known_home(Db *db, GError **error)
 {
     return db_query_text(db, error, "SELECT home FROM store_home", "");
@@ -19,22 +17,21 @@ static bool note_home(Db *db, const char *home, GError **error)
            db_commit(db, error);
 }
 
-bool store_home_keep(Db *db, const char *directory, GError **error)
+bool store_home_keep(Db *db, const char *home, GError **error)
 {
-    g_autofree char *machine = machine_id();
-    g_autofree char *ours = g_strconcat(machine, ":", directory, NULL);
     g_autofree char *known = known_home(db, error);
-    if (known && !*known && note_home(db, ours, error)) {
+    if (known && !*known && note_home(db, home, error)) {
         g_free(known);
         known = known_home(db, error);
     }
     if (!known || !*known)
         return false;
-    if (strcmp(known, ours) == 0)
+    if (strcmp(known, home) == 0)
         return true;
     g_set_error(error, DB_ERROR, DB_ERROR_FAILED,
-                "store %s belongs to the data directory %s (MACHINE:PATH), this is %s: one works "
-                "on it; if that one is gone for good: DELETE FROM store_home",
-                db_name(db), known, ours);
+                "the images of store %s lie in the data directory %s (MACHINE:PATH), this is %s: "
+                "with several, set images.url to a registry; if that one is gone for good: DELETE "
+                "FROM store_home",
+                db_name(db), known, home);
     return false;
 }

@@ -132,19 +132,10 @@ static void check_space(Doctor *doctor)
                without);
 }
 
-/* Far behind the bytes of jobs. */
-static int64_t lease_nobody_takes(void)
-{
-    return G_MAXINT64 / 2 + g_random_int();
-}
-
 static void check_locks(Doctor *doctor)
 {
-    int64_t byte = lease_nobody_takes();
     g_autoptr(GError) error = NULL;
-    autofd first = lease_take(doctor->data, byte, &error);
-    autofd second = first >= 0 ? lease_take(doctor->data, byte, &error) : -1;
-    if (first >= 0 && second < 0 && !error)
+    if (leases_exclude(doctor->data, &error))
         doctor_add(doctor, "file-locks", DOCTOR_OK, NULL, "%s",
                    doctor->zh ? "互斥有效" : "they exclude each other");
     else

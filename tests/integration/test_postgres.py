@@ -63,15 +63,19 @@ def test_many_at_once_get_dense_timelines(served, package, tmp_path):
         assert server.stop() == 0
 
 
-def test_killed_in_the_middle_it_goes_on(served, package):
+def test_killed_in_the_middle_it_goes_on_when_its_lease_has_run_out(served, package):
+    served.environment["WAYBILL_STORE_LEASE_SECONDS"] = "2"
     folder = package({f"model/{number}.bin": os.urandom(3 << 20) for number in range(20)})
     process = served.start("import", folder, "--name", "m")
     wait_for(lambda: any((served.data / "images/blobs/sha256").glob("*")) and
              "ModelSizeCalculated" in served.run("events", "m", "--json").stdout)
     process.send_signal(signal.SIGKILL)
     process.wait()
+    at_once = served.run("retry", "m", "--json")
+    assert at_once.returncode == 2 and "is being imported now" in at_once.stderr
+    time.sleep(2)
     retried = served.run("retry", "m", "--json", check=True)
-    assert retried.reasons[-1] == "ModelImported"
+    assert retried.reasons[-1] == "ModelImported" and "ImportResumed" in retried.reasons
     events = served.run("events", "m", "--json", check=True).events
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
 

@@ -129,18 +129,18 @@ static Heartbeat beat_of(int64_t number, const char *file)
 static void heartbeat_is_read_back_and_ends_with_its_worker(void **state)
 {
     const Scene *scene = *state;
-    g_autoptr(Pulse) pulse = pulse_begin(scene->data, true, NULL);
+    Pulse *pulse = pulse_begin(scene->db, scene->data, true, NULL);
     Heartbeat beat = beat_of(7, "weights.bin");
-    pulse_beat(pulse, &beat);
-    g_autoptr(GPtrArray) there = heartbeats_read(scene->data);
+    pulse_beat(pulse, scene->db, &beat);
+    g_autoptr(GPtrArray) there = heartbeats_read(scene->db, scene->data);
     assert_int_equal(there->len, 1);
     const Heartbeat *read = there->pdata[0];
     assert_int_equal(read->bytes_done, 7);
     assert_string_equal(read->file, "weights.bin");
     assert_true(read->serves);
     assert_true(clock_monotonic_ms() - read->beaten < 10000);
-    g_clear_pointer(&pulse, pulse_end);
-    g_autoptr(GPtrArray) gone = heartbeats_read(scene->data);
+    pulse_end(pulse, scene->db);
+    g_autoptr(GPtrArray) gone = heartbeats_read(scene->db, scene->data);
     assert_int_equal(gone->len, 0);
 }
 
@@ -150,20 +150,22 @@ static void killed_worker_counts_no_longer_and_is_swept(void **state)
     pid_t child = fork();
     if (child == 0) {
         Heartbeat beat = beat_of(1, NULL);
-        pulse_beat(pulse_begin(scene->data, false, NULL), &beat);
+        pulse_beat(pulse_begin(scene->db, scene->data, false, NULL), scene->db, &beat);
         _exit(0);
     }
     assert_int_equal(waitpid(child, NULL, 0), child);
-    g_autoptr(GPtrArray) dead = heartbeats_read(scene->data);
+    g_autoptr(GPtrArray) dead = heartbeats_read(scene->db, scene->data);
     assert_int_equal(dead->len, 0);
     g_autofree char *folder = data_path(scene->data, "run");
-    g_autoptr(Pulse) pulse G_GNUC_UNUSED = pulse_begin(scene->data, false, NULL);
+    Pulse *pulse = pulse_begin(scene->db, scene->data, false, NULL);
     g_autoptr(GDir) left = g_dir_open(folder, 0, NULL);
     assert_non_null(g_dir_read_name(left)); /* its own */
     assert_null(g_dir_read_name(left));
+    pulse_end(pulse, scene->db);
 }
 
 typedef struct {
+    Db *db;
     Pulse *pulse;
     atomic_bool over;
 } Writing;
@@ -177,7 +179,7 @@ static void *write_beats(void *data)
     g_strlcpy(names[1], "b", sizeof names[1]);
     for (int64_t i = 1; !writing->over; i++) {
         Heartbeat beat = beat_of(i, names[i % 2]);
-        pulse_beat(writing->pulse, &beat);
+        pulse_beat(writing->pulse, writing->db, &beat);
     }
     return NULL;
 }
@@ -186,11 +188,11 @@ static void torn_records_are_told_from_whole_ones(void **state)
 {
     const Scene *scene = *state;
     pthread_t thread;
-    Writing writing = {.pulse = pulse_begin(scene->data, false, NULL)};
+    Writing writing = {.db = scene->db, .pulse = pulse_begin(scene->db, scene->data, false, NULL)};
     assert_int_equal(pthread_create(&thread, NULL, write_beats, &writing), 0);
     int whole = 0;
     for (int i = 0; i < 2000; i++) {
-        g_autoptr(GPtrArray) read = heartbeats_read(scene->data);
+        g_autoptr(GPtrArray) read = heartbeats_read(scene->db, scene->data);
         const Heartbeat *beat = read->len ? read->pdata[0] : NULL;
         whole += beat != NULL;
         if (beat)
@@ -200,7 +202,7 @@ static void torn_records_are_told_from_whole_ones(void **state)
     }
     writing.over = true;
     pthread_join(thread, NULL);
-    pulse_end(writing.pulse);
+    pulse_end(writing.pulse, scene->db);
     assert_true(whole > 0);
 }
 

@@ -169,22 +169,35 @@ static void migrations_may_leave_numbers_out(void **state)
     assert_true(g_error_matches(error, DB_ERROR, DB_ERROR_NEWER));
 }
 
-static void lease_excludes_threads_and_processes_and_ends_with_its_process(void **state)
+static void a_lease_excludes_others_until_it_is_given_back(void **state)
 {
     const Scene *scene = *state;
-    int mine = lease_take(scene->data, 5, NULL);
-    assert_true(mine >= 0);
-    assert_int_equal(lease_take(scene->data, 5, NULL), -1);
-    int another = lease_take(scene->data, 6, NULL);
-    assert_true(another >= 0);
-    close(another);
-    close(mine);
-    assert_false(lease_is_held(scene->data, 5));
+    Db *db = scene->db;
+    int64_t id = submit(db, "m"), other = submit(db, "n");
+    Lease *mine = lease_take(db, scene->data, id, NULL);
+    assert_non_null(mine);
+    assert_null(lease_take(db, scene->data, id, NULL));
+    assert_true(lease_is_held(db, scene->data, id));
+    lease_end(mine);
+    assert_false(lease_is_held(db, scene->data, id));
+    mine = lease_take(db, scene->data, other, NULL);
+    assert_non_null(mine);
+    assert_false(lease_is_held(db, scene->data, id));
+    lease_end(mine);
+}
+
+static void a_lease_of_a_data_directory_ends_with_its_process(void **state)
+{
+    const Scene *scene = *state;
     int pipes[2];
+    if (db_engine(scene->db) == DB_POSTGRES)
+        return;
+    int64_t id = submit(scene->db, "m");
     assert_int_equal(pipe(pipes), 0);
     pid_t child = fork();
     if (child == 0) {
-        char ready = lease_take(scene->data, 5, NULL) >= 0;
+        Db *own = scene_open(scene, NULL);
+        char ready = own && lease_take(own, scene->data, id, NULL);
         if (write(pipes[1], &ready, 1) != 1)
             _exit(1);
         pause();
@@ -192,12 +205,87 @@ static void lease_excludes_threads_and_processes_and_ends_with_its_process(void 
     char ready = 0;
     assert_int_equal(read(pipes[0], &ready, 1), 1);
     assert_int_equal(ready, 1);
-    assert_true(lease_is_held(scene->data, 5));
+    assert_true(lease_is_held(scene->db, scene->data, id));
     kill(child, SIGKILL);
     waitpid(child, NULL, 0);
-    assert_false(lease_is_held(scene->data, 5));
+    assert_false(lease_is_held(scene->db, scene->data, id));
     close(pipes[0]);
     close(pipes[1]);
+}
+
+static void who_lost_a_lease_can_commit_nothing_more(void **state)
+{
+    const Scene *scene = *state;
+    bool lost = false;
+    if (db_engine(scene->db) != DB_POSTGRES)
+        return;
+    g_autofree char *path = g_build_filename(scene->path, "other", NULL);
+    g_autoptr(DataDirectory) data = data_open(path, true, 200, NULL);
+    g_autoptr(Db) db = scene_open(scene, NULL);
+    int64_t id = submit(scene->db, "m");
+    scene->data->lease_ms = 100;
+    g_autoptr(Job) slow = job_claim(scene->db, scene->data, id, "slow", NULL, NULL);
+    assert_non_null(slow);
+    for (int i = 0; i < 4; i++) {
+        assert_null(job_claim(db, data, id, "early", NULL, NULL));
+        g_usleep(50000);
+        assert_true(lease_renew(scene->data, db, &lost, NULL));
+        assert_false(lost);
+    }
+    g_usleep(150000);
+    assert_true(db_begin(scene->db, NULL)); /* it ran out, and nobody took it yet */
+    db_rollback(scene->db);
+    g_autoptr(Job) next = job_claim(db, data, id, "next", NULL, NULL);
+    assert_non_null(next);
+    assert_string_equal(next->worker, "slow");
+    assert_int_equal(next->lost, 1);
+    g_autoptr(GError) error = NULL;
+    assert_false(db_begin(scene->db, &error));
+    assert_true(g_error_matches(error, DB_ERROR, DB_ERROR_FENCED));
+    assert_true(lease_renew(scene->data, db, &lost, NULL));
+    assert_true(lost);
+    g_clear_pointer(&slow, job_free); /* which takes nothing from who has it now */
+    assert_true(lease_is_held(db, data, id));
+    g_clear_pointer(&next, job_free);
+    assert_false(lease_is_held(db, data, id));
+}
+
+static void projects_take_turns(void **state)
+{
+    const Scene *scene = *state;
+    Db *db = scene->db;
+    static const char *const PROJECTS[] = {"p", "p", "p", "q", "q", "r"};
+    g_autoptr(GString) order = g_string_new(NULL);
+    assert_true(db_script(db,
+                          "INSERT INTO projects(id, created_at) VALUES ('p', 0), ('q', 0), "
+                          "('r', 0)",
+                          NULL));
+    for (size_t i = 0; i < G_N_ELEMENTS(PROJECTS); i++) {
+        g_autofree char *name = g_strdup_printf("m%zu", i);
+        int64_t id = submit(db, name);
+        assert_true(job_set_served(db, id, true, NULL));
+        assert_true(db_exec(db, NULL, "UPDATE models SET project = $2 WHERE id = $1", "ss", name,
+                            PROJECTS[i]));
+    }
+    g_autoptr(GArray) jobs = jobs_to_serve(db, scene->data, NULL);
+    for (guint i = 0; i < jobs->len; i++) {
+        g_autoptr(Job) job = job_load(db, g_array_index(jobs, int64_t, i), NULL);
+        g_string_append_printf(order, "%s ", job->model_id);
+    }
+    assert_string_equal(order->str, "m0 m3 m5 m1 m4 m2 ");
+}
+
+static void what_lies_in_one_data_directory_is_imported_there(void **state)
+{
+    const Scene *scene = *state;
+    Db *db = scene->db;
+    int64_t id = submit(db, "m");
+    assert_true(job_set_served(db, id, true, NULL));
+    for (int here = 0; here < 2; here++) {
+        assert_true(job_set_home(db, id, here ? data_home(scene->data) : "another:/data", NULL));
+        g_autoptr(GArray) jobs = jobs_to_serve(db, scene->data, NULL);
+        assert_int_equal(jobs->len, here);
+    }
 }
 
 static void job_is_claimed_once_and_again_when_its_worker_was_lost(void **state)
@@ -212,7 +300,8 @@ static void job_is_claimed_once_and_again_when_its_worker_was_lost(void **state)
     g_autoptr(Job) second = job_claim(scene->db, scene->data, id, "w2", NULL, NULL);
     assert_non_null(second);
     assert_string_equal(second->worker, "w1");
-    assert_int_equal(second->leases, 2);
+    assert_int_equal(second->leases, 1);
+    assert_int_equal(second->lost, 1);
 }
 
 static void build_wakes_the_imports_that_wait_for_it(void **state)
@@ -432,8 +521,15 @@ int main(void)
         cmocka_unit_test_setup_teardown(migrations_may_leave_numbers_out, scene_up, scene_down),
         cmocka_unit_test_setup_teardown(migration_keeps_a_copy_and_failing_changes_nothing,
                                         scene_up, scene_down),
-        cmocka_unit_test_setup_teardown(
-            lease_excludes_threads_and_processes_and_ends_with_its_process, scene_up, scene_down),
+        cmocka_unit_test_setup_teardown(a_lease_excludes_others_until_it_is_given_back, scene_up,
+                                        scene_down),
+        cmocka_unit_test_setup_teardown(a_lease_of_a_data_directory_ends_with_its_process, scene_up,
+                                        scene_down),
+        cmocka_unit_test_setup_teardown(who_lost_a_lease_can_commit_nothing_more, scene_up,
+                                        scene_down),
+        cmocka_unit_test_setup_teardown(projects_take_turns, scene_up, scene_down),
+        cmocka_unit_test_setup_teardown(what_lies_in_one_data_directory_is_imported_there, scene_up,
+                                        scene_down),
         cmocka_unit_test_setup_teardown(job_is_claimed_once_and_again_when_its_worker_was_lost,
                                         scene_up, scene_down),
         cmocka_unit_test_setup_teardown(build_wakes_the_imports_that_wait_for_it, scene_up,

@@ -1,4 +1,4 @@
--- The data directory that works on a store which is not in it: MACHINE:PATH. Leases are locks of that directory.
+-- The data directory (MACHINE:PATH) that has the images of a store which is not in it, where no registry keeps them.
 CREATE TABLE store_home (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     home TEXT NOT NULL

@@ -1,0 +1,101 @@
+"""Several machines on one PostgreSQL, object store and registry."""
+import collections
+import json
+import os
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from conftest import wait_for
+from nodes import PROJECTS, Nodes, remove
+from postgres import postgres_server  # noqa: F401
+from radosgw import rgw  # noqa: F401
+from registries import Registry
+
+IMPORTS = int(os.environ.get("WAYBILL_TEST_IMPORTS", "500"))
+
+
+@pytest.fixture
+def nodes_at(tmp_path, postgres_server, rgw, base_layout):  # noqa: F811
+    """nodes_at(APIS, WORKERS, …): running, with a runtime and the projects' keys."""
+    made = []
+    short = Path(tempfile.mkdtemp(prefix="n-", dir="/tmp"))  # sockets want a short path
+    registry = Registry(tmp_path / "registry")
+
+    def at(apis, workers, server=postgres_server, **options):
+        nodes = Nodes(tmp_path, short, server, rgw, registry, **options)
+        made.append(nodes)
+        for _ in range(apis):
+            nodes.add_api()
+        nodes.prepare(base_layout)
+        for _ in range(workers):
+            nodes.add_worker()
+        return nodes
+    try:
+        yield at
+    finally:
+        for nodes in made:
+            nodes.stop()
+        registry.stop()
+        remove(short)
+
+
+@pytest.fixture
+def sources(rgw, package):  # noqa: F811
+    """sources(COUNT): addresses of small packages in a bucket, no two alike."""
+    bucket = rgw.make(f"b{os.urandom(6).hex()}")
+
+    def made(count):
+        for number in range(count):
+            rgw.put_folder(bucket, f"p{number}", package({"model/weights.bin": f"{number} " * 500}, name=f"p{number}"))
+        return [f"s3://{bucket}/p{number}" for number in range(count)]
+    return made
+
+
+def test_what_one_node_takes_on_another_does(nodes_at, sources):
+    nodes = nodes_at(2, 1)
+    [source] = sources(1)
+    model = nodes.submit(nodes.apis[0], "amber", source, "m")
+    details = None
+    for _ in range(600):
+        details = nodes.apis[1].ask("GET", f"/v1/amber/models/{model}").json
+        if details["model_status"] in ("published", "failed"):
+            break
+        time.sleep(0.05)
+    assert details["model_status"] == "published", nodes.said()
+    nodes.assert_whole([model])
+    [worker] = nodes.apis[1].ask("GET", "/v1/workers").json["workers"]
+    assert worker["serves"] and not worker["busy"] and worker["worker"].endswith(f"/{nodes.workers[0].process.pid}")
+    assert nodes.events(model)[0]["evidence"]["worker"] == worker["worker"]
+
+
+def test_five_hundred_imports_of_three_projects(nodes_at, sources):
+    nodes = nodes_at(3, 4, settings={"BUILD_MAX_QUEUED_PER_PROJECT": str(IMPORTS)})
+    models, lock = {}, threading.Lock()
+    addresses = sources(50)
+
+    def submit(api, project, numbers):
+        for number in numbers:
+            model = nodes.submit(api, project, addresses[number % len(addresses)], f"m{number}")
+            with lock:
+                models[model] = project
+    threads = [threading.Thread(target=submit, args=(api, project, range(at, IMPORTS, 3)))
+               for at, (api, project) in enumerate(zip(nodes.apis, PROJECTS))]
+    began = time.monotonic()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    nodes.wait_for_all(600)
+    print(f"{IMPORTS} imports in {time.monotonic() - began:.1f} s")
+    assert len(models) == IMPORTS, nodes.said()
+    nodes.assert_whole(models)
+    # Nobody worked on what another had: each job was taken by one worker, and none was lost.
+    assert nodes.sql("SELECT count(*) FROM jobs WHERE lost > 0") == ["0"]
+    for model in models:
+        assert not [event for event in nodes.events(model) if event["reason"] == "ImportResumed"]
+    workers = collections.Counter(nodes.sql("SELECT worker FROM jobs WHERE kind = 'import'"))
+    assert len(workers) == 4 and min(workers.values()) > IMPORTS / 20, workers
