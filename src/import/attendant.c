@@ -39,7 +39,8 @@ typedef struct {
     ProgressRate rate;
     int64_t version;          /* of the store, when the cancel was looked for */
     int64_t said, said_stage; /* monotonic ms: the last beat, and the stage that it named */
-    int64_t renewed;          /* monotonic ms: the lease */
+    int64_t renewed;          /* monotonic ms: the lease was, or could not be */
+    bool failing;             /* to renew it, which was told */
 } Watch;
 
 static void watch_cancel(Watch *watch, const Attendant *attendant)
@@ -73,10 +74,11 @@ static void watch_renew(Watch *watch, Service *service)
     const int64_t now = clock_monotonic_ms();
     if (db_engine(watch->db) != DB_POSTGRES || now - watch->renewed < service->data->lease_ms / 4)
         return;
-    if (lease_renew(service->data, watch->db, &lost, &error))
-        watch->renewed = now;
-    if (error)
+    watch->renewed = now;
+    lease_renew(service->data, watch->db, &lost, &error);
+    if (error && !watch->failing)
         g_warning("a lease could not be renewed: %s", error->message);
+    watch->failing = error != NULL;
     if (!lost)
         return;
     service->lost = true;

@@ -201,10 +201,25 @@ class Nodes:
     def events(self, model):
         return [json.loads(line) for line in self.sql(f"SELECT event FROM events WHERE model_id = '{model}' ORDER BY seq")]
 
+    def outcomes(self):
+        return dict(line.split("|") for line in self.sql(
+            "SELECT m.id, a.outcome FROM models m JOIN attempts a ON a.model_id = m.id AND a.attempt = m.attempt"))
+
+    def retry_failed(self, models, seconds):
+        """What failed since a service was away says so, and that it may be tried again; then it succeeds."""
+        failed = [model for model, outcome in self.outcomes().items() if outcome == "failed"]
+        for model in failed:
+            events = self.events(model)
+            [cause] = [event for event in events if event["seq"] == events[-1]["cause"]]
+            assert cause["retryable"], cause
+            answer = self.apis[0].ask("POST", f"/v1/{models[model]}/models/{model}/retry", {})
+            assert answer.status == 200, str(answer)
+        self.wait_for_all(seconds)
+        return failed
+
     def assert_whole(self, models):
         """Every import has ended well, with a timeline that is dense and complete, and an image that is there."""
-        outcomes = dict(line.split("|") for line in self.sql(
-            "SELECT m.id, a.outcome FROM models m JOIN attempts a ON a.model_id = m.id AND a.attempt = m.attempt"))
+        outcomes = self.outcomes()
         assert set(models) == set(outcomes)
         for model in models:
             events = self.events(model)

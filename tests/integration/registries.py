@@ -75,14 +75,26 @@ class Registry:
             configuration |= self.make_login(token_seconds)
             # JSON is YAML.
             (self.where / "config.yml").write_text(json.dumps(configuration))
-            log, process = self.start("registry.log", "docker-registry", "serve",
-                                      self.where / "config.yml")
-            self.port = wait_for_line(log, r"listening on 127\.0\.0\.1:(\d+)", process)
+            self.serve()
         except BaseException:
             self.stop()
             raise
         self.host = f"127.0.0.1:{self.port}"
         self.scheme = "" if mode == "tls" else "registry+http://"
+
+    def serve(self):
+        log, self.process = self.start("registry.log", "docker-registry", "serve", self.where / "config.yml")
+        self.port = wait_for_line(log, r"listening on 127\.0\.0\.1:(\d+)", self.process)
+
+    def restart(self, away_seconds=0):
+        """On the port that it has."""
+        self.process.kill()
+        self.process.wait()
+        time.sleep(away_seconds)
+        configuration = json.loads((self.where / "config.yml").read_text())
+        configuration["http"]["addr"] = f"127.0.0.1:{self.port}"
+        (self.where / "config.yml").write_text(json.dumps(configuration))
+        self.serve()
 
     def make_tls(self):
         if self.mode != "tls":
