@@ -308,6 +308,7 @@ Registry *registry_clone(const Registry *from, GError **error)
     registry->name = g_strdup(from->name);
     registry->root = g_strdup(from->root);
     registry->plain_http = from->plain_http;
+    registry->ours = from->ours;
     registry->login = registry_login_copy(from->login);
     registry->progress = from->progress;
     registry->retries = from->retries;

@@ -173,7 +173,7 @@ static bool outlast(RemoteBlob *blob, GError **error)
         again = blob->logins++ == 0 &&
                 registry_authorize(blob->registry, &answer->challenge, "pull", &failure);
     else if (answer ? answer->status == 429 || answer->status >= 500
-                    : registry_is_worth_a_try(blob->result, blob->fault))
+                    : registry_is_worth_a_try(blob->registry, blob->result, blob->fault))
         again = registry_wait(blob->registry, &blob->patience, answer, &failure);
     if (again)
         return true;

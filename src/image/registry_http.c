@@ -406,8 +406,9 @@ bool registry_wait(Registry *registry, RegistryPatience *patience, const Registr
 }
 
 /* A certificate is not better at the next try, nor is a name that is not known or a port that
- * nobody listens on by much. */
-bool registry_is_worth_a_try(CURLcode code, const char *fault)
+ * nobody listens on by much: only our own registry is known to be there, and is restarted now and
+ * then. */
+bool registry_is_worth_a_try(const Registry *registry, CURLcode code, const char *fault)
 {
     if (code == CURLE_SSL_CONNECT_ERROR && strstr(fault, "wrong version number"))
         return false; /* what OpenSSL calls a server without TLS */
@@ -415,7 +416,7 @@ bool registry_is_worth_a_try(CURLcode code, const char *fault)
            code != CURLE_SSL_CACERT_BADFILE && code != CURLE_SSL_CERTPROBLEM &&
            code != CURLE_URL_MALFORMAT && code != CURLE_UNSUPPORTED_PROTOCOL &&
            code != CURLE_TOO_MANY_REDIRECTS && code != CURLE_COULDNT_RESOLVE_HOST &&
-           code != CURLE_COULDNT_CONNECT;
+           (code != CURLE_COULDNT_CONNECT || registry->ours);
 }
 
 static bool fail_over(Registry *registry, const RegistryRequest *request,
@@ -443,7 +444,7 @@ static bool outlast_silence(Registry *registry, const RegistryRequest *request,
     if (answer->over)
         return fail_over(registry, request, patience, answer, error);
     registry_note(registry, request, patience, NULL, code);
-    if (registry_is_worth_a_try(code, registry->fault) &&
+    if (registry_is_worth_a_try(registry, code, registry->fault) &&
         registry_wait(registry, patience, NULL, &stopped))
         return true;
     if (stopped)

@@ -23,6 +23,7 @@ struct Registry {
     CURL *curl;
     CURL *last; /* that transferred last: curl, or a blob's */
     char fault[CURL_ERROR_SIZE];
+    bool ours; /* the one that keeps the images */
     bool near; /* its own address is this machine's or link-local */
     int retries, timeout_seconds;
     char *ca_file, *token_hosts;
@@ -103,7 +104,7 @@ typedef struct {
 bool registry_wait(Registry *registry, RegistryPatience *patience, const RegistryAnswer *answer,
                    GError **error);
 /* Whether another try could end otherwise than this one, which had no answer. */
-bool registry_is_worth_a_try(CURLcode code, const char *fault);
+bool registry_is_worth_a_try(const Registry *registry, CURLcode code, const char *fault);
 /* Notes what failed. answer NULL: there was none, code says why. */
 void registry_note(Registry *registry, const RegistryRequest *request,
                    const RegistryPatience *patience, const RegistryAnswer *answer, CURLcode code);

@@ -189,7 +189,7 @@ static bool get_token(Registry *registry, const Challenge *challenge, const char
             return take_token(registry, &answer, actions, error);
         g_autoptr(GError) stopped = NULL;
         bool trouble = answered ? answer.status == 429 || answer.status >= 500
-                                : registry_is_worth_a_try(code, registry->fault);
+                                : registry_is_worth_a_try(registry, code, registry->fault);
         if (!registry_is_stopped(registry) && trouble &&
             registry_wait(registry, &patience, answered ? &answer : NULL, &stopped))
             continue;

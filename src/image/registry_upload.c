@@ -250,7 +250,7 @@ static bool outlast(RegistryUpload *upload, CURLcode code, GError **error)
     else if (answer->status == 404)
         fail_lost(upload, &failure);
     else if (answer->status ? answer->status < 400 || answer->status == 429 || answer->status >= 500
-                            : registry_is_worth_a_try(code, upload->fault))
+                            : registry_is_worth_a_try(registry, code, upload->fault))
         again =
             registry_wait(registry, &upload->patience, answer->status ? answer : NULL, &failure);
     if (again)

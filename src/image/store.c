@@ -136,7 +136,10 @@ static Registry *open_registry(const ImageStore *store, const char *name, GError
         g_propagate_error(error, g_steal_pointer(&failure));
         return NULL;
     }
-    return registry_open(store->settings, reference, login, store->progress, error);
+    Registry *registry = registry_open(store->settings, reference, login, store->progress, error);
+    if (registry)
+        registry->ours = true;
+    return registry;
 }
 
 ImageRepository *image_repository_open(ImageStore *store, const char *name, GError **error)
