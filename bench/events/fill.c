@@ -47,6 +47,7 @@ static bool insert_model(Fill *fill, Filled *model, int number)
     if (!model_insert(fill->db, model->id, PROJECT_DEFAULT, name, "0.0.1", 1, "Custom", "", "bench",
                       &fill->error))
         return false;
+    int64_t change;
     for (int attempt = 1; attempt <= attempts; attempt++)
         if (!attempt_insert(fill->db, model->id, attempt,
                             "{\"name\":\"bench\",\"source\":\"/models/bench\"}", &fill->error))
@@ -55,11 +56,10 @@ static bool insert_model(Fill *fill, Filled *model, int number)
                    "UPDATE attempts SET outcome = 'failed' "
                    "WHERE model_id = $1",
                    "s", model->id) &&
-           model_changes_next(fill->db, &fill->error) &&
+           model_changes_next(fill->db, &change, &fill->error) &&
            db_exec(fill->db, &fill->error,
-                   "UPDATE models SET last_seq = $2, last_time = $3, " MODEL_CHANGED
-                   " WHERE id = $1",
-                   "sii", model->id, (int64_t)model->events, fill->now);
+                   "UPDATE models SET last_seq = $2, last_time = $3, changed = $4 WHERE id = $1",
+                   "siii", model->id, (int64_t)model->events, fill->now, change);
 }
 
 static bool insert_event(Fill *fill, const Filled *model, int index)

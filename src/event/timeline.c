@@ -17,11 +17,12 @@
 static bool timeline_next(Db *db, const char *model_id, EventPlace *place, char **model,
                           GError **error)
 {
-    if (!model_changes_next(db, error) ||
+    int64_t change;
+    if (!model_changes_next(db, &change, error) ||
         !db_exec(db, error,
                  "UPDATE models SET last_seq = last_seq + 1, last_time = CASE "
-                 "WHEN last_time > $2 THEN last_time ELSE $2 END, " MODEL_CHANGED " WHERE id = $1",
-                 "si", model_id, clock_now_ms()))
+                 "WHEN last_time > $2 THEN last_time ELSE $2 END, changed = $3 WHERE id = $1",
+                 "sii", model_id, clock_now_ms(), change))
         return false;
     g_autoptr(DbRows) rows =
         db_query(db, error, "SELECT last_seq, last_time, name, version FROM models WHERE id = $1",

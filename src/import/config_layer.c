@@ -45,7 +45,8 @@ static bool row_record(Import *import, int position, const char *digest, int64_t
         return false;
     if (!*there)
         return true;
-    g_autoptr(DbTransaction) transaction = service_transaction(service, error);
+    g_autoptr(DbTransaction) transaction =
+        service_transaction_of(service, import->model->id, error);
     return transaction &&
            layer_insert(service->db, import->model->id, import->job->attempt, &row, error) &&
            db_commit(service->db, error);

@@ -84,7 +84,8 @@ static bool blob_record(Keep *keep, guint position, const PackageFile *file, con
         return false;
     if (!*there)
         return true;
-    g_autoptr(DbTransaction) transaction = service_transaction(import->service, error);
+    g_autoptr(DbTransaction) transaction =
+        service_transaction_of(import->service, import->model->id, error);
     return transaction && layer_insert(db, import->model->id, import->job->attempt, &row, error) &&
            db_exec(
                db, error,

@@ -62,7 +62,8 @@ static StageResult build_fail(Build *build, GPtrArray *events, GError **error)
     const Event *first = events->pdata[0];
     if (g_strcmp0(first->kind, "disk_full") == 0)
         data_release_reserve(service->data);
-    g_autoptr(DbTransaction) transaction = service_transaction(service, error);
+    g_autoptr(DbTransaction) transaction =
+        service_transaction_of(service, build->job->model_id, error);
     if (!transaction ||
         !attempt_fail(service, build->job->model_id, build->job->attempt, "build", owned, "failed",
                       error) ||
@@ -76,7 +77,8 @@ static StageResult build_fail(Build *build, GPtrArray *events, GError **error)
 static StageResult build_cancel(Build *build, const char *actor, GError **error)
 {
     Service *service = build->service;
-    g_autoptr(DbTransaction) transaction = service_transaction(service, error);
+    g_autoptr(DbTransaction) transaction =
+        service_transaction_of(service, build->job->model_id, error);
     if (!transaction ||
         !attempt_cancel(service, build->job->model_id, build->job->attempt, "build", actor,
                         "cancelled", error) ||
@@ -145,7 +147,8 @@ static bool build_start(Build *build, GError **error)
 {
     Db *db = build->service->db;
     int64_t started;
-    g_autoptr(DbTransaction) transaction = service_transaction(build->service, error);
+    g_autoptr(DbTransaction) transaction =
+        service_transaction_of(build->service, build->job->model_id, error);
     if (!transaction || !timeline_find(db, build->job->model_id, build->job->attempt,
                                        "ImageBuildStarted", &started, error))
         return false;
@@ -268,7 +271,7 @@ bool image_record(Service *service, const Job *job, const Image *image, guint ba
                     "a blob of image %s is gone from the store", image->manifest->digest);
         return false;
     }
-    g_autoptr(DbTransaction) transaction = service_transaction(service, error);
+    g_autoptr(DbTransaction) transaction = service_transaction_of(service, job->model_id, error);
     return transaction && base_layers_record(service, job, image, base_layers, error) &&
            attempt_set_image(service->db, job->model_id, job->attempt, image->manifest->digest,
                              image->manifest->media_type, image->manifest->size,
@@ -327,7 +330,8 @@ static bool build_finish(Build *build, const Image *image, GError **error)
         event_with(built, "{s:I, s:I}", "bytes_pushed", (json_int_t)build->taken.sent,
                    "bytes_present", (json_int_t)build->taken.present);
     built->duration_ms = clock_monotonic_ms() - build->began;
-    g_autoptr(DbTransaction) transaction = service_transaction(service, error);
+    g_autoptr(DbTransaction) transaction =
+        service_transaction_of(service, build->job->model_id, error);
     if (!transaction) {
         event_free(built);
         return false;

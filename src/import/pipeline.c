@@ -30,7 +30,8 @@ static bool close_in_transaction(Import *import, const char *stage, const char *
                                  GPtrArray *events, GError **error)
 {
     Db *db = import->service->db;
-    g_autoptr(DbTransaction) transaction = service_transaction(import->service, error);
+    g_autoptr(DbTransaction) transaction =
+        service_transaction_of(import->service, import->model->id, error);
     if (!transaction)
         return false;
     for (guint i = 0; i < events->len; i++) {
@@ -145,7 +146,8 @@ bool attempt_cancel(Service *service, const char *model_id, int attempt, const c
 static bool fail_in_transaction(Import *import, const char *stage, const GPtrArray *events,
                                 GError **error)
 {
-    g_autoptr(DbTransaction) transaction = service_transaction(import->service, error);
+    g_autoptr(DbTransaction) transaction =
+        service_transaction_of(import->service, import->model->id, error);
     return transaction &&
            attempt_fail(import->service, import->model->id, import->job->attempt, stage, events,
                         NULL, error) &&

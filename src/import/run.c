@@ -254,7 +254,8 @@ static bool import_begin(Import *import, const Stage *next, GError **error)
     const char *id = import->model->id;
     int attempt = import->job->attempt;
     int64_t started;
-    g_autoptr(DbTransaction) transaction = service_transaction(import->service, error);
+    g_autoptr(DbTransaction) transaction =
+        service_transaction_of(import->service, import->model->id, error);
     if (!transaction || !timeline_find(db, id, attempt, "ImportStarted", &started, error))
         return false;
     if (started && !import->job->worker)

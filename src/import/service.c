@@ -131,11 +131,12 @@ static void wait_for_store(Service *service, const GError *failure, int tries)
         g_usleep(LOOK_US);
 }
 
-DbTransaction *service_transaction(Service *service, GError **error)
+DbTransaction *service_transaction_of(Service *service, const char *model_id, GError **error)
 {
     for (int tries = 1;; tries++) {
         g_autoptr(GError) failure = NULL;
-        DbTransaction *transaction = db_transaction(service->db, &failure);
+        DbTransaction *transaction = model_id ? db_transaction_of(service->db, model_id, &failure)
+                                              : db_transaction(service->db, &failure);
         if (transaction)
             return transaction;
         if (tries < BUSY_TRIES && db_error_passes(failure) &&
@@ -147,6 +148,11 @@ DbTransaction *service_transaction(Service *service, GError **error)
         g_propagate_error(error, g_steal_pointer(&failure));
         return NULL;
     }
+}
+
+DbTransaction *service_transaction(Service *service, GError **error)
+{
+    return service_transaction_of(service, NULL, error);
 }
 
 bool service_has_room(Service *service, GError **error)

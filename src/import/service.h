@@ -53,6 +53,8 @@ bool service_audit(Service *service, const char *actor, const char *project, con
  * keep busy is waited for, several times store.busy_timeout_ms, until progress.stop; then
  * DB_ERROR_BUSY: nothing is wrong with the import, it stays open and is resumed. */
 DbTransaction *service_transaction(Service *service, GError **error);
+/* The same for what belongs to one model (db_begin_of). */
+DbTransaction *service_transaction_of(Service *service, const char *model_id, GError **error);
 
 /* Asked before blobs are written. False (IO_ERROR, ENOSPC): the disk is so full that the reserve is
  * spent, and what it was given up for needs the rest. */

@@ -453,7 +453,8 @@ static bool look_keep(Import *import, GError **error)
 {
     bool listed = import->package && import->package->child_found;
     g_autofree char *listing = listed ? package_listing_digest(import->package) : NULL;
-    g_autoptr(DbTransaction) transaction = db_transaction(import->service->db, error);
+    g_autoptr(DbTransaction) transaction =
+        db_transaction_of(import->service->db, import->model->id, error);
     return transaction && package_record(import, listing, error) &&
            db_commit(import->service->db, error);
 }
@@ -514,7 +515,7 @@ static bool check_record(Import *import, const Former *former, const char *listi
     /* gc must not remove a layer between the look at its blob and the row that keeps it. */
     autofd lock = layout_lock(import->service->images, false, error);
     g_autoptr(DbTransaction) transaction =
-        lock >= 0 ? service_transaction(import->service, error) : NULL;
+        lock >= 0 ? service_transaction_of(import->service, import->model->id, error) : NULL;
     if (!transaction || !look_record(import, listing, error))
         return false;
     for (guint i = 0; i < events->len; i++)

@@ -204,7 +204,8 @@ static bool layer_record(Copy *copy, const LayerPlan *plan, const LayerRow *row,
         return false;
     if (!*there)
         return true;
-    g_autoptr(DbTransaction) transaction = service_transaction(service, error);
+    g_autoptr(DbTransaction) transaction =
+        service_transaction_of(service, copy->import->model->id, error);
     return transaction &&
            layer_insert(service->db, copy->import->model->id, copy->import->job->attempt, row,
                         error) &&

@@ -80,7 +80,8 @@ static bool record(Import *import, const Artifact *artifact, const Artifact *pac
     Db *db = import->service->db;
     const char *id = import->model->id;
     int attempt = import->job->attempt;
-    g_autoptr(DbTransaction) transaction = service_transaction(import->service, error);
+    g_autoptr(DbTransaction) transaction =
+        service_transaction_of(import->service, import->model->id, error);
     if (!transaction ||
         !artifact_set(db, id, attempt, artifact->manifest->digest, artifact->manifest->size, error))
         return false;

@@ -149,7 +149,8 @@ static bool source_record(const Source *source, GError **error)
     const Import *import = source->import;
     const char *text =
         import->config && import->config->document ? import->config->document->text : NULL;
-    g_autoptr(DbTransaction) transaction = service_transaction(import->service, error);
+    g_autoptr(DbTransaction) transaction =
+        service_transaction_of(import->service, import->model->id, error);
     return transaction &&
            attempt_set_package(import->service->db, import->model->id, import->job->attempt,
                                source->image->size, source->image->manifest->digest, text, NULL,

@@ -75,7 +75,8 @@ static bool log_ready(Import *import, Trial *trial, GError **error)
     Db *db = import->service->db;
     g_autofree char *text = g_strdup_printf("verified: it serves, %.1f s after it was started",
                                             (double)trial_ready_ms(trial) / 1000);
-    g_autoptr(DbTransaction) transaction = service_transaction(import->service, error);
+    g_autoptr(DbTransaction) transaction =
+        service_transaction_of(import->service, import->model->id, error);
     return transaction &&
            build_log_append(db, import->model->id, import->job->attempt, "waybill", text, error) &&
            db_commit(db, error);

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "event/timeline.h"
 #include "import/progress_board.h"
+#include "store/model_changes.h"
 
 #define TICK_MS     250
 #define PROGRESS_MS 1000
@@ -130,9 +131,11 @@ static GPtrArray *hub_questions(Hub *hub)
 /* A project's topic has no frames: that there is something new is enough. */
 static bool news_read_project(Db *db, News *news, GError **error)
 {
-    int64_t newest;
-    if (!db_query_int(db, &newest, 0, error, "SELECT max(changed) FROM models WHERE project = $1",
-                      "s", news->model_id + strlen(PROJECT_KEY)))
+    int64_t newest, last;
+    if (!model_changes_last(db, &last, error) ||
+        !db_query_int(db, &newest, 0, error,
+                      "SELECT max(changed) FROM models WHERE project = $1 AND changed <= $2", "si",
+                      news->model_id + strlen(PROJECT_KEY), last))
         return false;
     news->last = MAX(news->last, newest);
     return true;

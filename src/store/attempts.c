@@ -55,13 +55,14 @@ Attempt *attempt_load(Db *db, const char *model_id, int attempt, GError **error)
 
 bool attempt_insert(Db *db, const char *model_id, int attempt, const char *request, GError **error)
 {
+    int64_t change;
     return db_exec(db, error,
                    "INSERT INTO attempts(model_id, attempt, request, outcome, created_at) VALUES "
                    "($1, $2, $3, 'running', $4)",
                    "sisi", model_id, (int64_t)attempt, request, clock_now_ms()) &&
-           model_changes_next(db, error) &&
-           db_exec(db, error, "UPDATE models SET attempt = $2, " MODEL_CHANGED " WHERE id = $1",
-                   "si", model_id, (int64_t)attempt);
+           model_changes_next(db, &change, error) &&
+           db_exec(db, error, "UPDATE models SET attempt = $2, changed = $3 WHERE id = $1", "sii",
+                   model_id, (int64_t)attempt, change);
 }
 
 bool attempt_start(Db *db, const char *model_id, int attempt, GError **error)

@@ -10,6 +10,7 @@
 
 #include "base/io.h"
 #include "base/machine.h"
+#include "store/model_changes.h"
 #include "store/schema.h"
 
 #ifndef CIFS_SUPER_MAGIC
@@ -159,7 +160,8 @@ static Db *open_elsewhere(DataDirectory *data, GError **error)
     int count;
     const Migration *migrations = schema_migrations(&count);
     g_autoptr(Db) db = db_open(data->store_url, data->busy_timeout_ms, error);
-    if (!db || !schema_migrate(db, migrations, count, NULL, error))
+    if (!db || !schema_migrate(db, migrations, count, NULL, error) ||
+        !model_changes_go_on(db, error))
         return NULL;
     return g_steal_pointer(&db);
 }

@@ -70,16 +70,26 @@ void db_guard(Db *db, DbGuard guard, gpointer data)
     db->guard_data = data;
 }
 
-bool db_begin(Db *db, GError **error)
+static bool begin_writing(Db *db, DbAccess access, const char *model_id, GError **error)
 {
     g_return_val_if_fail(!db->in_transaction, false);
     if (db->before_writing)
         db->before_writing(db->before_writing_data);
-    db->in_transaction = db->driver->begin(db, true, error);
+    db->in_transaction = db->driver->begin(db, access, model_id, error);
     if (!db->in_transaction || !db->guard || db->guard(db, db->guard_data, error))
         return db->in_transaction;
     db_rollback(db);
     return false;
+}
+
+bool db_begin(Db *db, GError **error)
+{
+    return begin_writing(db, DB_WRITES, NULL, error);
+}
+
+bool db_begin_of(Db *db, const char *model_id, GError **error)
+{
+    return begin_writing(db, DB_WRITES_MODEL, model_id, error);
 }
 
 bool db_commit(Db *db, GError **error)
@@ -111,10 +121,15 @@ DbTransaction *db_transaction(Db *db, GError **error)
     return db_begin(db, error) ? db : NULL;
 }
 
+DbTransaction *db_transaction_of(Db *db, const char *model_id, GError **error)
+{
+    return db_begin_of(db, model_id, error) ? db : NULL;
+}
+
 DbSnapshot *db_snapshot(Db *db, GError **error)
 {
     g_return_val_if_fail(!db->in_transaction, NULL);
-    db->in_transaction = db->driver->begin(db, false, error);
+    db->in_transaction = db->driver->begin(db, DB_READS, NULL, error);
     return db->in_transaction ? db : NULL;
 }
 

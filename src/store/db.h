@@ -3,7 +3,10 @@
  * Statements are written with $1, $2, …; arguments follow a string of types, one letter each: 's'
  * const char * in UTF-8 (NULL is NULL), 'i' int64_t. A Db belongs to one thread. Every write stands
  * between db_begin and db_commit. db_begin takes the write lock at once (BEGIN IMMEDIATE), so that
- * what was read inside stays true until the commit. */
+ * what was read inside stays true until the commit.
+ *
+ * db_begin_of takes the lock of one model only, for what changes nothing but the model's own rows:
+ * a server then has others beside it, those of other models. Those of db_begin still are alone. */
 #pragma once
 
 #include <glib.h>
@@ -59,6 +62,7 @@ void db_before_writing(Db *db, void (*call)(gpointer data), gpointer data);
 typedef bool (*DbGuard)(Db *db, gpointer data, GError **error);
 void db_guard(Db *db, DbGuard guard, gpointer data);
 bool db_begin(Db *db, GError **error);
+bool db_begin_of(Db *db, const char *model_id, GError **error);
 bool db_commit(Db *db, GError **error);
 /* Does nothing outside of a transaction. */
 void db_rollback(Db *db);
@@ -68,6 +72,7 @@ bool db_is_writing(const Db *db);
 /* A transaction that rolls back when it leaves its scope before the commit. */
 typedef Db DbTransaction;
 DbTransaction *db_transaction(Db *db, GError **error);
+DbTransaction *db_transaction_of(Db *db, const char *model_id, GError **error);
 static inline void db_transaction_end(DbTransaction *transaction)
 {
     db_rollback(transaction);

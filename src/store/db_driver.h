@@ -5,11 +5,13 @@
 
 #include "store/db.h"
 
+typedef enum { DB_READS, DB_WRITES, DB_WRITES_MODEL } DbAccess;
+
 typedef struct {
     DbEngine engine;
     void (*free)(Db *db);
-    /* Of a transaction; writing: one that takes the write lock at once. */
-    bool (*begin)(Db *db, bool writing, GError **error);
+    /* Of a transaction; one that writes takes its lock at once: the store's, or a model's. */
+    bool (*begin)(Db *db, DbAccess access, const char *model_id, GError **error);
     bool (*commit)(Db *db, GError **error);
     void (*rollback)(Db *db);
     bool (*script)(Db *db, const char *sql, GError **error);

@@ -163,7 +163,7 @@ bool lease_renew(DataDirectory *data, Db *db, bool *lost, GError **error)
         return true;
     if (!db_query_int(db, &found, 0, error,
                       "UPDATE jobs SET lease_until = " NOW " + $3 WHERE id = $1 AND leases = $2 "
-                      "RETURNING leases",
+                      "AND lease_until IS NOT NULL RETURNING leases",
                       "iii", job, token, data->lease_ms))
         return false;
     /* It may have been given back meanwhile. */

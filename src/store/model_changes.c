@@ -2,20 +2,47 @@
 
 #include "store/model_rows.h"
 
-bool model_changes_next(Db *db, GError **error)
-{
-    return db_exec(db, error, "UPDATE model_changes SET number = number + 1", "");
-}
+#define OFFSET "(SELECT number FROM model_changes)"
 
-bool model_changed(Db *db, const char *model_id, GError **error)
+/* Not by RETURNING: SQLite then keeps a journal for the one statement. */
+bool model_changes_next(Db *db, int64_t *number, GError **error)
 {
-    return model_changes_next(db, error) &&
-           db_exec(db, error, "UPDATE models SET " MODEL_CHANGED " WHERE id = $1", "s", model_id);
+    if (db_engine(db) == DB_POSTGRES)
+        return db_query_int(db, number, 0, error,
+                            "SELECT " OFFSET " + pg_current_xact_id()::text::bigint", "");
+    return db_exec(db, error, "UPDATE model_changes SET number = number + 1", "") &&
+           db_query_int(db, number, 0, error, "SELECT " OFFSET, "");
 }
 
 bool model_changes_last(Db *db, int64_t *number, GError **error)
 {
-    return db_query_int(db, number, 0, error, "SELECT number FROM model_changes", "");
+    return db_query_int(db, number, 0, error,
+                        db_engine(db) == DB_POSTGRES
+                            ? "SELECT " OFFSET
+                              " + pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1"
+                            : "SELECT " OFFSET,
+                        "");
+}
+
+/* Each project's newest, by the index. */
+#define NEWEST                                                                            \
+    "(SELECT coalesce(max(newest), 0) FROM (SELECT (SELECT max(m.changed) FROM models m " \
+    "WHERE m.project = p.id) AS newest FROM projects p) n)"
+
+bool model_changes_go_on(Db *db, GError **error)
+{
+    int64_t newest, next;
+    if (!db_query_int(db, &newest, 0, error, "SELECT " NEWEST, "") ||
+        !db_query_int(db, &next, 0, error,
+                      db_engine(db) == DB_POSTGRES
+                          ? "SELECT " OFFSET
+                            " + pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
+                          : "SELECT " OFFSET " + 1",
+                      ""))
+        return false;
+    if (newest < next)
+        return true;
+    return db_exec(db, error, "UPDATE model_changes SET number = $1, epoch = ''", "i", newest);
 }
 
 /* -- epochs -- */
@@ -83,22 +110,29 @@ static ModelChange *change_of_row(DbRows *rows)
     return change;
 }
 
+#define CHANGES                                                                                    \
+    "SELECT m.changed, m.id, m.name, m.version, CASE WHEN " BY_TEMPLATE                            \
+    " THEN 'Template' ELSE m.type END, m.description, m.created_at, m.attempt, a.outcome, "        \
+    "EXISTS (SELECT 1 FROM attempts e WHERE e.model_id = m.id AND e.attempt < m.attempt AND "      \
+    "e.outcome = 'imported'), m.deleted_at, m.last_seq, v.event FROM models m JOIN attempts a ON " \
+    "a.model_id = m.id AND a.attempt = m.attempt LEFT JOIN events v ON v.model_id = m.id AND "     \
+    "v.seq = m.last_seq WHERE m.project = $1 AND m.changed > $2 AND m.changed <= $5 AND "          \
+    "(m.changed > $3 OR m.deleted_at IS NULL) ORDER BY m.changed "
+
 GPtrArray *model_changes_after(Db *db, const char *project, int64_t after, int64_t known, int most,
                                GError **error)
 {
+    int64_t last;
+    if (!model_changes_last(db, &last, error))
+        return NULL;
     g_autoptr(GPtrArray) changes =
         g_ptr_array_new_with_free_func((GDestroyNotify)model_change_free);
-    g_autoptr(DbRows) rows = db_query(
-        db, error,
-        "SELECT m.changed, m.id, m.name, m.version, "
-        "CASE WHEN " BY_TEMPLATE " THEN 'Template' ELSE m.type END, m.description, m.created_at, "
-        "m.attempt, a.outcome, EXISTS (SELECT 1 FROM attempts e WHERE e.model_id = m.id AND "
-        "e.attempt < m.attempt AND e.outcome = 'imported'), m.deleted_at, m.last_seq, v.event "
-        "FROM models m JOIN attempts a ON a.model_id = m.id AND a.attempt = m.attempt "
-        "LEFT JOIN events v ON v.model_id = m.id AND v.seq = m.last_seq "
-        "WHERE m.project = $1 AND m.changed > $2 AND (m.changed > $3 OR m.deleted_at IS NULL) "
-        "ORDER BY m.changed LIMIT $4",
-        "siii", project, after, known, (int64_t)most);
+    /* One transaction may have changed several models; in SQLite each has a number of its own. */
+    g_autoptr(DbRows) rows =
+        db_query(db, error,
+                 db_engine(db) == DB_POSTGRES ? CHANGES "FETCH FIRST $4 ROWS WITH TIES"
+                                              : CHANGES "LIMIT $4",
+                 "siiii", project, after, known, (int64_t)most, last);
     GError *failure = NULL;
     while (rows && db_next(rows, &failure))
         g_ptr_array_add(changes, change_of_row(rows));

@@ -178,11 +178,12 @@ bool model_set_description(Db *db, const char *id, const char *description, GErr
 
 bool model_mark_deleted(Db *db, const char *id, const char *actor, GError **error)
 {
-    return model_changes_next(db, error) &&
+    int64_t change;
+    return model_changes_next(db, &change, error) &&
            db_exec(db, error,
-                   "UPDATE models SET deleted_at = $2, deleted_by = $3, " MODEL_CHANGED
-                   " WHERE id = $1 AND deleted_at IS NULL",
-                   "sis", id, clock_now_ms(), actor);
+                   "UPDATE models SET deleted_at = $2, deleted_by = $3, changed = $4 WHERE id = $1 "
+                   "AND deleted_at IS NULL",
+                   "sisi", id, clock_now_ms(), actor, change);
 }
 
 /* A build of one model may be what another one's import waits for. */

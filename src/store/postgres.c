@@ -1,7 +1,8 @@
 /* The PostgreSQL driver of db.h, over libpq.
  *
  * A transaction that writes takes a lock of the whole store first, as SQLite's BEGIN IMMEDIATE
- * does: what was read inside stays true until the commit. One that only reads sees one state of it
+ * does: what was read inside stays true until the commit. One that writes nothing but a model's own
+ * rows shares that lock with others of other models. One that only reads sees one state of it
  * (REPEATABLE READ). Statements are prepared once for a connection, by their text.
  *
  * A connection that broke is made again by the next statement that stands in no transaction, which
@@ -17,6 +18,7 @@
 #define TYPE_TEXT   25
 /* Of pg_advisory_xact_lock: "waybill\0" as a number. */
 #define WRITE_LOCK  "8602290226836827136"
+#define MODEL_CLASS "1836016748" /* of the locks of models */
 /* A process that was stopped in the middle of a transaction keeps its locks no longer than that. */
 #define PAUSED_MS   "10000"
 #define FETCH_ROWS  1000
@@ -214,16 +216,29 @@ static void postgres_rollback(Db *base)
         run(db, "ROLLBACK", NULL);
 }
 
-/* In one go: it is made again as a whole where the connection broke. */
-static bool postgres_begin(Db *db, bool writing, GError **error)
+/* Two models may share a lock: they wait for each other, and nothing is wrong. */
+static uint32_t lock_of(const char *model_id)
+{
+    return g_str_hash(model_id) & G_MAXINT32;
+}
+
+/* In one go: it is made again as a whole where the connection broke. The store's lock is taken
+ * first by all, shared by those of one model. */
+static bool postgres_begin(Db *base, DbAccess access, const char *model_id, GError **error)
 {
     static const char READ[] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
     static const char WRITE[] = "BEGIN ISOLATION LEVEL READ COMMITTED; "
                                 "SELECT pg_advisory_xact_lock(" WRITE_LOCK ")";
-    ((Postgres *)db)->writing = writing;
-    if (postgres_script(db, writing ? WRITE : READ, error))
+    static const char WRITE_MODEL[] = "BEGIN ISOLATION LEVEL READ COMMITTED; "
+                                      "SELECT pg_advisory_xact_lock_shared(" WRITE_LOCK "), "
+                                      "pg_advisory_xact_lock(" MODEL_CLASS ", %u)";
+    Postgres *db = (Postgres *)base;
+    g_autofree char *of_model =
+        access == DB_WRITES_MODEL ? g_strdup_printf(WRITE_MODEL, lock_of(model_id)) : NULL;
+    db->writing = access != DB_READS;
+    if (postgres_script(base, of_model ? of_model : access == DB_READS ? READ : WRITE, error))
         return true;
-    postgres_rollback(db); /* the lock was not to be had */
+    postgres_rollback(base); /* the lock was not to be had */
     return false;
 }
 

@@ -119,9 +119,10 @@ Db *db_open_sqlite(const char *path, int busy_timeout_ms, GError **error)
     return g_steal_pointer(&base);
 }
 
-static bool sqlite_begin(Db *db, bool writing, GError **error)
+static bool sqlite_begin(Db *db, DbAccess access, const char *model_id G_GNUC_UNUSED,
+                         GError **error)
 {
-    return db_exec(db, error, writing ? "BEGIN IMMEDIATE" : "BEGIN", "");
+    return db_exec(db, error, access == DB_READS ? "BEGIN" : "BEGIN IMMEDIATE", "");
 }
 
 static bool sqlite_commit(Db *db, GError **error)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/error_domain.h"
+#include "store/model_changes.h"
 #include "store/schema.h"
 
 #define COLUMNS_MAX 32
@@ -327,5 +328,5 @@ GArray *store_copy(Db *from, Db *to, Progress *progress, GError **error)
     for (size_t i = 0; i < G_N_ELEMENTS(TABLES); i++)
         if (!copy_table(from, to, &TABLES[i], progress, copied, error))
             return NULL;
-    return db_commit(to, error) ? g_steal_pointer(&copied) : NULL;
+    return model_changes_go_on(to, error) && db_commit(to, error) ? g_steal_pointer(&copied) : NULL;
 }

@@ -17,6 +17,7 @@
 #include "store/data.h"
 #include "store/jobs.h"
 #include "store/leases.h"
+#include "store/model_changes.h"
 #include "store/models.h"
 #include "store/projects.h"
 #include "store/schema.h"
@@ -248,6 +249,99 @@ static void who_lost_a_lease_can_commit_nothing_more(void **state)
     assert_true(lease_is_held(db, data, id));
     g_clear_pointer(&next, job_free);
     assert_false(lease_is_held(db, data, id));
+}
+
+/* Who renews has looked what is held, and then it was given back. */
+static void a_lease_that_was_given_back_is_not_renewed(void **state)
+{
+    const Scene *scene = *state;
+    bool lost;
+    if (db_engine(scene->db) != DB_POSTGRES)
+        return;
+    g_autofree char *path = g_build_filename(scene->path, "late", NULL);
+    g_autoptr(DataDirectory) late = data_open(path, true, 200, NULL);
+    int64_t id = submit(scene->db, "m");
+    Lease *lease = lease_take(scene->db, scene->data, id, NULL);
+    late->held_job = scene->data->held_job;
+    late->held_token = scene->data->held_token;
+    lease_end(lease);
+    assert_true(lease_renew(late, scene->db, &lost, NULL));
+    assert_false(lease_is_held(scene->db, scene->data, id));
+}
+
+/* Of a server: transactions of two models go on beside each other, one of the whole store is alone.
+ */
+static void a_model_s_transaction_keeps_out_only_its_own_and_the_store_s(void **state)
+{
+    const Scene *scene = *state;
+    if (db_engine(scene->db) != DB_POSTGRES)
+        return;
+    g_autoptr(Db) other = scene_open(scene, NULL);
+    assert_true(db_begin_of(scene->db, "a", NULL));
+    assert_true(db_begin_of(other, "b", NULL));
+    db_rollback(other);
+    g_autoptr(GError) same = NULL, all = NULL;
+    assert_false(db_begin_of(other, "a", &same));
+    assert_true(g_error_matches(same, DB_ERROR, DB_ERROR_BUSY));
+    assert_false(db_begin(other, &all));
+    assert_true(g_error_matches(all, DB_ERROR, DB_ERROR_BUSY));
+    assert_true(db_commit(scene->db, NULL));
+    assert_true(db_begin(other, NULL));
+    assert_false(db_begin_of(scene->db, "b", NULL));
+    assert_true(db_commit(other, NULL));
+}
+
+static void append_started(Db *db, const char *model_id)
+{
+    g_autoptr(Event) event = event_import_started();
+    assert_true(timeline_append(db, model_id, 1, "queue", event, NULL, NULL));
+}
+
+static guint changes_after(Db *db, int64_t number)
+{
+    g_autoptr(GPtrArray) changes =
+        model_changes_after(db, PROJECT_DEFAULT, number, number, 10, NULL);
+    return changes->len;
+}
+
+/* The one that began first commits last: nobody has read past it. */
+static void no_change_is_missed_whatever_the_order_of_commits(void **state)
+{
+    const Scene *scene = *state;
+    int64_t before, between;
+    if (db_engine(scene->db) != DB_POSTGRES)
+        return;
+    g_autoptr(Db) other = scene_open(scene, NULL);
+    submit(scene->db, "a");
+    submit(scene->db, "b");
+    assert_true(model_changes_last(scene->db, &before, NULL));
+    assert_int_equal(changes_after(scene->db, before), 0);
+    assert_true(db_begin_of(scene->db, "a", NULL));
+    append_started(scene->db, "a");
+    assert_true(db_begin_of(other, "b", NULL));
+    append_started(other, "b");
+    assert_true(db_commit(other, NULL));
+    assert_true(model_changes_last(other, &between, NULL));
+    assert_int_equal(changes_after(other, before), 0);
+    assert_true(db_commit(scene->db, NULL));
+    assert_int_equal(changes_after(other, between), 2);
+}
+
+static void numbers_go_on_behind_those_of_a_copied_store(void **state)
+{
+    const Scene *scene = *state;
+    Db *db = scene->db;
+    const int64_t far = INT64_C(1) << 50;
+    int64_t last;
+    submit(db, "a");
+    assert_true(db_exec(db, NULL, "UPDATE models SET changed = $1", "i", far));
+    assert_true(model_changes_go_on(db, NULL));
+    assert_true(model_changes_last(db, &last, NULL));
+    assert_true(last >= far);
+    assert_true(db_begin(db, NULL));
+    append_started(db, "a");
+    assert_true(db_commit(db, NULL));
+    assert_int_equal(changes_after(db, last), 1);
 }
 
 static void projects_take_turns(void **state)
@@ -527,7 +621,15 @@ int main(void)
                                         scene_down),
         cmocka_unit_test_setup_teardown(who_lost_a_lease_can_commit_nothing_more, scene_up,
                                         scene_down),
+        cmocka_unit_test_setup_teardown(a_lease_that_was_given_back_is_not_renewed, scene_up,
+                                        scene_down),
         cmocka_unit_test_setup_teardown(projects_take_turns, scene_up, scene_down),
+        cmocka_unit_test_setup_teardown(
+            a_model_s_transaction_keeps_out_only_its_own_and_the_store_s, scene_up, scene_down),
+        cmocka_unit_test_setup_teardown(no_change_is_missed_whatever_the_order_of_commits, scene_up,
+                                        scene_down),
+        cmocka_unit_test_setup_teardown(numbers_go_on_behind_those_of_a_copied_store, scene_up,
+                                        scene_down),
         cmocka_unit_test_setup_teardown(what_lies_in_one_data_directory_is_imported_there, scene_up,
                                         scene_down),
         cmocka_unit_test_setup_teardown(job_is_claimed_once_and_again_when_its_worker_was_lost,
