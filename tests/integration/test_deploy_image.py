@@ -71,9 +71,10 @@ def test_an_image_is_built_and_serves(containers, image):  # noqa: F811
     # What a build's sandbox takes: neither the profile above nor a container's defaults have it,
     status, said = sandbox(containers, image)
     assert status == "warn", said
-    # root and privileged have (deploy/kubernetes/worker), and so has who is not root where ids may be
-    # mapped, /proc is whole and no profile of the engine's is in the way.
-    status, said = sandbox(containers, image, "--user", "0:0", "--privileged")
+    # root and privileged have (deploy/kubernetes/base/worker), and so has who is not root where ids may
+    # be mapped, /proc is whole and no profile of the engine's is in the way.
+    status, said = sandbox(containers, image, "--user", "0:0", "--privileged", "--read-only",
+                           "--read-only-tmpfs=false")
     assert status == "ok", said
     status, said = sandbox(containers, image, "--security-opt", "seccomp=unconfined", "--security-opt",
                            "apparmor=unconfined", "--security-opt", "unmask=ALL", "--cap-add", "SYS_ADMIN")
