@@ -9,6 +9,7 @@ import pytest
 
 from conftest import PROGRAM, ROOT, wait_for
 from containers import BASE, LIMITS, containers  # noqa: F401
+from postgres import postgres_server  # noqa: F401
 
 UNITS = ROOT / "deploy/systemd"
 # systemd's exposure, 0 (safe) to 10, at most. What the second and the third do without they say why.
@@ -48,7 +49,12 @@ def test_systemd_finds_no_fault_in_a_unit(unit, tmp_path):
     assert done.returncode == 0, done.stdout[-200:]
 
 
-def test_units_start_under_systemd(containers, tmp_path):  # noqa: F811
+def has_workers():
+    """Whether this program has `waybill worker`."""
+    return subprocess.run([PROGRAM, "worker", "--help"], capture_output=True).returncode == 0
+
+
+def test_units_start_under_systemd(containers, postgres_server, tmp_path):  # noqa: F811
     for path in UNITS.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     (tmp_path / "waybill").write_bytes(open(PROGRAM, "rb").read())
@@ -58,7 +64,8 @@ def test_units_start_under_systemd(containers, tmp_path):  # noqa: F811
     image = containers.build(tmp_path / "Containerfile", tmp_path)
     name = "systemd-" + uuid.uuid4().hex
     containers.podman("run", "--detach", "--name", name, "--privileged", "--systemd=always", "--network", "none",
-                      "-v", "/sys/fs/cgroup:/sys/fs/cgroup:rw", *LIMITS, image)
+                      "-v", "/sys/fs/cgroup:/sys/fs/cgroup:rw", "-v", f"{postgres_server.where}:/srv/postgres",
+                      *LIMITS, image)
 
     def run(*words, check=True):
         return containers.podman("exec", name, *words, check=check).stdout.strip()
@@ -78,6 +85,19 @@ def test_units_start_under_systemd(containers, tmp_path):  # noqa: F811
             assert f"WAYBILL_SECURITY_SECRET_KEY={key}" in run("cat", f"/proc/{pid}/environ").split("\0")
         run("systemctl", "stop", unit)
         assert run("systemctl", "show", "-P", "Result", unit) == "success"
+
+    if has_workers():  # on a shared store, as root
+        database = postgres_server.create().rsplit("/", 1)[1]
+        settings = (f"WAYBILL_STORE_URL=postgresql://postgres@%2Fsrv%2Fpostgres/{database}\n"
+                    "WAYBILL_IMAGES_URL=registry+http://127.0.0.1:1/models\n"
+                    f"WAYBILL_SECURITY_SECRET_KEY={'5' * 64}\n")
+        containers.podman("exec", "-i", name, "sh", "-c", "cat >/etc/waybill/waybill.env", stdin=settings)
+        run("systemctl", "start", "waybill-worker")
+        assert run("systemctl", "show", "-P", "ActiveState", "waybill-worker") == "active"
+        assert postgres_server.ask(database, "SELECT count(*) FROM migrations") != ["0"]
+        run("systemctl", "stop", "waybill-worker")
+        assert run("systemctl", "show", "-P", "Result", "waybill-worker") == "success"
+        run("rm", "/etc/waybill/waybill.env")
 
     # A build's sandbox starts under what the units leave, without root and as root.
     for unit, limits in (("waybill", "warn"), ("waybill-worker", "ok")):
