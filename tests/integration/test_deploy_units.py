@@ -2,13 +2,16 @@
 hardening."""
 import json
 import re
+import shutil
 import subprocess
 import uuid
 
 import pytest
 
+import python_base
 from conftest import PROGRAM, ROOT, wait_for
 from containers import BASE, LIMITS, containers  # noqa: F401
+from environments import bring, reasons, sdist
 from postgres import postgres_server  # noqa: F401
 
 UNITS = ROOT / "deploy/systemd"
@@ -54,7 +57,7 @@ def has_workers():
     return subprocess.run([PROGRAM, "worker", "--help"], capture_output=True).returncode == 0
 
 
-def test_units_start_under_systemd(containers, postgres_server, tmp_path):  # noqa: F811
+def test_units_start_under_systemd(containers, postgres_server, package, tmp_path):  # noqa: F811
     for path in UNITS.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     (tmp_path / "waybill").write_bytes(open(PROGRAM, "rb").read())
@@ -65,7 +68,7 @@ def test_units_start_under_systemd(containers, postgres_server, tmp_path):  # no
     name = "systemd-" + uuid.uuid4().hex
     containers.podman("run", "--detach", "--name", name, "--privileged", "--systemd=always", "--network", "none",
                       "-v", "/sys/fs/cgroup:/sys/fs/cgroup:rw", "-v", f"{postgres_server.where}:/srv/postgres",
-                      *LIMITS, image)
+                      "-v", f"{python_base.python_layout()}:/srv/base:ro", *LIMITS, image)
 
     def run(*words, check=True):
         return containers.podman("exec", name, *words, check=check).stdout.strip()
@@ -99,15 +102,33 @@ def test_units_start_under_systemd(containers, postgres_server, tmp_path):  # no
         assert run("systemctl", "show", "-P", "Result", "waybill-worker") == "success"
         run("rm", "/etc/waybill/waybill.env")
 
-    # A build's sandbox starts under what the units leave, without root and as root.
+    # An environment is built under what the units leave, without root and as root: it is installed with
+    # another owner and a set-user-ID bit.
+    shape = "import os; open('/opt/odd', 'w').close(); os.chown('/opt/odd', 8, 8); os.chmod('/opt/odd', 0o4755)"
+    links, source = tmp_path / "srv/links", bring(package, ["odd==1.0"])
+    links.mkdir(parents=True)
+    file, content = sdist("odd", before=shape)
+    (links / file).write_bytes(content)
+    shutil.copytree(source, tmp_path / "srv/package")
+    containers.podman("cp", tmp_path / "srv", f"{name}:/srv/in")
+    run("chmod", "-R", "a+rX", "/srv/in")
     for unit, limits in (("waybill", "warn"), ("waybill-worker", "ok")):
         text = (UNITS / f"{unit}.service").read_text()
-        text = re.sub("^ExecStart=.*", "ExecStart=-waybill doctor --json", text, flags=re.M)
-        text = re.sub("^Type=.*|^Restart.*=.*", "", text, flags=re.M)
-        text = text.replace("[Service]", "[Service]\nType=oneshot\nStandardOutput=truncate:/run/doctor")
-        containers.podman("exec", "-i", name, "sh", "-c", "cat >/run/systemd/system/doctor.service", stdin=text)
+        text = re.sub("^(Type|Exec|Restart).*=.*", "", text, flags=re.M)
+        text = text.replace("[Service]", "\n".join((
+            "[Service]", "Type=oneshot", f"StandardOutput=append:/run/{unit}.said",
+            f"StandardError=append:/run/{unit}.errors",
+            "Environment=WAYBILL_BUILD_PIP_FIND_LINKS=/srv/in/links WAYBILL_BUILD_NETWORK=none",
+            "ExecStart=-waybill doctor --json",
+            "ExecStart=waybill runtime add py --image oci:/srv/base:latest -q",
+            "ExecStart=waybill import /srv/in/package --name odd --json")))
+        containers.podman("exec", "-i", name, "sh", "-c", "cat >/run/systemd/system/job.service", stdin=text)
         run("systemctl", "daemon-reload")
-        run("systemctl", "start", "doctor")
-        said = {check["id"]: check for check in map(json.loads, run("cat", "/run/doctor").splitlines())}
-        assert said["sandbox-rootfs"]["status"] == "ok", (unit, said)
-        assert said["sandbox-limits"]["status"] == limits, (unit, said)
+        run("systemctl", "start", "job", check=False)
+        said = [json.loads(line) for line in run("cat", f"/run/{unit}.said").splitlines() if line.startswith("{")]
+        checks = {thing["id"]: thing for thing in said if "found" in thing}
+        assert checks["sandbox-rootfs"]["status"] == "ok", (unit, checks)
+        assert checks["sandbox-limits"]["status"] == limits, (unit, checks)
+        events = [thing for thing in said if "reason" in thing]
+        assert events and events[-1]["reason"] == "ModelImported", (unit, events, run("cat", f"/run/{unit}.errors"))
+        assert "EnvImageBuildStarted" in reasons(events)
