@@ -1,6 +1,7 @@
 """A base image with Python for the tests of environments: Debian's minbase, python3, python3-pip and
 the user ma-user, made once by mmdebstrap and kept in build/test-base (it needs root and Debian's
 mirror). Deterministic enough for tests: its digest stays as long as it is kept."""
+import fcntl
 import hashlib
 import json
 import os
@@ -70,10 +71,7 @@ def write_top(where, manifest):
         "manifests": [dict(manifest, mediaType=MANIFEST, annotations={REF_NAME: "latest"})]}))
 
 
-def python_layout():
-    """The path of the layout; tag `latest`."""
-    if (KEPT / "index.json").is_file():
-        return KEPT
+def make():
     making = KEPT.with_name(KEPT.name + ".making")
     shutil.rmtree(making, ignore_errors=True)
     making.mkdir(parents=True)
@@ -81,6 +79,15 @@ def python_layout():
     write_python_layout(making, making / "base.tar")
     shutil.rmtree(KEPT, ignore_errors=True)
     making.rename(KEPT)
+
+
+def python_layout():
+    """The path of the layout; tag `latest`. Of several processes that ask for it one makes it."""
+    KEPT.parent.mkdir(parents=True, exist_ok=True)
+    with open(KEPT.with_name(KEPT.name + ".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (KEPT / "index.json").is_file():
+            make()
     return KEPT
 
 
