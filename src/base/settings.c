@@ -14,6 +14,8 @@ static const SettingRow TABLE[] = {
     {"limits.model_file_gib", SETTING_GIB, "5", "one model file may be this large"},
     {"limits.model_gib", SETTING_GIB, "20", "a whole model package may be this large"},
     {"limits.image_gib", SETTING_GIB, "50", "a custom image may be this large"},
+    {"limits.project_storage_gib", SETTING_GIB_OR_NONE, "",
+     "a project whose images take as much gets no new import; no limit when empty"},
     {"check.pickle", SETTING_POLICY, "warn",
      "pickles that import what is on no list: warn tells it, deny fails the import, off says "
      "nothing"},
@@ -240,6 +242,12 @@ static const char *setting_check(SettingType type, const char *value, char **nor
     char *end = NULL;
     *normal = NULL;
     switch (type) {
+    case SETTING_GIB_OR_NONE:
+        if (!*value) {
+            *normal = g_strdup(value);
+            return NULL;
+        }
+        G_GNUC_FALLTHROUGH;
     case SETTING_GIB:
         *normal = decimal_between(value, 1 / 1073741824.0, 8e9);
         return *normal ? NULL : "a number of GiB above 0, such as 5 or 0.5";

@@ -23,6 +23,7 @@ static void settings_have_their_defaults(void **state)
     assert_non_null(settings);
     assert_string_equal(settings_text(settings, "limits.model_file_gib"), "5");
     assert_int_equal(settings_bytes(settings, "limits.model_gib"), 20LL << 30);
+    assert_int_equal(settings_bytes(settings, "limits.project_storage_gib"), 0);
     assert_string_equal(settings_origin(settings, "image.health_url"), "default");
 }
 
@@ -54,6 +55,8 @@ static void settings_refuse_what_is_none(void **state)
                                       "limits.model_gib=inf",
                                       "limits.model_gib=nan",
                                       "limits.modelgib=5",
+                                      "limits.project_storage_gib=0",
+                                      "limits.project_storage_gib=ten",
                                       "limits=5",
                                       "noequals",
                                       "image.health_url=health",

@@ -11,6 +11,7 @@
 #include "import/service.h"
 #include "store/attempts.h"
 #include "store/models.h"
+#include "store/usage.h"
 #include "upkeep/backup.h"
 #include "upkeep/gc.h"
 #include "upkeep/kept.h"
@@ -246,12 +247,48 @@ static void backup_of_another_format_or_schema_is_refused_by_name(void **state)
                      "has schema 999, written by waybill 9.1.0");
 }
 
+static int64_t usage(const char *but)
+{
+    int64_t bytes = -1;
+    assert_true(usage_of_project(service->db, PROJECT_DEFAULT, but, &bytes, NULL));
+    return bytes;
+}
+
+static void usage_is_of_what_is_kept_each_blob_once(void **state)
+{
+    assert_int_equal(usage(""), 0);
+    add_model("m");
+    add_attempt("m", 1, "imported");
+    const int64_t one = usage("");
+    assert_true(one > 0);
+    add_attempt("m", 2, "failed");
+    assert_true(usage("") > one); /* its layer, which a retry takes over */
+    add_attempt("m", 3, "imported");
+    assert_int_equal(usage(""), one);
+    assert_int_equal(usage("m"), 0);
+    add_model("n");
+    Db *db = begin();
+    assert_true(attempt_insert(db, "n", 1, "{}", NULL));
+    assert_true(db_exec(db, NULL,
+                        "INSERT INTO layers SELECT 'n', 1, origin, position, digest, size, "
+                        "media_type, diff_id, files, file, recipe FROM layers WHERE model_id = 'm' "
+                        "AND attempt = 3",
+                        ""));
+    assert_true(db_commit(db, NULL));
+    assert_int_equal(usage(""), one); /* shared */
+    assert_true(usage("m") > 0);      /* n needs it, too */
+    delete_model("m");
+    delete_model("n");
+    assert_int_equal(usage(""), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_service, remove_service)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(newest_attempt_and_newest_image_are_kept),
+        TEST(usage_is_of_what_is_kept_each_blob_once),
         TEST(running_attempt_keeps_what_it_may_take_over),
         TEST(kept_blob_names_those_who_need_it),
         TEST(gc_removes_what_is_not_kept_and_forgets_its_files),
