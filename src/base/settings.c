@@ -29,6 +29,9 @@ static const SettingRow TABLE[] = {
     {"store.busy_timeout_ms", SETTING_MS, "5000", "how long a write waits for another process's"},
     {"store.deleted_days", SETTING_NUMBER, "90",
      "how long gc keeps the timeline of a deleted model; 0: for ever"},
+    {"store.min_free_gib", SETTING_GIB_OR_NONE, "",
+     "no import begins that would take the last so many GiB of the data directory's disk, and no "
+     "upload; no limit when empty"},
     {"server.listen", SETTING_TEXT, "127.0.0.1:8420", "HOST:PORT that `waybill serve` listens on"},
     {"server.tls_cert", SETTING_TEXT, "",
      "file of the server's certificate, PEM; plain HTTP when empty"},

@@ -90,7 +90,7 @@ bool import_is_image(const Import *import);
  * fatal. */
 StageResult import_look(Import *import, const char *stage, GError **error);
 
-/* What keeps a new import from beginning is added: its project's storage. */
+/* What keeps a new import from beginning is added: the disk, its project's storage. */
 bool import_find_room(const Import *import, Findings *findings, GError **error);
 
 /* Appends events (of Event, taken over), closes the stage with its result (taken over), commits.

@@ -22,7 +22,21 @@ static bool check_project(const Import *import, Findings *findings, GError **err
     return true;
 }
 
+static void check_disk(const Import *import, Findings *findings)
+{
+    const char *setting = "store.min_free_gib";
+    const int64_t least = settings_bytes(import->service->settings, setting);
+    const int64_t free_bytes = data_free_bytes(import->service->data);
+    if (free_bytes >= least)
+        return;
+    Event *event = event_with_kind(event_image_build_throttled(), "disk_watermark");
+    findings_add(findings,
+                 event_with(event, "{s:I, s:I, s:s, s:s}", "free", (json_int_t)free_bytes, "limit",
+                            (json_int_t)least, "setting", setting, "volume", "data directory"));
+}
+
 bool import_find_room(const Import *import, Findings *findings, GError **error)
 {
+    check_disk(import, findings);
     return check_project(import, findings, error);
 }

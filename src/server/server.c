@@ -55,12 +55,15 @@ Service *server_service(Server *server, GError **error)
 char *server_lacks_room(const Server *server, const Service *service, int64_t needed)
 {
     int64_t least = settings_bytes(server->settings, "upload.min_free_gib");
-    int64_t free_bytes = data_free_bytes(service->data);
+    const int64_t of_store = settings_bytes(server->settings, "store.min_free_gib");
+    const int64_t free_bytes = data_free_bytes(service->data);
+    const char *setting = of_store > least ? "store.min_free_gib" : "upload.min_free_gib";
+    least = MAX(least, of_store);
     if (free_bytes - needed >= least)
         return NULL;
     return g_strdup_printf("the server's disk has no room: %" PRId64 " bytes are free, %" PRId64
-                           " more are to come, and %" PRId64 " stay free (upload.min_free_gib)",
-                           free_bytes, needed, least);
+                           " more are to come, and %" PRId64 " stay free (%s)",
+                           free_bytes, needed, least, setting);
 }
 
 static void request_ended(const HttpRequest *request)

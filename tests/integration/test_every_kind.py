@@ -72,6 +72,8 @@ ELSEWHERE = {
         "test_unscheduled.py::test_a_project_with_too_many_builds",
     ("ImageBuildThrottled", "project_storage"):
         "test_space.py::test_a_project_whose_images_take_its_storage_gets_no_new_import",
+    ("ImageBuildThrottled", "disk_watermark"):
+        "test_space.py::test_below_the_free_space_that_is_kept_no_import_begins",
     ("BuildSchedulingFailed", "no_worker"):
         "test_unscheduled.py::test_a_build_that_no_worker_takes_ends_and_a_retry_builds_it",
     ("BuildSchedulingFailed", "lease_lost"):

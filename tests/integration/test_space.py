@@ -96,3 +96,61 @@ def test_a_server_says_it_in_the_timeline(ready, package, tmp_path):
     assert details["model_status"] == "failed"
     assert details["failure"]["reason"] == "ImageBuildThrottled"
     assert server.stop() == 0
+
+
+# -- the disk's free space --
+
+FULL = "store.min_free_gib=8000000"
+
+
+def test_below_the_free_space_that_is_kept_no_import_begins(ready, package):
+    source = package()
+    refused = ready.run("import", source, "--name", "m", "--set", FULL, "--json")
+    told = throttled(refused, "disk_watermark")
+    assert_answered(ready, told)
+    assert told["evidence"]["free"] < told["evidence"]["limit"] == 8000000 << 30
+    assert (told["stage"], told["fix_by"]) == ("check", "wait")
+    ready.run("retry", "m", check=True)
+    ready.run("import", source, "--name", "n", "--set", "store.min_free_gib=0.001", check=True)
+    assert_timeline(ready.run("events", "m", "--json").events)
+
+
+def test_both_limits_are_told_at_once(ready, package):
+    ready.run("import", packed(package, "first"), "--name", "first", check=True)
+    result = ready.run("import", packed(package, "m"), "--set", FULL, "--set", ONE_MIB, "--json")
+    assert [event.get("kind") for event in result.events[-3:-1]] == ["disk_watermark",
+                                                                    "project_storage"]
+    assert result.events[-1]["causes"] == [2, 3]
+
+
+def test_a_server_below_it_takes_no_upload_and_begins_no_import(ready, package, tmp_path):
+    server = Server(ready, tmp_path, "--set", FULL)
+    upload = server.ask("POST", "/v1/default/uploads").json["upload_id"]
+    answer = server.ask("PUT", f"/v1/default/uploads/{upload}/files/model/a", b"x")
+    assert answer.status == 507 and "store.min_free_gib" in answer.json["error_msg"], answer
+    pushed = server.ask("POST", "/v2/default/m/blobs/uploads/")
+    assert pushed.status == 507, pushed
+    model = server.create(package(), name="m").json["model_id"]
+    assert server.settled(model)["failure"]["reason"] == "ImageBuildThrottled"
+    assert server.stop() == 0
+
+
+def test_an_import_that_runs_goes_on_below_it(ready, package, tmp_path):
+    """It has begun: what is left of the disk is for those."""
+    source = package({"model/pipe.bin": 64 * MIB})
+    process = ready.start("import", source, "--name", "m", "--json")
+    for line in process.stdout:
+        if "ModelSizeCalculated" in line:
+            break
+    process.kill()
+    process.communicate()
+    if ready.run("events", "m", "--json").events[-1]["reason"] == "ModelImported":
+        return  # it was faster
+    ready.run("retry", "m", "--set", FULL, check=True)
+    assert {event["attempt"] for event in ready.run("events", "m", "--json").events} == {1}
+
+
+def test_doctor_says_that_no_import_begins(ready):
+    checks = ready.run("doctor", "--set", FULL, "--json").events
+    [space] = [check for check in checks if check["id"] == "free-space"]
+    assert space["status"] == "warn" and "store.min_free_gib" in space["found"], space
