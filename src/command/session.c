@@ -389,6 +389,10 @@ const Command COMMANDS[] = {
      "modes (the first is the default), name. --json has each as a whole.\n"
      "Exit status: 1 when a template cannot be used.",
      command_templates, true},
+    {"workers", "", "Who works on what, and how many imports wait",
+     "The workers of servers and of commands on the data directory, or with --server\n"
+     "on the server's: name, stage and for how long, model, progress.",
+     command_workers, true},
     {"gc", "", "Remove what nothing refers to, and left-overs", NULL, command_gc},
     {"verify", "[MODEL]", "Hash again what is kept, and say what is damaged and what mends it",
      "Without MODEL: everything, base images and the store itself included.\n"
