@@ -393,6 +393,11 @@ const Command COMMANDS[] = {
      "The workers of servers and of commands on the data directory, or with --server\n"
      "on the server's: name, stage and for how long, model, progress.",
      command_workers, true},
+    {"du", "", "What takes the space, by project and model",
+     "Size is what something needs; Alone, of that, what nothing else needs: what goes\n"
+     "with it. A blob that several need counts in each of their rows, and once in the\n"
+     "total. --project: of that one. With --server, for administrators.",
+     command_du, true},
     {"gc", "", "Remove what nothing refers to, and left-overs", NULL, command_gc},
     {"verify", "[MODEL]", "Hash again what is kept, and say what is damaged and what mends it",
      "Without MODEL: everything, base images and the store itself included.\n"

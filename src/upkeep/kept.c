@@ -167,7 +167,7 @@ bool kept_add_environments(Kept *kept, Db *db, const Layout *images, GError **er
     GError *failure = NULL;
     while (rows && db_next(rows, &failure))
         if (layout_has_blob(images, db_text(rows, 0), db_int(rows, 1)))
-            kept_add(kept, db_text(rows, 0), db_int(rows, 1));
+            kept_add(kept, db_text(rows, 0), db_int(rows, 1))->environment = true;
     if (failure)
         g_propagate_error(error, failure);
     return rows && !failure;

@@ -10,11 +10,13 @@
 #include "image_fixture.h"
 #include "import/service.h"
 #include "store/attempts.h"
+#include "store/environments.h"
 #include "store/models.h"
 #include "store/usage.h"
 #include "upkeep/backup.h"
 #include "upkeep/gc.h"
 #include "upkeep/kept.h"
+#include "upkeep/space.h"
 
 static char *directory;
 static Settings *settings;
@@ -247,6 +249,48 @@ static void backup_of_another_format_or_schema_is_refused_by_name(void **state)
                      "has schema 999, written by waybill 9.1.0");
 }
 
+static void add_environment(const char *layer)
+{
+    const Environment environment = {.key = (char *)layer,
+                                     .inputs = (char *)"{}",
+                                     .base_digest = (char *)layer,
+                                     .layer = (char *)layer,
+                                     .layer_size = layout_blob_size(service->images, layer),
+                                     .packages = (char *)"[]",
+                                     .first_model = (char *)"m:0.0.1"};
+    Db *db = begin();
+    assert_true(environment_put(db, &environment, NULL));
+    assert_true(db_commit(db, NULL));
+}
+
+static void space_says_what_deleting_frees(void **state)
+{
+    add_model("m");
+    add_attempt("m", 1, "imported");
+    g_autofree char *environment = put_named("env", 1, "layer");
+    add_environment(environment);
+    g_autoptr(Space) before = space_read(service, NULL, NULL);
+    const SpaceModel *model = before->models->pdata[0];
+    const SpaceProject *project = before->projects->pdata[0];
+    assert_true(model->bytes > 0);
+    assert_int_equal(model->alone, model->bytes);
+    assert_int_equal(project->alone, project->bytes);
+    assert_int_equal(before->environments.count, 1);
+    assert_int_equal(before->environments.alone, layout_blob_size(service->images, environment));
+    assert_int_equal(before->kept_bytes, before->blob_bytes);
+    assert_int_equal(space_total(before), before->blob_bytes + before->store_bytes);
+
+    /* gc keeps an environment's layer, so it is not the model's alone any more. */
+    g_autofree char *layer = digest_named("m", 1, "layer");
+    add_environment(layer);
+    g_autoptr(Space) after = space_read(service, NULL, NULL);
+    model = after->models->pdata[0];
+    assert_int_equal(model->alone, model->bytes - layout_blob_size(service->images, layer));
+    assert_int_equal(after->environments.count, 2);
+    assert_int_equal(after->environments.alone, before->environments.alone);
+    assert_int_equal(after->kept_bytes, before->kept_bytes);
+}
+
 static int64_t usage(const char *but)
 {
     int64_t bytes = -1;
@@ -289,6 +333,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(newest_attempt_and_newest_image_are_kept),
         TEST(usage_is_of_what_is_kept_each_blob_once),
+        TEST(space_says_what_deleting_frees),
         TEST(running_attempt_keeps_what_it_may_take_over),
         TEST(kept_blob_names_those_who_need_it),
         TEST(gc_removes_what_is_not_kept_and_forgets_its_files),
