@@ -29,6 +29,10 @@ static const SettingRow TABLE[] = {
     {"store.busy_timeout_ms", SETTING_MS, "5000", "how long a write waits for another process's"},
     {"store.deleted_days", SETTING_NUMBER, "90",
      "how long gc keeps the timeline of a deleted model; 0: for ever"},
+    {"store.events_days", SETTING_NUMBER, "0",
+     "gc removes events that are older, of attempts that others followed; 0: never"},
+    {"gc.schedule", SETTING_SCHEDULE, "daily",
+     "when the server runs gc by itself: off, hourly, daily, weekly, or HH:MM of each day"},
     {"store.min_free_gib", SETTING_GIB_OR_NONE, "",
      "no import begins that would take the last so many GiB of the data directory's disk, and no "
      "upload; no limit when empty"},
@@ -239,6 +243,17 @@ static bool text_prints(const char *text)
     return prints;
 }
 
+/* HH:MM, or a word. */
+static bool text_is_schedule(const char *text)
+{
+    static const char *const WORDS[] = {"off", "hourly", "daily", "weekly", NULL};
+    if (g_strv_contains(WORDS, text))
+        return true;
+    return strlen(text) == 5 && g_ascii_isdigit(text[0]) && g_ascii_isdigit(text[1]) &&
+           text[2] == ':' && g_ascii_isdigit(text[3]) && g_ascii_isdigit(text[4]) &&
+           atoi(text) < 24 && atoi(text + 3) < 60;
+}
+
 /* NULL, or what was expected instead. *normal: the value as it is kept. */
 static const char *setting_check(SettingType type, const char *value, char **normal)
 {
@@ -319,6 +334,11 @@ static const char *setting_check(SettingType type, const char *value, char **nor
     case SETTING_DIRECTORY:
         if ((*value && *value != '/') || !text_prints(value))
             return "a directory's absolute path";
+        *normal = g_strdup(value);
+        return NULL;
+    case SETTING_SCHEDULE:
+        if (!text_is_schedule(value))
+            return "off, hourly, daily, weekly, or a time of the day such as 03:30";
         *normal = g_strdup(value);
         return NULL;
     case SETTING_PLATFORM:

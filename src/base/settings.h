@@ -31,6 +31,7 @@ typedef enum {
     SETTING_MINUTES,     /* fractions allowed, above 0 */
     SETTING_POLICY,      /* warn, deny or off */
     SETTING_NETWORK,     /* none, proxy, host or "" */
+    SETTING_SCHEDULE,    /* off, hourly, daily, weekly or HH:MM */
     SETTING_PLATFORM     /* os/architecture[/variant], "" is the host's */
 } SettingType;
 

@@ -398,7 +398,9 @@ const Command COMMANDS[] = {
      "with it. A blob that several need counts in each of their rows, and once in the\n"
      "total. --project: of that one. With --server, for administrators.",
      command_du, true},
-    {"gc", "", "Remove what nothing refers to, and left-overs", NULL, command_gc},
+    {"gc", "", "Remove what nothing refers to, and left-overs",
+     "A server runs it by itself, as gc.schedule says (daily); doctor says when it did.",
+     command_gc},
     {"verify", "[MODEL]", "Hash again what is kept, and say what is damaged and what mends it",
      "Without MODEL: everything, base images and the store itself included.\n"
      "--drop-damaged removes the files of damaged blobs, so that an import writes them anew.\n"

@@ -29,7 +29,8 @@ struct Server {
     LoginLimit *logins;
     PushSessions *pushes;
     bool loopback;    /* nobody but this machine reaches it */
-    pthread_t upkeep; /* removes uploads that have expired */
+    Service *keeper;  /* of the thread that removes what has expired, and runs gc */
+    pthread_t upkeep; /* that thread */
     bool upkeeping;
     Pause pause; /* between two looks of it */
 };

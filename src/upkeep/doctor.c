@@ -410,6 +410,7 @@ GPtrArray *doctor_run(const char *directory, const Settings *settings, Language 
     if (doctor.db) {
         check_imports(&doctor);
         check_maintenance(&doctor);
+        doctor_gc(&doctor);
         check_runtimes(&doctor);
     }
     doctor_sandbox(&doctor);

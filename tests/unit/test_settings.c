@@ -68,6 +68,12 @@ static void settings_refuse_what_is_none(void **state)
                                       "build.schedule_timeout_seconds=2592001",
                                       "build.schedule_timeout_seconds=",
                                       "image.platform=linux",
+                                      "gc.schedule=",
+                                      "gc.schedule=monthly",
+                                      "gc.schedule=3:30",
+                                      "gc.schedule=24:00",
+                                      "gc.schedule=03:60",
+                                      "store.events_days=-1",
                                       "limits.model_gib=1e300"};
     for (size_t i = 0; i < G_N_ELEMENTS(BAD); i++) {
         const char *const sets[] = {BAD[i], NULL};

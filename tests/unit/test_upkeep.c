@@ -14,7 +14,7 @@
 #include "store/models.h"
 #include "store/usage.h"
 #include "upkeep/backup.h"
-#include "upkeep/gc.h"
+#include "upkeep/gc_schedule.h"
 #include "upkeep/kept.h"
 #include "upkeep/space.h"
 
@@ -326,6 +326,45 @@ static void usage_is_of_what_is_kept_each_blob_once(void **state)
     assert_int_equal(usage(""), 0);
 }
 
+/* -- gc by itself -- */
+
+static gpointer look(gpointer data)
+{
+    int ran = 0;
+    g_autoptr(Service) own = service_open(directory, false, settings, NULL);
+    for (int i = 0; i < 20; i++) {
+        g_autoptr(GcRun) run = NULL;
+        g_autoptr(GError) error = NULL;
+        if (!gc_schedule_look(own, &run, &error) &&
+            !g_error_matches(error, DB_ERROR, DB_ERROR_BUSY))
+            g_atomic_int_inc((int *)data);
+        ran += run != NULL;
+    }
+    return GINT_TO_POINTER(ran);
+}
+
+/* Of four that look at the same moment, in connections of their own. */
+static void one_of_several_takes_the_turn(void **state)
+{
+    GThread *threads[4];
+    int faults = 0, ran = 0;
+    g_autoptr(GcRun) first = NULL;
+    assert_true(gc_schedule_look(service, &first, NULL));
+    assert_null(first); /* it waits a day from now on */
+    Db *db = begin();
+    assert_true(db_exec(db, NULL, "UPDATE gc_runs SET began_at = began_at - 86400000", ""));
+    assert_true(db_commit(db, NULL));
+    for (size_t i = 0; i < G_N_ELEMENTS(threads); i++)
+        threads[i] = g_thread_new("look", look, &faults);
+    for (size_t i = 0; i < G_N_ELEMENTS(threads); i++)
+        ran += GPOINTER_TO_INT(g_thread_join(threads[i]));
+    assert_int_equal(faults, 0);
+    assert_int_equal(ran, 1);
+    g_autoptr(GcRun) run = gc_run_load(service->db, NULL);
+    assert_string_equal(run->outcome, GC_RUN_DONE);
+    assert_string_equal(run->result, "removed nothing");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_service, remove_service)
 
 int main(void)
@@ -334,6 +373,7 @@ int main(void)
         TEST(newest_attempt_and_newest_image_are_kept),
         TEST(usage_is_of_what_is_kept_each_blob_once),
         TEST(space_says_what_deleting_frees),
+        TEST(one_of_several_takes_the_turn),
         TEST(running_attempt_keeps_what_it_may_take_over),
         TEST(kept_blob_names_those_who_need_it),
         TEST(gc_removes_what_is_not_kept_and_forgets_its_files),
