@@ -1,7 +1,7 @@
 # bash completion for waybill: commands, options, model names, runtimes.
 # A test holds the options against `waybill COMMAND --help`.
 
-_waybill_commands="import init check events wait models show log try copy diff report explain retry update cancel delete runtime templates gc verify
+_waybill_commands="import init check events wait models show log try copy diff report explain retry update cancel delete runtime templates workers du gc verify
     backup restore store token audit serve worker maintenance access-key key credential doctor"
 _waybill_common="--data --project --server --config-file --set --lang --color --utc --quiet --help"
 _waybill_types="TensorFlow PyTorch MindSpore MXNet Caffe XGBoost Scikit_Learn Spark_MLlib ONNX LLM
@@ -35,7 +35,7 @@ _waybill_options() {
     retry) echo "--config --dependencies --child --from --dynamic --no-cache --retries --timeout --json" ;;
     update) echo "--description --dependencies --retries --timeout --detach --json" ;;
     store) echo "--from --to --json" ;;
-    copy | key | diff | explain | templates | backup | restore | doctor) echo "--json" ;;
+    copy | key | diff | explain | templates | workers | du | backup | restore | doctor) echo "--json" ;;
     esac
 }
 

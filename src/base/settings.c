@@ -14,6 +14,8 @@ static const SettingRow TABLE[] = {
     {"limits.model_file_gib", SETTING_GIB, "5", "one model file may be this large"},
     {"limits.model_gib", SETTING_GIB, "20", "a whole model package may be this large"},
     {"limits.image_gib", SETTING_GIB, "50", "a custom image may be this large"},
+    {"limits.project_storage_gib", SETTING_GIB_OR_NONE, "",
+     "a project whose images take as much gets no new import; no limit when empty"},
     {"check.pickle", SETTING_POLICY, "warn",
      "pickles that import what is on no list: warn tells it, deny fails the import, off says "
      "nothing"},
@@ -29,6 +31,13 @@ static const SettingRow TABLE[] = {
      "how long nothing may be heard of a worker on a store in PostgreSQL before another goes on"},
     {"store.deleted_days", SETTING_NUMBER, "90",
      "how long gc keeps the timeline of a deleted model; 0: for ever"},
+    {"store.events_days", SETTING_NUMBER, "0",
+     "gc removes events that are older, of attempts that others followed; 0: never"},
+    {"gc.schedule", SETTING_SCHEDULE, "daily",
+     "when the server runs gc by itself: off, hourly, daily, weekly, or HH:MM of each day"},
+    {"store.min_free_gib", SETTING_GIB_OR_NONE, "",
+     "no import begins that would take the last so many GiB of the data directory's disk, and no "
+     "upload; no limit when empty"},
     {"server.listen", SETTING_TEXT, "127.0.0.1:8420", "HOST:PORT that `waybill serve` listens on"},
     {"server.tls_cert", SETTING_TEXT, "",
      "file of the server's certificate, PEM; plain HTTP when empty"},
@@ -236,12 +245,29 @@ static bool text_prints(const char *text)
     return prints;
 }
 
+/* HH:MM, or a word. */
+static bool text_is_schedule(const char *text)
+{
+    static const char *const WORDS[] = {"off", "hourly", "daily", "weekly", NULL};
+    if (g_strv_contains(WORDS, text))
+        return true;
+    return strlen(text) == 5 && g_ascii_isdigit(text[0]) && g_ascii_isdigit(text[1]) &&
+           text[2] == ':' && g_ascii_isdigit(text[3]) && g_ascii_isdigit(text[4]) &&
+           atoi(text) < 24 && atoi(text + 3) < 60;
+}
+
 /* NULL, or what was expected instead. *normal: the value as it is kept. */
 static const char *setting_check(SettingType type, const char *value, char **normal)
 {
     char *end = NULL;
     *normal = NULL;
     switch (type) {
+    case SETTING_GIB_OR_NONE:
+        if (!*value) {
+            *normal = g_strdup(value);
+            return NULL;
+        }
+        G_GNUC_FALLTHROUGH;
     case SETTING_GIB:
         *normal = decimal_between(value, 1 / 1073741824.0, 8e9);
         return *normal ? NULL : "a number of GiB above 0, such as 5 or 0.5";
@@ -310,6 +336,11 @@ static const char *setting_check(SettingType type, const char *value, char **nor
     case SETTING_DIRECTORY:
         if ((*value && *value != '/') || !text_prints(value))
             return "a directory's absolute path";
+        *normal = g_strdup(value);
+        return NULL;
+    case SETTING_SCHEDULE:
+        if (!text_is_schedule(value))
+            return "off, hourly, daily, weekly, or a time of the day such as 03:30";
         *normal = g_strdup(value);
         return NULL;
     case SETTING_PLATFORM:

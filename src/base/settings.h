@@ -17,20 +17,22 @@ GQuark settings_error_quark(void);
 
 typedef enum {
     SETTING_TEXT,
-    SETTING_PATH,       /* begins with a slash: a URL's path */
-    SETTING_DIRECTORY,  /* begins with a slash, "" is none */
-    SETTING_GIB,        /* a size in GiB, fractions allowed, above 0 */
-    SETTING_COUNT,      /* a whole number, 1 or more */
-    SETTING_PROCESSORS, /* a whole number, 1 or more; "" is how many processors there are */
-    SETTING_MS,         /* a whole number of milliseconds */
-    SETTING_SECONDS,    /* a whole number, 1 or more */
-    SETTING_BOOL,       /* true or false */
-    SETTING_NUMBER,     /* a whole number, 0 or more */
-    SETTING_MIB,        /* a whole number of MiB, 16 or more */
-    SETTING_MINUTES,    /* fractions allowed, above 0 */
-    SETTING_POLICY,     /* warn, deny or off */
-    SETTING_NETWORK,    /* none, proxy, host or "" */
-    SETTING_PLATFORM    /* os/architecture[/variant], "" is the host's */
+    SETTING_PATH,        /* begins with a slash: a URL's path */
+    SETTING_DIRECTORY,   /* begins with a slash, "" is none */
+    SETTING_GIB,         /* a size in GiB, fractions allowed, above 0 */
+    SETTING_GIB_OR_NONE, /* the same; "" is none */
+    SETTING_COUNT,       /* a whole number, 1 or more */
+    SETTING_PROCESSORS,  /* a whole number, 1 or more; "" is how many processors there are */
+    SETTING_MS,          /* a whole number of milliseconds */
+    SETTING_SECONDS,     /* a whole number, 1 or more */
+    SETTING_BOOL,        /* true or false */
+    SETTING_NUMBER,      /* a whole number, 0 or more */
+    SETTING_MIB,         /* a whole number of MiB, 16 or more */
+    SETTING_MINUTES,     /* fractions allowed, above 0 */
+    SETTING_POLICY,      /* warn, deny or off */
+    SETTING_NETWORK,     /* none, proxy, host or "" */
+    SETTING_SCHEDULE,    /* off, hourly, daily, weekly or HH:MM */
+    SETTING_PLATFORM     /* os/architecture[/variant], "" is the host's */
 } SettingType;
 
 typedef struct {
@@ -59,7 +61,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Settings, settings_free)
 const char *settings_text(const Settings *settings, const char *key);
 int64_t settings_int(const Settings *settings, const char *key);
 bool settings_bool(const Settings *settings, const char *key);
-/* A SETTING_GIB in bytes, and as the shortest decimal ("5", "0.001"). */
+/* A SETTING_GIB in bytes (0: there is none), and as the shortest decimal ("5", "0.001"). */
 int64_t settings_bytes(const Settings *settings, const char *key);
 /* One key of a section whose keys are not in the table. */
 typedef struct {

@@ -89,6 +89,8 @@ int command_runtime(Session *session, int argc, char **argv);
 int command_templates(Session *session, int argc, char **argv);
 int command_gc(Session *session, int argc, char **argv);
 int command_maintenance(Session *session, int argc, char **argv);
+int command_du(Session *session, int argc, char **argv);
+int command_workers(Session *session, int argc, char **argv);
 int command_verify(Session *session, int argc, char **argv);
 int command_backup(Session *session, int argc, char **argv);
 int command_restore(Session *session, int argc, char **argv);

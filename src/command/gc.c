@@ -1,18 +1,21 @@
-#include "upkeep/gc.h"
+#include "upkeep/gc_schedule.h"
+
+#include "base/clock.h"
 
 #include "command/command.h"
 
 static json_t *result_json(const GcResult *result, bool dry_run)
 {
     return json_pack(
-        "{s:b, s:i, s:I, s:i, s:I, s:i, s:I, s:i, s:i, s:I, s:i, s:i, s:b, s:b, s:i, s:I}",
+        "{s:b, s:i, s:I, s:i, s:I, s:i, s:I, s:i, s:i, s:I, s:i, s:i, s:b, s:b, s:i, s:I, s:i}",
         "dry_run", dry_run, "blobs", result->blobs, "blob_bytes", (json_int_t)result->blob_bytes,
         "temporary_files", result->temporary, "temporary_bytes",
         (json_int_t)result->temporary_bytes, "uploads", result->uploads, "upload_bytes",
         (json_int_t)result->upload_bytes, "forgotten_files", result->digests, "kept_blobs",
         result->kept, "kept_bytes", (json_int_t)result->kept_bytes, "forgotten_models",
         result->models, "images", result->images, "images_refused", result->refused, "busy",
-        result->busy, "copies", result->copies, "copy_bytes", (json_int_t)result->copy_bytes);
+        result->busy, "copies", result->copies, "copy_bytes", (json_int_t)result->copy_bytes,
+        "forgotten_attempts", result->attempts);
 }
 
 static void print_count(const Terminal *terminal, bool dry_run, int count, const char *what,
@@ -39,6 +42,7 @@ static void result_print(const Terminal *terminal, const GcResult *result, bool 
                 temporary, result->kept, kept);
     print_count(terminal, dry_run, result->models, "timelines of versions deleted long ago",
                 "早已删除的模型版本的事件记录");
+    print_count(terminal, dry_run, result->attempts, "old events of attempts", "旧尝试的事件记录");
     print_count(terminal, dry_run, result->images, "images of deleted models in the registry",
                 "镜像仓库中已删除模型的镜像");
     print_count(terminal, dry_run, result->copies, "copies of deleted models in the own bucket",
@@ -76,7 +80,9 @@ int command_gc(Session *session, int argc, char **argv)
         return EXIT_UNREACHABLE;
     g_autoptr(GError) error = NULL;
     GcResult result;
-    if (!gc_run(session->service, dry_run, &result, &error))
+    const int64_t began = clock_now_ms();
+    if (!gc_run(session->service, dry_run, &result, &error) ||
+        (!dry_run && !gc_schedule_note(session->service, began, &result, &error)))
         return complain_of(error);
     if (json)
         print_json_line(result_json(&result, dry_run));

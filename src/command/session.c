@@ -389,7 +389,18 @@ const Command COMMANDS[] = {
      "modes (the first is the default), name. --json has each as a whole.\n"
      "Exit status: 1 when a template cannot be used.",
      command_templates, true},
-    {"gc", "", "Remove what nothing refers to, and left-overs", NULL, command_gc},
+    {"workers", "", "Who works on what, and how many imports wait",
+     "The workers of servers and of commands on the data directory, or with --server\n"
+     "on the server's: name, stage and for how long, model, progress.",
+     command_workers, true},
+    {"du", "", "What takes the space, by project and model",
+     "Size is what something needs; Alone, of that, what nothing else needs: what goes\n"
+     "with it. A blob that several need counts in each of their rows, and once in the\n"
+     "total. --project: of that one. With --server, for administrators.",
+     command_du, true},
+    {"gc", "", "Remove what nothing refers to, and left-overs",
+     "A server runs it by itself, as gc.schedule says (daily); doctor says when it did.",
+     command_gc},
     {"verify", "[MODEL]", "Hash again what is kept, and say what is damaged and what mends it",
      "Without MODEL: everything, base images and the store itself included.\n"
      "--drop-damaged removes the files of damaged blobs, so that an import writes them anew.\n"

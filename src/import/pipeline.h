@@ -90,6 +90,9 @@ bool import_is_image(const Import *import);
  * fatal. */
 StageResult import_look(Import *import, const char *stage, GError **error);
 
+/* What keeps a new import from beginning is added: the disk, its project's storage. */
+bool import_find_room(const Import *import, Findings *findings, GError **error);
+
 /* Appends events (of Event, taken over), closes the stage with its result (taken over), commits.
  * The last event gets duration_ms. */
 StageResult import_close(Import *import, const char *stage, json_t *result, GPtrArray *events,

@@ -6,6 +6,7 @@
 #include <jansson.h>
 
 #include "import/service.h"
+#include "store/caller.h"
 
 typedef struct ProgressBoard ProgressBoard;
 ProgressBoard *progress_board_read(Service *service, GError **error);
@@ -27,3 +28,8 @@ const GPtrArray *progress_board_workers(const ProgressBoard *board);
 /* NAME, VERSION and project of an open import's model; false: none is open. The board's. */
 bool progress_board_model(const ProgressBoard *board, const char *model_id, const char **project,
                           const char **name, const char **version);
+
+/* {count, workers_alive, workers_busy, queue: {queued}, workers: […]}, as GET /v1/workers answers
+ * it; of models that the caller (NULL: who may see all) may not see it tells nothing. A new
+ * reference. */
+json_t *progress_workers_json(const ProgressBoard *board, const Caller *caller);

@@ -247,8 +247,9 @@ static Event *event_started(const Import *import)
     return request->actor ? event_with_text(event, "actor", request->actor) : event;
 }
 
-/* ImportStarted once an attempt; an attempt whose worker was lost says who goes on, and where. */
-static bool import_begin(Import *import, const Stage *next, GError **error)
+/* ImportStarted once an attempt; an attempt whose worker was lost says who goes on, and where.
+ * *first: it is begun now. */
+static bool import_begin(Import *import, const Stage *next, bool *first, GError **error)
 {
     Db *db = import->service->db;
     const char *id = import->model->id;
@@ -258,6 +259,7 @@ static bool import_begin(Import *import, const Stage *next, GError **error)
         service_transaction_of(import->service, import->model->id, error);
     if (!transaction || !timeline_find(db, id, attempt, "ImportStarted", &started, error))
         return false;
+    *first = !started;
     if (started && !import->job->worker)
         return db_commit(db, error);
     g_autoptr(Event) event =
@@ -336,6 +338,16 @@ static StageResult import_stages(Import *import, GError **error)
     }
 }
 
+/* A rebuild has no stage `check`, which asks it of the others. */
+static StageResult rebuild_find_room(Import *import, const char *stage, GError **error)
+{
+    g_autoptr(Findings) findings = findings_new();
+    if (!import_find_room(import, findings, error))
+        return STAGE_ERROR;
+    return findings_fatal(findings) ? import_fail(import, stage, findings_take(findings), error)
+                                    : STAGE_CLOSED;
+}
+
 static StageResult import_run(Service *service, Job *job, GError **error)
 {
     g_auto(Import) import = {.service = service, .job = job};
@@ -346,7 +358,8 @@ static StageResult import_run(Service *service, Job *job, GError **error)
     if (!import.request || !import_request_resolve(service, import.request, error))
         return STAGE_ERROR;
     const Stage *next = stage_next(&import, error);
-    if (!next || !import_begin(&import, next, error))
+    bool first;
+    if (!next || !import_begin(&import, next, &first, error))
         return STAGE_ERROR;
     if (job->cancelled_by)
         return import_cancelled(&import, next->stage, job->cancelled_by, error);
@@ -354,6 +367,11 @@ static StageResult import_run(Service *service, Job *job, GError **error)
     Event *lost = job->served ? event_lease_lost(service, job, next->stage) : NULL;
     if (lost)
         return import_fail(&import, next->stage, events_new(lost, NULL), error);
+    StageResult room = STAGE_CLOSED;
+    if (first && import.request->rebuild)
+        room = rebuild_find_room(&import, next->stage, error);
+    if (room != STAGE_CLOSED)
+        return room;
     return import_stages(&import, error);
 }
 

@@ -560,6 +560,9 @@ StageResult stage_check(Import *import, GError **error)
         return STAGE_ERROR;
     if (progress_stopped(&import->service->progress))
         return STAGE_STOPPED;
+    /* Who has to mend the package first need not wait. */
+    if (!findings_fatal(findings) && !import_find_room(import, findings, error))
+        return STAGE_ERROR;
     if (findings_fatal(findings)) {
         look_keep(import, NULL); /* that it failed is told in any case */
         return import_fail(import, "check", findings_take(findings), error);

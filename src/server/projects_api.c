@@ -77,55 +77,23 @@ HttpReply projects_get(HttpRequest *request)
 
 /* -- space -- */
 
-static json_t *space_projects_json(const Space *space)
-{
-    json_t *rows = json_array();
-    for (guint i = 0; i < space->projects->len; i++) {
-        const SpaceProject *project = space->projects->pdata[i];
-        json_array_append_new(rows,
-                              json_pack("{s:s, s:i, s:I}", "project", project->project, "models",
-                                        project->models, "bytes", (json_int_t)project->bytes));
-    }
-    return rows;
-}
-
-static json_t *space_models_json(const Space *space, int64_t limit)
-{
-    json_t *rows = json_array();
-    for (guint i = 0; i < space->models->len && i < limit; i++) {
-        const SpaceModel *model = space->models->pdata[i];
-        json_array_append_new(rows, json_pack("{s:s, s:s, s:s, s:s, s:I, s:I}", "project",
-                                              model->project, "model_id", model->id, "model_name",
-                                              model->name, "model_version", model->version, "bytes",
-                                              (json_int_t)model->bytes, "alone_bytes",
-                                              (json_int_t)model->alone));
-    }
-    return rows;
-}
-
-/* What the store and the images take in all tells of other projects: for operators. */
+/* What the store and the images take in all tells of other projects: for operators. ?project=: of
+ * that one. */
 HttpReply space_get(HttpRequest *request)
 {
     HttpReply reply;
     int64_t limit;
     g_autoptr(GError) error = NULL;
-    const char *project = seen_project(request);
+    const char *asked = http_query(request, "project");
+    if (asked && !caller_may_see(request->caller, asked))
+        return http_error(MHD_HTTP_FORBIDDEN, "ModelArts.0108", "%s may not use project %s",
+                          request->caller->user, asked);
+    const char *project = asked ? asked : seen_project(request);
     Service *service = api_service(request, &reply);
     if (!service || !api_number(request, "limit", USUAL_MODELS, &limit, &reply))
         return reply;
     g_autoptr(Space) space = space_read(service, project, &error);
     if (!space)
         return api_failed(error);
-    json_t *answer =
-        json_pack("{s:{s:I, s:I}, s:o, s:o}", "disk", "bytes", (json_int_t)space->disk_bytes,
-                  "free_bytes", (json_int_t)space->free_bytes, "projects",
-                  space_projects_json(space), "models",
-                  space_models_json(space, CLAMP(limit, 1, MOST_MODELS)));
-    if (!project)
-        json_object_update_new(answer,
-                               json_pack("{s:I, s:{s:i, s:I, s:I}}", "store_bytes",
-                                         (json_int_t)space->store_bytes, "images", "blobs",
-                                         space->blobs, "bytes", (json_int_t)space->blob_bytes,
-                                         "kept_bytes", (json_int_t)space->kept_bytes));
-    return http_json(MHD_HTTP_OK, answer);
+    return http_json(MHD_HTTP_OK, space_json(space, CLAMP(limit, 1, MOST_MODELS), !project));
 }

@@ -13,7 +13,7 @@
 #include "server/registry.h"
 #include "server/sign_in.h"
 #include "store/leases.h"
-#include "upkeep/gc.h"
+#include "upkeep/gc_schedule.h"
 
 #define PEM_BYTES (1 << 20)
 #define STOP_MS   10000 /* how long running requests may take to end */
@@ -55,12 +55,15 @@ Service *server_service(Server *server, GError **error)
 char *server_lacks_room(const Server *server, const Service *service, int64_t needed)
 {
     int64_t least = settings_bytes(server->settings, "upload.min_free_gib");
-    int64_t free_bytes = data_free_bytes(service->data);
+    const int64_t of_store = settings_bytes(server->settings, "store.min_free_gib");
+    const int64_t free_bytes = data_free_bytes(service->data);
+    const char *setting = of_store > least ? "store.min_free_gib" : "upload.min_free_gib";
+    least = MAX(least, of_store);
     if (free_bytes - needed >= least)
         return NULL;
     return g_strdup_printf("the server's disk has no room: %" PRId64 " bytes are free, %" PRId64
-                           " more are to come, and %" PRId64 " stay free (upload.min_free_gib)",
-                           free_bytes, needed, least);
+                           " more are to come, and %" PRId64 " stay free (%s)",
+                           free_bytes, needed, least, setting);
 }
 
 static void request_ended(const HttpRequest *request)
@@ -137,15 +140,33 @@ static bool start_http(Server *server, const char *listen, GError **error)
 
 #define UPKEEP_MS 60000
 
+static void expire_uploads(Service *service)
+{
+    GcResult result = {0};
+    g_autoptr(GError) error = NULL;
+    if (!gc_uploads(service, false, &result, &error))
+        g_warning("uploads that expired: %s", error->message);
+}
+
+/* A line says what became of it; one that went wrong is a warning. */
+static void collect_garbage(Service *service)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GcRun) run = NULL;
+    if (!gc_schedule_look(service, &run, &error))
+        g_warning("gc by its schedule: %s", error->message);
+    else if (run && strcmp(run->outcome, GC_RUN_FAILED) == 0)
+        g_warning("gc by its schedule: %s", run->result);
+    else if (run)
+        g_printerr("waybill: gc by its schedule: %s\n", run->result);
+}
+
 static void *upkeep_run(void *data)
 {
     Server *server = data;
     do {
-        g_autoptr(GError) error = NULL;
-        GcResult result = {0};
-        Service *service = server_service(server, &error);
-        if (!service || !gc_uploads(service, false, &result, &error))
-            g_warning("uploads that expired: %s", error->message);
+        expire_uploads(server->keeper);
+        collect_garbage(server->keeper);
     } while (!pause_wait(&server->pause, UPKEEP_MS));
     return NULL;
 }
@@ -153,6 +174,8 @@ static void *upkeep_run(void *data)
 static void upkeep_stop(Server *server)
 {
     pause_end(&server->pause);
+    if (server->keeper)
+        server->keeper->progress.stop = true;
     if (server->upkeeping)
         pthread_join(server->upkeep, NULL);
     server->upkeeping = false;
@@ -196,6 +219,9 @@ Server *server_start(const ServerOptions *options, GError **error)
         hub_tell_of_commits(server->hub, (void (*)(gpointer))workers_wake, server->workers);
     server->aside = server->workers ? aside_new(error) : NULL;
     if (!server->aside || !start_http(server, options->listen, error))
+        return NULL;
+    server->keeper = service_open(options->directory, false, options->settings, error);
+    if (!server->keeper)
         return NULL;
     server->upkeeping = pthread_create(&server->upkeep, NULL, upkeep_run, server) == 0;
     return g_steal_pointer(&server);
@@ -258,6 +284,7 @@ void server_stop(Server *server)
     progress_cache_free(server->progress);
     model_frames_free(server->model_frames);
     io_close(&server->presence);
+    service_free(server->keeper);
     service_free(server->service);
     pause_clear(&server->pause);
     g_free(server->directory);

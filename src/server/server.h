@@ -29,7 +29,8 @@ struct Server {
     LoginLimit *logins;
     PushSessions *pushes;
     bool loopback;    /* nobody but this machine reaches it */
-    pthread_t upkeep; /* removes uploads that have expired */
+    Service *keeper;  /* of the thread that removes what has expired, and runs gc */
+    pthread_t upkeep; /* that thread */
     bool upkeeping;
     Pause pause; /* between two looks of it */
 };
@@ -56,7 +57,7 @@ void server_stop(Server *server);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Server, server_stop)
 
 /* Why the disk cannot take `needed` further bytes and keep free what the settings want free
- * (upload.min_free_gib); NULL: it can. The caller frees it. */
+ * (upload.min_free_gib, store.min_free_gib); NULL: it can. The caller frees it. */
 char *server_lacks_room(const Server *server, const Service *service, int64_t needed);
 
 /* A connection to the store of this thread's own, made when it is first asked for. */

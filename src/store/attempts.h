@@ -36,6 +36,16 @@ char *stage_result(Db *db, const char *model_id, int attempt, const char *stage,
 bool stage_close(Db *db, const char *model_id, int attempt, const char *stage, const char *result,
                  GError **error);
 
+/* The attempts whose layers are kept (a), with their models (m), of models that are not deleted:
+ * the newest one and the newest imported one; a running attempt may take over what the one before
+ * it packed. */
+#define ATTEMPTS_KEPT                                                                             \
+    "FROM models m JOIN attempts n ON n.model_id = m.id AND n.attempt = m.attempt "               \
+    "JOIN attempts a ON a.model_id = m.id WHERE m.deleted_at IS NULL AND (a.attempt = m.attempt " \
+    "OR (n.outcome = 'running' AND a.attempt = m.attempt - 1) "                                   \
+    "OR a.attempt = (SELECT max(i.attempt) FROM attempts i WHERE i.model_id = m.id AND i.outcome" \
+    " = 'imported')) "
+
 typedef struct {
     char *origin; /* base, environment, model, config */
     int position;

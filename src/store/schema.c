@@ -26,7 +26,7 @@ const Migration *schema_migrations(int *count)
                                      {11, "registry", NULL},     {12, "artifacts", NULL},
                                      {13, "images-place", NULL}, {14, "dynamic", NULL},
                                      {15, "layer-scans", NULL},  {16, "store-home", NULL},
-                                     {17, "nodes", NULL}};
+                                     {17, "nodes", NULL},        {18, "gc-runs", NULL}};
     for (size_t i = 0; i < G_N_ELEMENTS(migrations); i++) {
         g_autofree char *path = g_strdup_printf("/waybill/store/schema/%04d-%s.sql",
                                                 migrations[i].number, migrations[i].name);

@@ -115,21 +115,30 @@ static void check_directory(Doctor *doctor)
                    error->message);
 }
 
+/* What follows from how much is free; "": nothing. */
+static const char *space_consequence(const Doctor *doctor, int64_t bytes, bool reserve)
+{
+    if (bytes < settings_bytes(doctor->settings, "store.min_free_gib"))
+        return doctor->zh ? ",低于 store.min_free_gib:不会开始新的导入"
+                          : ", less than store.min_free_gib: no import begins";
+    if (reserve)
+        return "";
+    return doctor->zh ? ",且没有保留空间" : ", and no reserve for the event that says so";
+}
+
 static void check_space(Doctor *doctor)
 {
     struct stat about;
     int64_t bytes = data_free_bytes(doctor->data);
     g_autofree char *size = doctor_size(bytes);
     bool reserve = fstatat(doctor->data->fd, "reserve", &about, 0) == 0;
-    DoctorStatus status = bytes < FREE_NOTHING              ? DOCTOR_FAIL
-                          : bytes < FREE_LITTLE || !reserve ? DOCTOR_WARN
-                                                            : DOCTOR_OK;
+    const char *so = space_consequence(doctor, bytes, reserve);
+    DoctorStatus status = bytes < FREE_NOTHING         ? DOCTOR_FAIL
+                          : bytes < FREE_LITTLE || *so ? DOCTOR_WARN
+                                                       : DOCTOR_OK;
     char *mend = status == DOCTOR_OK ? NULL : g_strdup("waybill gc");
-    const char *without = reserve      ? ""
-                          : doctor->zh ? ",且没有保留空间"
-                                       : ", and no reserve for the event that says so";
     doctor_add(doctor, "free-space", status, mend, doctor->zh ? "剩余 %s%s" : "%s free%s", size,
-               without);
+               so);
 }
 
 static void check_locks(Doctor *doctor)
@@ -392,6 +401,7 @@ GPtrArray *doctor_run(const char *directory, const Settings *settings, Language 
     if (doctor.db) {
         check_imports(&doctor);
         check_maintenance(&doctor);
+        doctor_gc(&doctor);
         check_runtimes(&doctor);
     }
     doctor_sandbox(&doctor);

@@ -21,6 +21,8 @@ char *doctor_size(int64_t bytes);
 
 /* What needs no data directory. */
 void doctor_machine(Doctor *doctor);
+/* When gc last ran; needs the store. */
+void doctor_gc(Doctor *doctor);
 /* What environment images need: an OCI runtime, a root file system. */
 void doctor_sandbox(Doctor *doctor);
 /* And where their packages come from: asks indexes and mirrors, for seconds where they are away. */

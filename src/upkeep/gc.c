@@ -11,6 +11,7 @@
 #include "base/io.h"
 #include "build/environment.h"
 #include "build/unpack.h"
+#include "event/timeline_old.h"
 #include "import/bootstrap.h"
 #include "import/scans.h"
 #include "store/environments.h"
@@ -24,11 +25,13 @@
 
 #define DAY_MS          (INT64_C(24) * 3600 * 1000)
 #define HOUR_MS         3600000LL
+#define PATIENCE_MS     20000
 #define TEMPORARY_AGE_S 60 /* who writes a small file is done, or dead, by then */
 
 typedef struct {
     Service *service;
     bool dry_run;
+    bool patient; /* waits for who works in the layout, however long that takes */
     Kept *kept;
     GPtrArray *garbage; /* of char *: digests, and names that are none */
     GcResult *result;
@@ -80,11 +83,19 @@ static bool digests_forget(Gc *gc, GError **error)
     return lost && scans_forget(gc->service->db, error);
 }
 
+/* Whichever is shorter; 0: for ever. */
+static int64_t deleted_days(const Settings *settings)
+{
+    int64_t deleted = settings_int(settings, "store.deleted_days");
+    int64_t events = settings_int(settings, "store.events_days");
+    return deleted && events ? MIN(deleted, events) : MAX(deleted, events);
+}
+
 /* A transaction each: whoever imports meanwhile does not wait for all of them. */
 static bool deleted_forget(Gc *gc, GError **error)
 {
     Db *db = gc->service->db;
-    int64_t days = settings_int(gc->service->settings, "store.deleted_days");
+    int64_t days = deleted_days(gc->service->settings);
     g_autoptr(GPtrArray) ids =
         days ? models_deleted_before(db, clock_now_ms() - days * DAY_MS, error) : g_ptr_array_new();
     for (guint i = 0; ids && i < ids->len && !gc->dry_run; i++) {
@@ -94,6 +105,24 @@ static bool deleted_forget(Gc *gc, GError **error)
     }
     gc->result->models = ids ? (int)ids->len : 0;
     return ids != NULL;
+}
+
+static bool events_forget(Gc *gc, GError **error)
+{
+    Db *db = gc->service->db;
+    int64_t days = settings_int(gc->service->settings, "store.events_days");
+    if (!days)
+        return true;
+    g_autoptr(GPtrArray) old = timeline_attempts_before(db, clock_now_ms() - days * DAY_MS, error);
+    for (guint i = 0; old && i < old->len && !gc->dry_run; i++) {
+        const TimelineAttempt *one = old->pdata[i];
+        g_autoptr(DbTransaction) transaction = service_transaction(gc->service, error);
+        if (!transaction || !timeline_forget(db, one->model_id, one->attempt, error) ||
+            !db_commit(db, error))
+            return false;
+    }
+    gc->result->attempts = old ? (int)old->len : 0;
+    return old != NULL;
 }
 
 /* One transaction: what is kept is what the store said at one moment, and no row outlives its
@@ -244,13 +273,32 @@ bool gc_uploads(Service *service, bool dry_run, GcResult *result, GError **error
            pushes_sweep(service, dry_run, result, error);
 }
 
+/* Who records a blob has it for a moment; a backup may have it for hours. */
+static int lock_before_long(Service *service, GError **error)
+{
+    const int64_t until = clock_monotonic_ms() + PATIENCE_MS;
+    for (;;) {
+        g_autoptr(GError) failure = NULL;
+        int lock = layout_try_lock(service->images, &failure);
+        bool again = lock < 0 && g_error_matches(failure, IO_ERROR, EWOULDBLOCK) &&
+                     clock_monotonic_ms() < until && !progress_stopped(&service->progress);
+        if (failure && !again)
+            g_propagate_error(error, g_steal_pointer(&failure));
+        if (!again)
+            return lock;
+        g_usleep(50000);
+    }
+}
+
 /* Alone in the layout. In that of a registry's images nothing lies but what is worked on, or can be
  * fetched: where somebody does, it is left to the next time, and *error is EWOULDBLOCK. */
 static int lock_layout(const Gc *gc, GError **error)
 {
     Service *service = gc->service;
-    return image_store_is_registry(service->store) ? layout_try_lock(service->images, error)
-                                                   : layout_lock(service->images, true, error);
+    if (image_store_is_registry(service->store))
+        return layout_try_lock(service->images, error);
+    return gc->patient ? layout_lock(service->images, true, error)
+                       : lock_before_long(service, error);
 }
 
 static bool images_collect(Gc *gc, GError **error)
@@ -259,7 +307,7 @@ static bool images_collect(Gc *gc, GError **error)
     /* The registry before the rows that know what is there. */
     if ((image_store_is_registry(service->store) &&
          !gc_registry(service, gc->dry_run, gc->result, error)) ||
-        !deleted_forget(gc, error) || !store_look(gc, error))
+        !deleted_forget(gc, error) || !events_forget(gc, error) || !store_look(gc, error))
         return false;
     /* index.json first: it never names a blob that is gone, wherever this ends. */
     return (gc->dry_run || service_write_index(service, error)) && blobs_remove(gc, error) &&
@@ -268,11 +316,12 @@ static bool images_collect(Gc *gc, GError **error)
                                   &gc->result->temporary_bytes, error);
 }
 
-bool gc_run(Service *service, bool dry_run, GcResult *result, GError **error)
+static bool collect(Service *service, bool dry_run, bool patient, GcResult *result, GError **error)
 {
     *result = (GcResult){0};
     g_auto(Gc) gc = {.service = service,
                      .dry_run = dry_run,
+                     .patient = patient,
                      .garbage = g_ptr_array_new_with_free_func(g_free),
                      .result = result};
     g_autoptr(GError) failure = NULL;
@@ -286,4 +335,14 @@ bool gc_run(Service *service, bool dry_run, GcResult *result, GError **error)
     return gc_objects(service, dry_run, result, error) &&
            (result->busy || images_collect(&gc, error)) && data_sweep(&gc, error) &&
            gc_uploads(service, dry_run, result, error);
+}
+
+bool gc_run(Service *service, bool dry_run, GcResult *result, GError **error)
+{
+    return collect(service, dry_run, true, result, error);
+}
+
+bool gc_try(Service *service, GcResult *result, GError **error)
+{
+    return collect(service, false, false, result, error);
 }

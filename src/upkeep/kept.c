@@ -84,16 +84,11 @@ static void note_model(KeptBlob *kept, const char *id, const char *project, cons
     g_ptr_array_add(kept->models, model);
 }
 
-#define ATTEMPTS                                                                                  \
-    "WITH kept AS (SELECT m.id, m.project, m.name, m.version, a.attempt, a.outcome, "             \
-    "a.image_digest, a.image_size, a.image_manifest_size, a.config_digest, a.artifact_digest, "   \
-    "a.artifact_size, a.pack_digest, a.pack_size FROM models m "                                  \
-    "JOIN attempts n ON n.model_id = m.id AND n.attempt = m.attempt "                             \
-    "JOIN attempts a ON a.model_id = m.id "                                                       \
-    "WHERE m.deleted_at IS NULL AND ($1 = '' OR m.id = $1) AND (a.attempt = m.attempt "           \
-    "OR (n.outcome = 'running' AND a.attempt = m.attempt - 1) "                                   \
-    "OR a.attempt = (SELECT max(i.attempt) FROM attempts i WHERE i.model_id = m.id AND i.outcome" \
-    " = 'imported'))) "
+#define ATTEMPTS                                                                      \
+    "WITH kept AS (SELECT m.id, m.project, m.name, m.version, a.attempt, a.outcome, " \
+    "a.image_digest, a.image_size, a.image_manifest_size, a.config_digest, "          \
+    "a.artifact_digest, a.artifact_size, a.pack_digest, a.pack_size " ATTEMPTS_KEPT   \
+    "AND ($1 = '' OR m.id = $1)) "
 #define OF_ATTEMPT    "SELECT k.id, k.project, k.name, k.version, "
 #define WITH_AN_IMAGE "FROM kept k WHERE k.image_digest IS NOT NULL AND k.outcome <> 'failed' "
 
@@ -172,7 +167,7 @@ bool kept_add_environments(Kept *kept, Db *db, const Layout *images, GError **er
     GError *failure = NULL;
     while (rows && db_next(rows, &failure))
         if (layout_has_blob(images, db_text(rows, 0), db_int(rows, 1)))
-            kept_add(kept, db_text(rows, 0), db_int(rows, 1));
+            kept_add(kept, db_text(rows, 0), db_int(rows, 1))->environment = true;
     if (failure)
         g_propagate_error(error, failure);
     return rows && !failure;

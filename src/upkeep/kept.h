@@ -24,6 +24,7 @@ typedef struct {
 typedef struct {
     Descriptor blob;         /* size -1: the store does not say (configs of models) */
     bool manifest;           /* which a registry has beside its blobs */
+    bool environment;        /* a layer of an environment that can be used again */
     GPtrArray *models;       /* of KeptModel */
     GPtrArray *runtimes;     /* of char *, their names */
     GPtrArray *repositories; /* of KeptRepository: it was pushed there */

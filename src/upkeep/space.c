@@ -1,6 +1,7 @@
 #include "upkeep/space.h"
 
 #include <fcntl.h>
+#include <fts.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -80,31 +81,66 @@ static bool read_owners(Space *space, Owners *owners, Db *db, const char *of, GE
     return !failure;
 }
 
+static void use_add(SpaceUse *use, int64_t bytes, bool alone)
+{
+    use->count++;
+    use->bytes += bytes;
+    use->alone += alone ? bytes : 0;
+}
+
+/* What has it beside models. */
+static void add_uses(Space *space, const KeptBlob *kept, int64_t bytes)
+{
+    const int users = (kept->models->len > 0) + (kept->runtimes->len > 0) +
+                      (kept->repositories->len > 0) + kept->environment;
+    space->model_bytes += kept->models->len ? bytes : 0;
+    if (kept->runtimes->len)
+        use_add(&space->runtimes, bytes, users == 1);
+    if (kept->environment)
+        use_add(&space->environments, bytes, users == 1);
+    if (kept->repositories->len)
+        use_add(&space->pushed, bytes, users == 1);
+}
+
+/* A project's blob, which it may have seen already. */
+static void meet_project(GHashTable *met, SpaceProject *project, int64_t bytes)
+{
+    if (g_hash_table_add(met, project))
+        project->bytes += bytes;
+}
+
 /* A blob counts for each of its models, and once for each project of its models or repositories. */
 static void add_blob(Owners *owners, Space *space, const char *of, const KeptBlob *kept)
 {
     const int64_t bytes = MAX(kept->blob.size, 0);
-    bool alone = kept->models->len == 1 && kept->runtimes->len == 0 && kept->repositories->len == 0;
-    g_autoptr(GHashTable) counted = g_hash_table_new(NULL, NULL);
+    const bool others = kept->runtimes->len > 0 || kept->environment;
+    bool elsewhere = false; /* another project has it, which is not asked for */
+    bool alone = kept->models->len == 1 && !others && kept->repositories->len == 0;
+    g_autoptr(GHashTable) met = g_hash_table_new(NULL, NULL);
+    add_uses(space, kept, bytes);
     for (guint i = 0; i < kept->models->len; i++) {
         const KeptModel *user = kept->models->pdata[i];
         SpaceModel *model = g_hash_table_lookup(owners->models, user->id);
-        if (!model) /* of another project */
+        elsewhere = elsewhere || !model;
+        if (!model)
             continue;
-        SpaceProject *project = g_hash_table_lookup(owners->projects, model->project);
         model->bytes += bytes;
         model->alone += alone ? bytes : 0;
-        if (g_hash_table_add(counted, project))
-            project->bytes += bytes;
+        meet_project(met, g_hash_table_lookup(owners->projects, model->project), bytes);
     }
     for (guint i = 0; i < kept->repositories->len; i++) {
         const KeptRepository *user = kept->repositories->pdata[i];
-        if (of && strcmp(of, user->project) != 0)
-            continue;
-        SpaceProject *project = owners_project(owners, space, user->project);
-        if (g_hash_table_add(counted, project))
-            project->bytes += bytes;
+        bool is_other = of && strcmp(of, user->project) != 0;
+        elsewhere = elsewhere || is_other;
+        if (!is_other)
+            meet_project(met, owners_project(owners, space, user->project), bytes);
     }
+    GHashTableIter iter;
+    gpointer project;
+    g_hash_table_iter_init(&iter, met);
+    if (g_hash_table_size(met) == 1 && !elsewhere && !others &&
+        g_hash_table_iter_next(&iter, &project, NULL))
+        ((SpaceProject *)project)->alone += bytes;
 }
 
 static int compare_models(gconstpointer a, gconstpointer b)
@@ -132,13 +168,49 @@ static void add_runtimes(Kept *kept, const Service *service, const GPtrArray *ru
     }
 }
 
-/* NULL: *error. */
-static GPtrArray *read_store(Space *space, Owners *owners, Kept *kept, Db *db, const char *project,
-                             GError **error)
+static bool read_uploads(Space *space, Db *db, const char *project, GError **error)
 {
+    g_autoptr(DbRows) rows =
+        db_query(db, error,
+                 "SELECT count(DISTINCT u.directory), CAST(coalesce(sum(CASE WHEN f.size > 0 THEN "
+                 "f.size ELSE 0 END), 0) AS BIGINT) FROM uploads u LEFT JOIN upload_files f ON "
+                 "f.directory = u.directory WHERE $1 IS NULL OR u.project = $1",
+                 "s", project);
+    if (!rows || !db_next(rows, error))
+        return false;
+    space->uploads = (int)db_int(rows, 0);
+    space->upload_bytes = db_int(rows, 1);
+    return true;
+}
+
+/* Blobs on their way: what has arrived is a file of the layout. */
+static bool read_pushes(Space *space, const Service *service, const char *project, GError **error)
+{
+    GError *failure = NULL;
+    g_autoptr(DbRows) rows =
+        db_query(service->db, error,
+                 "SELECT id FROM registry_uploads WHERE $1 IS NULL OR project = $1", "s", project);
+    while (rows && db_next(rows, &failure)) {
+        space->uploads++;
+        space->upload_bytes += layout_partial_size(service->images, db_text(rows, 0));
+    }
+    if (failure)
+        g_propagate_error(error, failure);
+    return rows && !failure;
+}
+
+/* NULL: *error. */
+static GPtrArray *read_store(Space *space, Owners *owners, Kept *kept, Service *service,
+                             const char *project, GError **error)
+{
+    Db *db = service->db;
     g_autoptr(DbSnapshot) snapshot = db_snapshot(db, error);
     return snapshot && read_owners(space, owners, db, project, error) &&
-                   kept_add_models(kept, db, NULL, false, error) && kept_add_pushed(kept, db, error)
+                   read_uploads(space, db, project, error) &&
+                   read_pushes(space, service, project, error) &&
+                   kept_add_models(kept, db, NULL, false, error) &&
+                   kept_add_environments(kept, db, service->images, error) &&
+                   kept_add_pushed(kept, db, error)
                ? runtimes_list(db, error)
                : NULL;
 }
@@ -149,7 +221,7 @@ static bool read_kept(Space *space, Service *service, const char *project, GErro
     g_auto(Owners) owners = {g_hash_table_new(g_str_hash, g_str_equal),
                              g_hash_table_new(g_str_hash, g_str_equal)};
     g_autoptr(Kept) kept = kept_new();
-    g_autoptr(GPtrArray) runtimes = read_store(space, &owners, kept, service->db, project, error);
+    g_autoptr(GPtrArray) runtimes = read_store(space, &owners, kept, service, project, error);
     if (!runtimes)
         return false;
     add_runtimes(kept, service, runtimes);
@@ -173,14 +245,30 @@ static bool count_blob(const char *name G_GNUC_UNUSED, int64_t size, gpointer da
     return true;
 }
 
-static int64_t store_bytes(const DataDirectory *data)
+static bool read_store_bytes(Space *space, const Service *service, GError **error)
 {
     static const char *const NAMES[] = {DATA_STORE, DATA_STORE "-wal"};
-    int64_t bytes = 0;
     struct stat about;
+    if (db_engine(service->db) == DB_POSTGRES)
+        return db_query_int(service->db, &space->store_bytes, 0, error,
+                            "SELECT pg_database_size(current_database())", "");
     for (gsize i = 0; i < G_N_ELEMENTS(NAMES); i++)
-        if (fstatat(data->fd, NAMES[i], &about, AT_SYMLINK_NOFOLLOW) == 0)
-            bytes += about.st_size;
+        if (fstatat(service->data->fd, NAMES[i], &about, AT_SYMLINK_NOFOLLOW) == 0)
+            space->store_bytes += about.st_size;
+    return true;
+}
+
+/* What the files of a tree take of the disk; those that cannot be looked at are left out. */
+static int64_t tree_bytes(const char *path)
+{
+    int64_t bytes = 0;
+    char *const paths[] = {(char *)path, NULL};
+    FTS *tree = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR | FTS_XDEV, NULL);
+    for (const FTSENT *entry; tree && (entry = fts_read(tree));)
+        if (entry->fts_info == FTS_F || entry->fts_info == FTS_D)
+            bytes += (int64_t)entry->fts_statp->st_blocks * 512;
+    if (tree)
+        fts_close(tree);
     return bytes;
 }
 
@@ -191,9 +279,17 @@ Space *space_read(Service *service, const char *project, GError **error)
     space->models = g_ptr_array_new_with_free_func((GDestroyNotify)space_model_free);
     space->free_bytes = data_free_bytes(service->data);
     space->disk_bytes = data_disk_bytes(service->data);
-    space->store_bytes = store_bytes(service->data);
-    if (!read_kept(space, service, project, error) ||
+    space->registry = image_store_is_registry(service->store);
+    g_autofree char *unpacked = data_path(service->data, "unpacked");
+    space->unpacked_bytes = tree_bytes(unpacked);
+    if (!read_store_bytes(space, service, error) || !read_kept(space, service, project, error) ||
         !layout_each_blob(service->images, count_blob, space, error))
         return NULL;
     return g_steal_pointer(&space);
+}
+
+int64_t space_total(const Space *space)
+{
+    return (space->registry ? space->model_bytes : 0) + space->blob_bytes + space->upload_bytes +
+           space->store_bytes + space->unpacked_bytes;
 }

@@ -46,6 +46,7 @@ static const Table TABLES[] = {
     {"artifact_blobs", "model_id, attempt, digest"},
     {"images_place", "id"},
     {"layer_scans", "digest"},
+    {"gc_runs", "id"},
 };
 
 DEFINE_ERROR_DOMAIN(store_copy_error);

@@ -70,6 +70,10 @@ ELSEWHERE = {
         "test_image_store_faults.py::test_a_push_that_is_throttled_is_event_22",
     ("ImageBuildThrottled", "project_limit"):
         "test_unscheduled.py::test_a_project_with_too_many_builds",
+    ("ImageBuildThrottled", "project_storage"):
+        "test_space.py::test_a_project_whose_images_take_its_storage_gets_no_new_import",
+    ("ImageBuildThrottled", "disk_watermark"):
+        "test_space.py::test_below_the_free_space_that_is_kept_no_import_begins",
     ("BuildSchedulingFailed", "no_worker"):
         "test_unscheduled.py::test_a_build_that_no_worker_takes_ends_and_a_retry_builds_it",
     ("BuildSchedulingFailed", "lease_lost"):

@@ -395,7 +395,7 @@ def test_doctor_finds_nothing_wrong_with_a_sound_directory(ready, package):
                     "pip-index", "apt-mirror"}
     assert {check["status"] for name, check in found.items()
             if name not in environments} == {"ok"}
-    assert {"data-directory", "free-space", "file-locks", "store", "images", "imports", "runtimes",
+    assert {"data-directory", "free-space", "file-locks", "store", "images", "imports", "gc", "runtimes",
             "settings", "clock", "openat2", "inotify", "sha256", "bootstrap"} == \
         set(found) - environments
     assert all(check["found"] for check in found.values())

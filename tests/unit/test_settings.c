@@ -23,6 +23,7 @@ static void settings_have_their_defaults(void **state)
     assert_non_null(settings);
     assert_string_equal(settings_text(settings, "limits.model_file_gib"), "5");
     assert_int_equal(settings_bytes(settings, "limits.model_gib"), 20LL << 30);
+    assert_int_equal(settings_bytes(settings, "limits.project_storage_gib"), 0);
     assert_string_equal(settings_origin(settings, "image.health_url"), "default");
 }
 
@@ -54,6 +55,8 @@ static void settings_refuse_what_is_none(void **state)
                                       "limits.model_gib=inf",
                                       "limits.model_gib=nan",
                                       "limits.modelgib=5",
+                                      "limits.project_storage_gib=0",
+                                      "limits.project_storage_gib=ten",
                                       "limits=5",
                                       "noequals",
                                       "image.health_url=health",
@@ -65,6 +68,12 @@ static void settings_refuse_what_is_none(void **state)
                                       "build.schedule_timeout_seconds=2592001",
                                       "build.schedule_timeout_seconds=",
                                       "image.platform=linux",
+                                      "gc.schedule=",
+                                      "gc.schedule=monthly",
+                                      "gc.schedule=3:30",
+                                      "gc.schedule=24:00",
+                                      "gc.schedule=03:60",
+                                      "store.events_days=-1",
                                       "limits.model_gib=1e300"};
     for (size_t i = 0; i < G_N_ELEMENTS(BAD); i++) {
         const char *const sets[] = {BAD[i], NULL};

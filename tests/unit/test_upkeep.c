@@ -10,10 +10,13 @@
 #include "image_fixture.h"
 #include "import/service.h"
 #include "store/attempts.h"
+#include "store/environments.h"
 #include "store/models.h"
+#include "store/usage.h"
 #include "upkeep/backup.h"
-#include "upkeep/gc.h"
+#include "upkeep/gc_schedule.h"
 #include "upkeep/kept.h"
+#include "upkeep/space.h"
 
 static char *directory;
 static Settings *settings;
@@ -246,12 +249,131 @@ static void backup_of_another_format_or_schema_is_refused_by_name(void **state)
                      "has schema 999, written by waybill 9.1.0");
 }
 
+static void add_environment(const char *layer)
+{
+    const Environment environment = {.key = (char *)layer,
+                                     .inputs = (char *)"{}",
+                                     .base_digest = (char *)layer,
+                                     .layer = (char *)layer,
+                                     .layer_size = layout_blob_size(service->images, layer),
+                                     .packages = (char *)"[]",
+                                     .first_model = (char *)"m:0.0.1"};
+    Db *db = begin();
+    assert_true(environment_put(db, &environment, NULL));
+    assert_true(db_commit(db, NULL));
+}
+
+static void space_says_what_deleting_frees(void **state)
+{
+    add_model("m");
+    add_attempt("m", 1, "imported");
+    g_autofree char *environment = put_named("env", 1, "layer");
+    add_environment(environment);
+    g_autoptr(Space) before = space_read(service, NULL, NULL);
+    const SpaceModel *model = before->models->pdata[0];
+    const SpaceProject *project = before->projects->pdata[0];
+    assert_true(model->bytes > 0);
+    assert_int_equal(model->alone, model->bytes);
+    assert_int_equal(project->alone, project->bytes);
+    assert_int_equal(before->environments.count, 1);
+    assert_int_equal(before->environments.alone, layout_blob_size(service->images, environment));
+    assert_int_equal(before->kept_bytes, before->blob_bytes);
+    assert_int_equal(space_total(before), before->blob_bytes + before->store_bytes);
+
+    /* gc keeps an environment's layer, so it is not the model's alone any more. */
+    g_autofree char *layer = digest_named("m", 1, "layer");
+    add_environment(layer);
+    g_autoptr(Space) after = space_read(service, NULL, NULL);
+    model = after->models->pdata[0];
+    assert_int_equal(model->alone, model->bytes - layout_blob_size(service->images, layer));
+    assert_int_equal(after->environments.count, 2);
+    assert_int_equal(after->environments.alone, before->environments.alone);
+    assert_int_equal(after->kept_bytes, before->kept_bytes);
+}
+
+static int64_t usage(const char *but)
+{
+    int64_t bytes = -1;
+    assert_true(usage_of_project(service->db, PROJECT_DEFAULT, but, &bytes, NULL));
+    return bytes;
+}
+
+static void usage_is_of_what_is_kept_each_blob_once(void **state)
+{
+    assert_int_equal(usage(""), 0);
+    add_model("m");
+    add_attempt("m", 1, "imported");
+    const int64_t one = usage("");
+    assert_true(one > 0);
+    add_attempt("m", 2, "failed");
+    assert_true(usage("") > one); /* its layer, which a retry takes over */
+    add_attempt("m", 3, "imported");
+    assert_int_equal(usage(""), one);
+    assert_int_equal(usage("m"), 0);
+    add_model("n");
+    Db *db = begin();
+    assert_true(attempt_insert(db, "n", 1, "{}", NULL));
+    assert_true(db_exec(db, NULL,
+                        "INSERT INTO layers SELECT 'n', 1, origin, position, digest, size, "
+                        "media_type, diff_id, files, file, recipe FROM layers WHERE model_id = 'm' "
+                        "AND attempt = 3",
+                        ""));
+    assert_true(db_commit(db, NULL));
+    assert_int_equal(usage(""), one); /* shared */
+    assert_true(usage("m") > 0);      /* n needs it, too */
+    delete_model("m");
+    delete_model("n");
+    assert_int_equal(usage(""), 0);
+}
+
+/* -- gc by itself -- */
+
+static gpointer look(gpointer data)
+{
+    int ran = 0;
+    g_autoptr(Service) own = service_open(directory, false, settings, NULL);
+    for (int i = 0; i < 20; i++) {
+        g_autoptr(GcRun) run = NULL;
+        g_autoptr(GError) error = NULL;
+        if (!gc_schedule_look(own, &run, &error) &&
+            !g_error_matches(error, DB_ERROR, DB_ERROR_BUSY))
+            g_atomic_int_inc((int *)data);
+        ran += run != NULL;
+    }
+    return GINT_TO_POINTER(ran);
+}
+
+/* Of four that look at the same moment, in connections of their own. */
+static void one_of_several_takes_the_turn(void **state)
+{
+    GThread *threads[4];
+    int faults = 0, ran = 0;
+    g_autoptr(GcRun) first = NULL;
+    assert_true(gc_schedule_look(service, &first, NULL));
+    assert_null(first); /* it waits a day from now on */
+    Db *db = begin();
+    assert_true(db_exec(db, NULL, "UPDATE gc_runs SET began_at = began_at - 86400000", ""));
+    assert_true(db_commit(db, NULL));
+    for (size_t i = 0; i < G_N_ELEMENTS(threads); i++)
+        threads[i] = g_thread_new("look", look, &faults);
+    for (size_t i = 0; i < G_N_ELEMENTS(threads); i++)
+        ran += GPOINTER_TO_INT(g_thread_join(threads[i]));
+    assert_int_equal(faults, 0);
+    assert_int_equal(ran, 1);
+    g_autoptr(GcRun) run = gc_run_load(service->db, NULL);
+    assert_string_equal(run->outcome, GC_RUN_DONE);
+    assert_string_equal(run->result, "removed nothing");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_service, remove_service)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(newest_attempt_and_newest_image_are_kept),
+        TEST(usage_is_of_what_is_kept_each_blob_once),
+        TEST(space_says_what_deleting_frees),
+        TEST(one_of_several_takes_the_turn),
         TEST(running_attempt_keeps_what_it_may_take_over),
         TEST(kept_blob_names_those_who_need_it),
         TEST(gc_removes_what_is_not_kept_and_forgets_its_files),
