@@ -170,7 +170,10 @@ Db *data_open_store(DataDirectory *data, GError **error)
 {
     if (data->store_url)
         return open_elsewhere(data, error);
-    data_make_room(data);
+    /* A further connection needs no room of its own; what is being written beside it would take
+     * what the reserve is kept for. */
+    if (!data->store_was_opened)
+        data_make_room(data);
     autofd opening = data_lock_opening(data, error);
     if (opening < 0)
         return NULL;
@@ -182,6 +185,8 @@ Db *data_open_store(DataDirectory *data, GError **error)
     const Migration *migrations = schema_migrations(&count);
     if (!db || !schema_migrate(db, migrations, count, path, error))
         return NULL;
+    if (!data->store_was_opened)
+        data->store_was_opened = true;
     return g_steal_pointer(&db);
 }
 

@@ -32,6 +32,7 @@ typedef struct {
     int fd;
     int store_lock; /* shared while the directory is in use */
     int busy_timeout_ms;
+    bool store_was_opened;
     char *store_url;              /* of a store elsewhere; NULL: DATA_STORE */
     int64_t lease_ms;             /* of leases there (leases.h) */
     pthread_mutex_t held_lock;    /* of the two that follow */

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from conftest import wait_for
 from nodes import PROJECTS, Nodes, remove
 from postgres import postgres, postgres_server  # noqa: F401
 from radosgw import rgw  # noqa: F401
@@ -76,8 +77,10 @@ def test_what_one_node_takes_on_another_does(nodes_at, sources):
         time.sleep(0.05)
     assert details["model_status"] == "published", nodes.said()
     nodes.assert_whole([model])
-    [worker] = nodes.apis[1].ask("GET", "/v1/workers").json["workers"]
-    assert worker["serves"] and not worker["busy"] and worker["worker"].endswith(f"/{nodes.workers[0].process.pid}")
+    def idle():
+        return [worker for worker in nodes.apis[1].ask("GET", "/v1/workers").json["workers"] if not worker["busy"]]
+    [worker] = wait_for(idle)
+    assert worker["serves"] and worker["worker"].endswith(f"/{nodes.workers[0].process.pid}")
     assert nodes.events(model)[0]["evidence"]["worker"] == worker["worker"]
 
 
