@@ -27,7 +27,7 @@ const Migration *schema_migrations(int *count)
                                      {13, "images-place", NULL}, {14, "dynamic", NULL},
                                      {15, "layer-scans", NULL},  {16, "store-home", NULL},
                                      {17, "nodes", NULL},        {18, "gc-runs", NULL},
-                                     {19, "partitions", NULL}};
+                                     {19, "partitions", NULL},   {20, "rolling", NULL}};
     for (size_t i = 0; i < G_N_ELEMENTS(migrations); i++) {
         g_autofree char *path = g_strdup_printf("/waybill/store/schema/%04d-%s.sql",
                                                 migrations[i].number, migrations[i].name);
@@ -85,8 +85,24 @@ bool schema_version(Db *db, int *version, GError **error)
     return true;
 }
 
+/* A program whose migrations were all marked so wrote what is newer. */
+static bool schema_works(Db *db, int known, bool *works, GError **error)
+{
+    int64_t since;
+    if (!db_query_int(db, &since, 0, error,
+                      "SELECT max(coalesce(w.since, m.number)) FROM migrations m LEFT JOIN "
+                      "schema_works w ON w.number = m.number WHERE m.number > $1",
+                      "i", (int64_t)known))
+        return false;
+    *works = since <= known;
+    return true;
+}
+
 static bool schema_refuse_newer(Db *db, int found, int known, GError **error)
 {
+    bool works = false;
+    if (!schema_works(db, known, &works, error) || works)
+        return works;
     g_autoptr(DbRows) rows =
         db_query(db, error, "SELECT name, program FROM migrations WHERE number = $1", "i",
                  (int64_t)found);
@@ -98,6 +114,13 @@ static bool schema_refuse_newer(Db *db, int found, int known, GError **error)
         "schemas up to %d: use the newer program, or restore a backup",
         found, db_text(rows, 0), db_text(rows, 1), WAYBILL_VERSION, known);
     return false;
+}
+
+static bool migration_note(Db *db, const Migration *migration, GError **error)
+{
+    return !migration->works_with ||
+           db_exec(db, error, "INSERT INTO schema_works(number, since) VALUES ($1, $2)", "ii",
+                   (int64_t)migration->number, (int64_t)migration->works_with);
 }
 
 /* Another process may have been faster: of PostgreSQL the lock that a transaction takes is all that
@@ -119,8 +142,13 @@ static bool migration_run(Db *db, const Migration *migration, GError **error)
                "INSERT INTO migrations(number, name, program, applied_at) VALUES ($1, $2, $3, $4)",
                "issi", (int64_t)migration->number, migration->name, WAYBILL_VERSION,
                clock_now_ms()) &&
-           db_commit(db, error);
+           migration_note(db, migration, error) && db_commit(db, error);
 }
+
+/* As 0020-rolling.sql has it, for stores that are older. */
+#define SCHEMA_WORKS                                                                    \
+    "CREATE TABLE IF NOT EXISTS schema_works (number BIGINT PRIMARY KEY, since BIGINT " \
+    "NOT NULL)"
 
 static bool make_migrations(Db *db, GError **error)
 {
@@ -129,7 +157,7 @@ static bool make_migrations(Db *db, GError **error)
            db_script(
                db,
                "CREATE TABLE IF NOT EXISTS migrations (number BIGINT PRIMARY KEY, name TEXT NOT "
-               "NULL, program TEXT NOT NULL, applied_at BIGINT NOT NULL)",
+               "NULL, program TEXT NOT NULL, applied_at BIGINT NOT NULL);" SCHEMA_WORKS,
                error) &&
            db_commit(db, error);
 }

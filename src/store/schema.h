@@ -1,7 +1,8 @@
 /* The store's schema: numbered migrations, each run once, in a transaction, at start.
  *
  * Before a migration changes a store that holds data, a copy of it is kept beside it. A store that
- * a newer program wrote is refused by name. */
+ * a newer program wrote is refused by name, unless that says that its migrations only added what
+ * this program does not know: nodes of a store are replaced one after the other. */
 #pragma once
 
 #include "store/db.h"
@@ -10,6 +11,7 @@ typedef struct {
     int number; /* ascending from 1; a number that was given up stays a gap */
     const char *name;
     const char *sql;
+    int works_with; /* programs up from that schema may go on beside it; 0: none before it */
 } Migration;
 
 /* Those of this program; *count of them. */

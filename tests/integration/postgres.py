@@ -23,10 +23,10 @@ class Postgres:
         self.run("initdb", "-D", self.where / "data", "-A", "trust", "-U", WHO, "--locale", "C", "-N")
         self.start()
 
-    def run(self, program, *arguments):
+    def run(self, program, *arguments, timeout=60):
         command = [f"{PROGRAMS}/{program}", *map(str, arguments)]
         who = {"user": WHO, "extra_groups": []} if os.geteuid() == 0 else {}
-        done = subprocess.run(command, capture_output=True, text=True, cwd=self.where, timeout=60, **who)
+        done = subprocess.run(command, capture_output=True, text=True, cwd=self.where, timeout=timeout, **who)
         assert done.returncode == 0, (command, done.stdout, done.stderr)
         return done.stdout
 

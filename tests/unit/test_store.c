@@ -115,6 +115,24 @@ static void schema_of_a_newer_program_is_refused_by_name(void **state)
     assert_non_null(strstr(error->message, "9.9.9"));
 }
 
+/* Nodes are replaced one after the other: what only adds disturbs none that is still the old one.
+ */
+static void schema_that_only_adds_is_worked_beside(void **state)
+{
+    const Scene *scene = *state;
+    const int known = schema_newest();
+    const Migration adds[] = {{known, "known", ""},
+                              {known + 1, "adds", "CREATE TABLE t (x BIGINT)", known},
+                              {known + 2, "more", "CREATE TABLE u (x BIGINT)", known}};
+    const Migration breaks = {known + 3, "breaks", "CREATE TABLE v (x BIGINT)"};
+    assert_true(schema_migrate(scene->db, adds, 3, NULL, NULL));
+    g_autoptr(Db) beside = scene_open(scene, NULL);
+    assert_non_null(beside);
+    assert_true(schema_migrate(scene->db, &breaks, 1, NULL, NULL));
+    g_autoptr(Db) refused = scene_open(scene, NULL);
+    assert_null(refused);
+}
+
 static void new_store_has_no_copy_of_itself(void **state)
 {
     Scene *scene = *state;
@@ -610,6 +628,8 @@ int main(void)
                                         scene_down),
         cmocka_unit_test_setup_teardown(foreign_keys_hold, scene_up, scene_down),
         cmocka_unit_test_setup_teardown(schema_of_a_newer_program_is_refused_by_name, scene_up,
+                                        scene_down),
+        cmocka_unit_test_setup_teardown(schema_that_only_adds_is_worked_beside, scene_up,
                                         scene_down),
         cmocka_unit_test_setup_teardown(new_store_has_no_copy_of_itself, scene_up, scene_down),
         cmocka_unit_test_setup_teardown(migrations_may_leave_numbers_out, scene_up, scene_down),
