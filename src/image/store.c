@@ -8,6 +8,8 @@
 #include "image/registry_private.h"
 #include "image/registry_push.h"
 
+#define TAG_TRIES 3
+
 #define URL_REGISTRY   "registry://"
 #define URL_PLAIN_HTTP REFERENCE_PLAIN_HTTP
 
@@ -264,26 +266,57 @@ bool image_repository_take(ImageRepository *repository, const ImageTaking *takin
                       &taken->present, taking->fault, error);
 }
 
+static bool put_tag(Registry *registry, const Descriptor *manifest, const char *tag, GError **error)
+{
+    ImageSource *source = registry_source(registry);
+    g_autoptr(GBytes) content = source->read(source, manifest, false, error);
+    return content && registry_put_manifest(registry, content, manifest->media_type,
+                                            manifest->digest, tag, NULL, error);
+}
+
+/* *digest: what the tag names, the caller's. */
+static bool read_tag(Registry *registry, const char *tag, char **digest, GError **error)
+{
+    ImageSource *source = registry_source(registry);
+    json_auto_t *named = source->resolve(source, tag, NULL, error);
+    *digest = named ? g_strdup(json_string_value(json_object_get(named, "digest"))) : NULL;
+    return named != NULL;
+}
+
+/* Another worker that had the work before may put its own between ours and the look at it. */
 bool image_repository_tag(ImageRepository *repository, const Image *image, const char *tag,
                           GError **error)
 {
     Registry *registry = repository->registry;
     const Descriptor *manifest = image->manifest;
+    g_autofree char *digest = NULL;
+    for (int tries = 0; registry && tries < TAG_TRIES; tries++) {
+        g_clear_pointer(&digest, g_free);
+        if (!put_tag(registry, manifest, tag, error) || !read_tag(registry, tag, &digest, error))
+            return false;
+        if (g_strcmp0(digest, manifest->digest) == 0)
+            return true;
+    }
     if (!registry)
-        return true;
-    ImageSource *source = registry_source(registry);
-    g_autoptr(GBytes) content = source->read(source, manifest, false, error);
-    if (!content || !registry_put_manifest(registry, content, manifest->media_type,
-                                           manifest->digest, tag, NULL, error))
-        return false;
-    json_auto_t *named = source->resolve(source, tag, NULL, error);
-    if (!named)
-        return false;
-    const char *digest = json_string_value(json_object_get(named, "digest"));
-    if (g_strcmp0(digest, manifest->digest) == 0)
         return true;
     g_set_error(error, REGISTRY_ERROR, REGISTRY_ERROR_MALFORMED,
                 "%s has %s name %s, after it took %s under that tag", registry->name, tag, digest,
                 manifest->digest);
     return false;
+}
+
+bool image_repository_mend_tag(ImageRepository *repository, const Descriptor *manifest,
+                               const char *tag, bool *mended, GError **error)
+{
+    Registry *registry = repository->registry;
+    g_autofree char *digest = NULL;
+    *mended = false;
+    if (!registry)
+        return true;
+    if (!read_tag(registry, tag, &digest, error))
+        return false;
+    if (g_strcmp0(digest, manifest->digest) == 0)
+        return true;
+    *mended = put_tag(registry, manifest, tag, error);
+    return *mended;
 }

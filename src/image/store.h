@@ -81,3 +81,6 @@ bool image_repository_take(ImageRepository *repository, const ImageTaking *takin
  * its index.json is written from the store. */
 bool image_repository_tag(ImageRepository *repository, const Image *image, const char *tag,
                           GError **error);
+/* The same, where the tag names something else: *mended. */
+bool image_repository_mend_tag(ImageRepository *repository, const Descriptor *manifest,
+                               const char *tag, bool *mended, GError **error);

@@ -5,8 +5,9 @@
 #include "base/clock.h"
 #include "store/jobs.h"
 
-#define LOOK_MS 50
-#define BEAT_MS 1000
+#define LOOK_MS  50
+#define BEAT_MS  1000
+#define AGAIN_MS 500
 
 void attendant_say(Service *service, Db *db, int64_t job, const char *model_id, int attempt,
                    ProgressRate *rate)
@@ -85,6 +86,16 @@ static void watch_renew(Watch *watch, Service *service)
     service->progress.stop = true;
 }
 
+/* A store that is away at first is asked again. NULL: the work is over. */
+static Db *attendant_connect(Attendant *attendant)
+{
+    for (;;) {
+        Db *db = data_open_store(attendant->service->data, NULL);
+        if (db || pause_wait(&attendant->pause, AGAIN_MS))
+            return db;
+    }
+}
+
 static void *attendant_run(void *data)
 {
     Attendant *attendant = data;
@@ -92,7 +103,7 @@ static void *attendant_run(void *data)
     /* A short import needs no second connection, and nobody sees it run. */
     if (pause_wait(&attendant->pause, LOOK_MS))
         return NULL;
-    g_autoptr(Db) db = data_open_store(service->data, NULL);
+    g_autoptr(Db) db = attendant_connect(attendant);
     g_autoptr(Job) job = db ? job_load(db, attendant->import, NULL) : NULL;
     if (!job)
         return NULL;

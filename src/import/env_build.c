@@ -159,8 +159,12 @@ static bool end_cancelled(Service *service, const Job *job, guint *left, GError 
 bool env_build_leave(Service *service, const Job *import, GError **error)
 {
     g_autoptr(DbTransaction) transaction = service_transaction(service, error);
-    if (!transaction ||
-        !attempt_cancel(service, import->model_id, import->attempt, "environment",
+    g_autoptr(Job) now = transaction ? job_load(service->db, import->id, error) : NULL;
+    if (!now)
+        return false;
+    if (strcmp(now->state, "parked") != 0) /* the build has ended, or another ended it so */
+        return true;
+    if (!attempt_cancel(service, import->model_id, import->attempt, "environment",
                         import->cancelled_by, "cancelled", error) ||
         !db_commit(service->db, error))
         return false;

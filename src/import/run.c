@@ -10,6 +10,7 @@
 #include "event/timeline.h"
 #include "image/reference.h"
 #include "import/attendant.h"
+#include "import/tags.h"
 #include "import/upload.h"
 
 #define WATCH_MS 200
@@ -430,7 +431,7 @@ static bool work_leave(Service *service, const Job *open, GError **error)
 }
 
 /* Whoever has the lease by now goes on. False: *error, it is something else that failed. */
-static bool work_lost(Work *work, GError *failure, GError **error)
+static bool work_lost(Work *work, const Job *job, GError *failure, GError **error)
 {
     Service *service = work->service;
     if (!g_error_matches(failure, DB_ERROR, DB_ERROR_FENCED)) {
@@ -439,6 +440,7 @@ static bool work_lost(Work *work, GError *failure, GError **error)
     }
     g_message("%s", failure->message);
     g_error_free(failure);
+    tag_mend(service, job->model_id);
     if (service->lost)
         service->progress.stop = false;
     service->lost = false;
@@ -469,7 +471,9 @@ static bool work_once(Work *work, GError **error)
         return !work->held || import_hold(service, work->import, error);
     if (job_run(service, job, &failure) == STAGE_STOPPED)
         job_hand_back(service, job, &failure);
-    return !failure || work_lost(work, failure, error);
+    else if (failure && db_error_passes(failure)) /* nobody died */
+        job_hand_back(service, job, NULL);
+    return !failure || work_lost(work, job, failure, error);
 }
 
 /* Whether the worker was told to stop by somebody else than a cancel, which it still has to record.

@@ -182,7 +182,8 @@ static bool submit_interrupted(Service *service, const Model *model, ImportReque
         return false;
     if (same)
         return submit_resumed(service, model, submission, error);
-    return attempt_cancel(service, model->id, model->attempt, "queue", request->actor, NULL,
+    return jobs_take_away(service->db, model->id, model->attempt, error) &&
+           attempt_cancel(service, model->id, model->attempt, "queue", request->actor, NULL,
                           error) &&
            submit_attempt(service, model->id, model->attempt + 1, request, submission, error);
 }

@@ -7,8 +7,10 @@
 #include "base/pause.h"
 #include "event/timeline.h"
 #include "import/attendant.h"
+#include "import/tags.h"
 #include "import/unscheduled.h"
 
+#define TAGS_MS 60000
 #define LOOK_MS 1000 /* how often the queue is looked at when nobody wakes */
 
 typedef struct {
@@ -137,11 +139,18 @@ static void *watch_run(void *data)
 {
     Workers *workers = data;
     Service *watcher = workers->watcher;
+    int64_t tags_due = 0;
     g_autoptr(Unscheduled) unscheduled = unscheduled_new();
     do {
         g_autoptr(GError) error = NULL;
+        g_autoptr(GError) of_tags = NULL;
+        const int64_t now = clock_monotonic_ms();
         if (!unscheduled_look(unscheduled, watcher, &error))
             g_warning("builds that no worker takes: %s", error->message);
+        if (now >= tags_due && !tags_look(watcher, &of_tags))
+            g_warning("tags of images: %s", of_tags->message);
+        if (now >= tags_due)
+            tags_due = now + TAGS_MS;
     } while (!watch_pause(workers, workers->listener));
     return NULL;
 }

@@ -128,7 +128,16 @@ Job *job_claim(Db *db, DataDirectory *data, int64_t id, const char *worker, bool
                  id, worker, (int64_t)job->lost) ||
         !db_commit(db, error))
         return NULL;
+    lease_begin(job->lease);
     return g_steal_pointer(&job);
+}
+
+bool jobs_take_away(Db *db, const char *model_id, int attempt, GError **error)
+{
+    return db_exec(db, error,
+                   "UPDATE jobs SET leases = leases + 1, lost = lost + 1, lease_until = NULL WHERE "
+                   "model_id = $1 AND attempt = $2 AND state <> 'done' AND kind <> 'env-build'",
+                   "si", model_id, (int64_t)attempt);
 }
 
 bool job_park(Db *db, int64_t id, int64_t waits_for, GError **error)

@@ -51,6 +51,9 @@ Job *job_claim(Db *db, DataDirectory *data, int64_t id, const char *worker, bool
  * the Job is, so that nobody takes it meanwhile. NULL with *error unset: somebody has it, or it has
  * ended. */
 Job *job_seize(Db *db, DataDirectory *data, int64_t id, GError **error);
+/* Of an attempt that was interrupted and is not to go on: whoever worked on it, and only sleeps,
+ * can write nothing more. */
+bool jobs_take_away(Db *db, const char *model_id, int attempt, GError **error);
 /* Its timeline says, in the same transaction, that it waits in that window. */
 bool job_set_held(Db *db, int64_t id, int64_t window, GError **error);
 Job *job_load(Db *db, int64_t id, GError **error);

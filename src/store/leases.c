@@ -19,7 +19,8 @@ struct Lease {
     DataDirectory *data;
     Db *db; /* of a row; NULL: an OS lock */
     int64_t job, token;
-    int lock; /* -1: a row */
+    int lock;   /* -1: a row */
+    bool begun; /* of a row: its taking was committed */
 };
 
 /* -- of a store in the data directory -- */
@@ -126,18 +127,23 @@ Lease *lease_take(Db *db, DataDirectory *data, int64_t job, GError **error)
         g_free(lease);
         return NULL;
     }
-    if (rows) {
-        note_held(data, job, lease->token);
-        db_guard(db, is_ours, lease);
-    }
     return lease;
+}
+
+void lease_begin(Lease *lease)
+{
+    if (lease->lock >= 0)
+        return;
+    lease->begun = true;
+    note_held(lease->data, lease->job, lease->token);
+    db_guard(lease->db, is_ours, lease);
 }
 
 void lease_end(Lease *lease)
 {
     if (!lease)
         return;
-    if (lease->lock < 0) {
+    if (lease->begun) {
         note_held(lease->data, 0, 0);
         db_guard(lease->db, NULL, NULL);
         db_exec(lease->db, NULL, "UPDATE jobs SET lease_until = NULL WHERE id = $1 AND leases = $2",

@@ -17,9 +17,11 @@
 
 typedef struct Lease Lease;
 
-/* Within the caller's transaction. NULL with *error unset: somebody else holds it. Until lease_end
- * every transaction of `db` is fenced by it, once this one is over. */
+/* Within the caller's transaction. NULL with *error unset: somebody else holds it. */
 Lease *lease_take(Db *db, DataDirectory *data, int64_t job, GError **error);
+/* That transaction was committed: until lease_end the lease is to be renewed, and fences every
+ * transaction of `db`. What was not begun was undone with its transaction. */
+void lease_begin(Lease *lease);
 void lease_end(Lease *lease);
 bool lease_is_held(Db *db, DataDirectory *data, int64_t job);
 

@@ -34,7 +34,7 @@ typedef struct {
 void model_change_free(ModelChange *change);
 
 /* The models of a project that changed after that number, each with its newest change only, the
- * oldest first, at most so many (but never some of one number only). What was deleted by a change up to `known` is left out. Array of
- * ModelChange. */
+ * oldest first, at most so many (but never some of one number only). What was deleted by a change
+ * up to `known` is left out. Array of ModelChange. */
 GPtrArray *model_changes_after(Db *db, const char *project, int64_t after, int64_t known, int most,
                                GError **error);

@@ -195,12 +195,14 @@ static void a_lease_excludes_others_until_it_is_given_back(void **state)
     int64_t id = submit(db, "m"), other = submit(db, "n");
     Lease *mine = lease_take(db, scene->data, id, NULL);
     assert_non_null(mine);
+    lease_begin(mine);
     assert_null(lease_take(db, scene->data, id, NULL));
     assert_true(lease_is_held(db, scene->data, id));
     lease_end(mine);
     assert_false(lease_is_held(db, scene->data, id));
     mine = lease_take(db, scene->data, other, NULL);
     assert_non_null(mine);
+    lease_begin(mine);
     assert_false(lease_is_held(db, scene->data, id));
     lease_end(mine);
 }
@@ -269,6 +271,46 @@ static void who_lost_a_lease_can_commit_nothing_more(void **state)
     assert_false(lease_is_held(db, data, id));
 }
 
+/* Its lease ran out while it slept, and another import of the version ended its attempt. */
+static void who_worked_on_an_attempt_that_was_ended_can_commit_nothing_more(void **state)
+{
+    const Scene *scene = *state;
+    if (db_engine(scene->db) != DB_POSTGRES)
+        return;
+    g_autoptr(Db) other = scene_open(scene, NULL);
+    int64_t id = submit(scene->db, "m");
+    g_autoptr(Job) job = job_claim(scene->db, scene->data, id, "w", NULL, NULL);
+    assert_non_null(job);
+    assert_true(jobs_take_away(other, "m", 1, NULL));
+    assert_true(job_end(other, id, NULL));
+    g_autoptr(GError) error = NULL;
+    assert_false(db_begin_of(scene->db, "m", &error));
+    assert_true(g_error_matches(error, DB_ERROR, DB_ERROR_FENCED));
+}
+
+/* What was undone with its transaction is nobody's: the next one gets the same token, and keeps it.
+ */
+static void a_taking_that_was_undone_takes_nothing_from_the_next(void **state)
+{
+    const Scene *scene = *state;
+    if (db_engine(scene->db) != DB_POSTGRES)
+        return;
+    g_autofree char *path = g_build_filename(scene->path, "next", NULL);
+    g_autoptr(DataDirectory) data = data_open(path, true, 200, NULL);
+    g_autoptr(Db) other = scene_open(scene, NULL);
+    int64_t id = submit(scene->db, "m");
+    assert_true(db_begin(scene->db, NULL));
+    Lease *undone = lease_take(scene->db, scene->data, id, NULL);
+    assert_non_null(undone);
+    db_rollback(scene->db);
+    g_autoptr(Job) job = job_claim(other, data, id, "next", NULL, NULL);
+    assert_non_null(job);
+    lease_end(undone);
+    assert_true(lease_is_held(other, data, id));
+    assert_true(db_begin(scene->db, NULL)); /* it fences nothing */
+    db_rollback(scene->db);
+}
+
 /* Who renews has looked what is held, and then it was given back. */
 static void a_lease_that_was_given_back_is_not_renewed(void **state)
 {
@@ -280,6 +322,7 @@ static void a_lease_that_was_given_back_is_not_renewed(void **state)
     g_autoptr(DataDirectory) late = data_open(path, true, 200, NULL);
     int64_t id = submit(scene->db, "m");
     Lease *lease = lease_take(scene->db, scene->data, id, NULL);
+    lease_begin(lease);
     late->held_job = scene->data->held_job;
     late->held_token = scene->data->held_token;
     lease_end(lease);
@@ -643,6 +686,10 @@ int main(void)
                                         scene_down),
         cmocka_unit_test_setup_teardown(a_lease_that_was_given_back_is_not_renewed, scene_up,
                                         scene_down),
+        cmocka_unit_test_setup_teardown(
+            who_worked_on_an_attempt_that_was_ended_can_commit_nothing_more, scene_up, scene_down),
+        cmocka_unit_test_setup_teardown(a_taking_that_was_undone_takes_nothing_from_the_next,
+                                        scene_up, scene_down),
         cmocka_unit_test_setup_teardown(projects_take_turns, scene_up, scene_down),
         cmocka_unit_test_setup_teardown(
             a_model_s_transaction_keeps_out_only_its_own_and_the_store_s, scene_up, scene_down),

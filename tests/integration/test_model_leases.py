@@ -1,0 +1,167 @@
+"""The protocol of leases and fencing: what its model shows (spin), and that real runs are runs of the model."""
+import re
+import signal
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import lease_traces
+from conftest import ROOT, wait_for
+from nodes import PROJECTS
+from postgres import postgres, postgres_server  # noqa: F401
+from radosgw import rgw  # noqa: F401
+from test_nodes import nodes_at, sources  # noqa: F401
+
+SAFE = "-DSAFETY -DNOCLAIM", ""
+LIVE = "-DNFAIR=4", "-a -f -N "  # weakly fair: whoever could go on at last does
+ENDS, TAGGED = ((LIVE[0], LIVE[1] + claim) for claim in ("ends", "tagged"))
+CHECKS = "-DATTENDANT -DINTERRUPTED -DCHECK_END -DCHECK_READ -DCHECK_RENEW -DCHECK_LOST"
+VERIFICATIONS = {
+    # Who commits holds the newest token, and an attempt ends once.
+    "fencing": ("-DFAULTS=3", SAFE),
+    "fencing, 3 workers": ("-DN=3 -DFAULTS=1", SAFE),
+    "every job ends": ("", ENDS),
+    "the tag is the store's digest": ("-DREPAIR=3", TAGGED),
+    "all, mended": (f"-DMENDED {CHECKS}", SAFE),
+    "every job ends, mended": ("-DMENDED -DREPAIR=3 -DFAULTS=1", ENDS),
+}
+# That the properties can fail; then what the code does today and should not: MENDED says how it would not.
+# When one of those is mended in src/, it moves from here to the verifications.
+HOLDER, OPEN, CYCLE = r"holder==w", r"job\].state!=", "acceptance cycle"
+BROKEN = {
+    "no fence": ("-DNO_FENCE", SAFE, HOLDER),
+    "no expiry": ("-DNO_EXPIRY", ENDS, CYCLE),
+    "no repair": ("-DREPAIR=0", TAGGED, CYCLE),
+    "repair once, after the commit": ("-DREPAIR=1", TAGGED, CYCLE),
+    "repair also by who was fenced": ("-DREPAIR=2", TAGGED, CYCLE),
+    "a late tag ends another's build": ("-DCHECK_READ", SAFE, r"at!="),
+    "a token that was rolled back ends another's lease": ("-DCHECK_END", SAFE, HOLDER),
+    "a lease is renewed that was given back": ("-DATTENDANT -DCHECK_RENEW", SAFE, r"until!="),
+    "what is being taken is said to be lost": ("-DATTENDANT -DCHECK_LOST", SAFE, r"\.lost"),
+    "what was ended by another is gone on with": ("-DINTERRUPTED", SAFE, OPEN),
+}
+
+
+def verify(where, name, variant, how, optimized):
+    """What pan says of it."""
+    directory = where / re.sub(r"\W+", "-", name)
+    directory.mkdir()
+
+    def run(*command):
+        done = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, (command, done.stdout, done.stderr)
+        return done.stdout
+    run("spin", "-a", *variant.split(), ROOT / lease_traces.MODEL)
+    run("gcc", optimized, "-w", *how[0].split(), "-o", "pan", "pan.c")
+    began = time.monotonic()
+    said = run("./pan", "-m100000", *how[1].split())
+    states = re.search(r"(\d+) states, stored", said)
+    print(f"{name}: {states and states[1]} states, {time.monotonic() - began:.1f} s")
+    return said
+
+
+def verify_all(where, table, optimized):
+    with ThreadPoolExecutor(2) as threads:
+        return dict(zip(table, threads.map(lambda name: verify(where, name, *table[name][:2], optimized), table)))
+
+
+def test_the_model_holds(tmp_path):
+    for name, said in verify_all(tmp_path, VERIFICATIONS, "-O1").items():
+        assert "errors: 0" in said and "not completed" not in said and "too small" not in said, (name, said)
+
+
+def test_what_is_broken_is_found(tmp_path):
+    for name, said in verify_all(tmp_path, BROKEN, "-O0").items():
+        assert "errors: 1" in said and re.search(rf"pan:1: .*{BROKEN[name][2]}", said), (name, said)
+
+
+# -- real runs --
+
+LEASE_SECONDS = 2
+IMPORTS = 20
+
+
+def with_logins(nodes):
+    """Workers of it reach the database by names of their own."""
+    plain = nodes.node
+
+    def node(name):
+        nodes.sql(f"CREATE ROLE {name} SUPERUSER LOGIN")
+        made = plain(name)
+        url = made.environment["WAYBILL_STORE_URL"]
+        made.environment["WAYBILL_STORE_URL"] = url.replace("//postgres@", f"//{name}@")
+        return made
+    nodes.node = node
+
+
+def freeze_at_work(nodes, worker):
+    """Stops it where it holds the lease of a running job, outside of a transaction: (that job, its token)."""
+    name = worker.waybill.wire.where.name
+
+    def held():
+        return nodes.sql(f"SELECT id, leases FROM jobs WHERE state = 'running' AND worker LIKE '%/{worker.process.pid}' "
+                         f"AND lease_until > extract(epoch FROM clock_timestamp()) * 1000 AND NOT EXISTS "
+                         f"(SELECT 1 FROM pg_stat_activity WHERE usename = '{name}' AND state <> 'idle')")
+
+    def frozen():
+        worker.signal(signal.SIGSTOP)
+        found = held()
+        time.sleep(0.1)  # what it had sent before is done by then
+        if found and found == held():
+            return found
+        worker.signal(signal.SIGCONT)
+        time.sleep(0.005)
+        return None
+    return wait_for(frozen)[0].split("|")
+
+
+def test_real_runs_are_runs_of_the_model(nodes_at, sources, postgres, tmp_path):  # noqa: F811
+    nodes = nodes_at(1, 0, server=postgres, lease_seconds=LEASE_SECONDS)
+    nodes.sql(lease_traces.TRIGGERS)
+    with_logins(nodes)
+    addresses = sources(IMPORTS)
+    models = [nodes.submit(nodes.apis[0], PROJECTS[number % 3], address, f"m{number}")
+              for number, address in enumerate(addresses)]
+    killed, paused = nodes.add_worker(), nodes.add_worker()
+    jobs = [freeze_at_work(nodes, killed)]
+    killed.kill()
+    jobs.append(freeze_at_work(nodes, paused))
+    killed.start()
+    for job, token in jobs:  # another has taken it meanwhile
+        wait_for(lambda: nodes.sql(f"SELECT 1 FROM jobs WHERE id = {job} AND leases > {token}"), 60)
+    paused.signal(signal.SIGCONT)
+    nodes.wait_for_all(60)
+    nodes.assert_whole(models)
+
+    traces = list(lease_traces.read(nodes.sql).values())
+    assert len(traces) == IMPORTS
+    assert lease_traces.refused(ROOT, tmp_path / "real", traces) is None
+    [model] = nodes.sql(f"SELECT model_id FROM jobs WHERE id = {jobs[1][0]}")
+    resumed = next(rows for rows in traces if rows[0].model == model)
+    for number, (doctored, step) in enumerate((
+            (taken_twice(resumed, expired=False), r"lease_take\("), (taken_twice(resumed, expired=True), r"assert\(.*leases =="),
+            (late_commit(resumed), r"(stage_finish|hand_over|tag_send|build_finish)\("))):
+        found = lease_traces.refused(ROOT, tmp_path / f"doctored{number}", [doctored])
+        assert found and re.match(step, found[1]), (found, doctored)
+
+
+def taken_twice(rows, expired):
+    """Two have the same token: one took it while the lease of the other ran, or when it had run out."""
+    claim = [row for row in rows if row.tx == next(row.tx for row in rows if row.lost)]
+    until = claim[-1].until
+    again = [row._replace(who="another", worker="another", tx=-1, at=until + 1 if expired else row.at + 1, old_until=until)
+             for row in claim]
+    after = rows.index(claim[-1]) + 1
+    return rows[:after] + again + rows[after:]
+
+
+def late_commit(rows):
+    """What was committed under a lease: by who had the one before."""
+    holder = {}
+    for at, row in enumerate(rows):
+        if not row.old_state or row.leases == row.old_leases:
+            continue
+        if holder.setdefault(row.what, row.who) != row.who:
+            break
+    commit = next(later for later in rows[at:] if later.what == row.what and later.old_state == "running" != later.state)
+    return [each._replace(who=holder[row.what]) if each.tx == commit.tx else each for each in rows]
