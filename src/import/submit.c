@@ -128,7 +128,8 @@ bool submit_attempt(Service *service, const char *model_id, int attempt, ImportR
     return attempt_insert(service->db, model_id, attempt, text, error) &&
            (!origin || rebuild_take_over(service, model_id, origin, attempt, error)) &&
            job_insert(service->db, JOB_IMPORT, model_id, attempt, NULL, &submission->job, error) &&
-           upload_keep(service, request, model_id, attempt, error);
+           upload_keep(service, request, model_id, attempt, error) &&
+           upload_bind(service, request, submission->job, error);
 }
 
 static bool submit_new(Service *service, ImportRequest *request, const char *version,

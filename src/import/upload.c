@@ -50,6 +50,15 @@ bool upload_keep(Service *service, const ImportRequest *request, const char *mod
     return !id || upload_use(service->db, request->project, id, model_id, attempt, error);
 }
 
+bool upload_bind(Service *service, const ImportRequest *request, int64_t job, GError **error)
+{
+    const char *id = import_request_upload(request);
+    if (!id || db_engine(service->db) == DB_SQLITE)
+        return true;
+    g_autoptr(Upload) upload = upload_load(service->db, request->project, id, error);
+    return upload && job_set_home(service->db, job, upload->home, error);
+}
+
 bool upload_imported(Import *import, char **directory, GError **error)
 {
     const char *id = import_request_upload(import->request);

@@ -79,7 +79,7 @@ static Upload *upload_make(const HttpRequest *request, Service *service, const c
     if (!uploads_count(service->db, project, &open, error))
         return NULL;
     *full = open >= most;
-    if (*full || !upload_insert(service->db, project, id, request->actor, error) ||
+    if (*full || !upload_insert(service->db, service->data, project, id, request->actor, error) ||
         !(upload = upload_load(service->db, project, id, error)) || !db_commit(service->db, error))
         return NULL;
     return g_steal_pointer(&upload);

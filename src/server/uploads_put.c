@@ -293,6 +293,11 @@ static HttpReply put_begin(HttpRequest *request)
     request->state = put;
     request->state_free = put_free;
     reply = check_path(put->path);
+    if (!reply.response && !upload_is_here(service->db, service->data, upload))
+        reply = http_error(MHD_HTTP_MISDIRECTED_REQUEST, API_PARAMETER,
+                           "upload %s lies on another server: send its files to the one that it "
+                           "was begun with (session affinity)",
+                           upload->id);
     if (!reply.response)
         reply = read_place(request, put);
     if (!reply.response)

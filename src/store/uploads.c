@@ -17,6 +17,7 @@ void upload_free(Upload *upload)
     g_free(upload->project);
     g_free(upload->id);
     g_free(upload->directory);
+    g_free(upload->home);
     g_free(upload);
 }
 
@@ -38,14 +39,15 @@ bool upload_id_is_valid(const char *id)
 
 /* -- rows -- */
 
-bool upload_insert(Db *db, const char *project, const char *id, const char *owner, GError **error)
+bool upload_insert(Db *db, const DataDirectory *data, const char *project, const char *id,
+                   const char *owner, GError **error)
 {
     g_autofree char *directory = g_uuid_string_random();
     int64_t now = clock_now_ms();
     return db_exec(db, error,
-                   "INSERT INTO uploads(project, id, directory, owner, created_at, written_at) "
-                   "VALUES ($1, $2, $3, $4, $5, $6)",
-                   "ssssii", project, id, directory, owner, now, now);
+                   "INSERT INTO uploads(project, id, directory, owner, created_at, written_at, home) "
+                   "VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                   "ssssiis", project, id, directory, owner, now, now, data_home(data));
 }
 
 #define OPEN_USES                                                             \
@@ -57,9 +59,9 @@ Upload *upload_load(Db *db, const char *project, const char *id, GError **error)
     g_autoptr(DbRows) rows = db_query(
         db, error,
         "SELECT directory, created_at, written_at, (SELECT count(*) FROM upload_files f WHERE "
-        "f.directory = u.directory), (SELECT coalesce(sum(max(f.size, 0)), 0) FROM upload_files f "
+        "f.directory = u.directory), (SELECT coalesce(sum(CASE WHEN f.size > 0 THEN f.size ELSE 0 END), 0) FROM upload_files f "
         "WHERE f.directory = u.directory), EXISTS(" OPEN_USES
-        ") FROM uploads u WHERE u.project = $1 AND u.id = $2",
+        "), home FROM uploads u WHERE u.project = $1 AND u.id = $2",
         "ss", project, id);
     if (!rows || !db_next(rows, error))
         return NULL;
@@ -71,8 +73,15 @@ Upload *upload_load(Db *db, const char *project, const char *id, GError **error)
                        .written_at = db_int(rows, 2),
                        .files = db_int(rows, 3),
                        .bytes = db_int(rows, 4),
-                       .in_use = db_int(rows, 5) != 0};
+                       .in_use = db_int(rows, 5) != 0,
+                       .home = g_strdup(db_text(rows, 6))};
     return upload;
+}
+
+/* A data directory's own store goes where the directory goes. */
+bool upload_is_here(Db *db, const DataDirectory *data, const Upload *upload)
+{
+    return db_engine(db) == DB_SQLITE || g_strcmp0(upload->home, data_home(data)) == 0;
 }
 
 bool uploads_count(Db *db, const char *project, int64_t *count, GError **error)

@@ -19,6 +19,7 @@ typedef struct {
     int64_t created_at, written_at;
     int64_t files, bytes; /* of what is complete or begun, as large as it was said to be */
     bool in_use;          /* an open job imports from it */
+    char *home;           /* data_home of the data directory that has its files, or NULL */
 } Upload;
 void upload_free(Upload *upload);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Upload, upload_free)
@@ -26,7 +27,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Upload, upload_free)
 /* Whether the text can be an id. */
 bool upload_id_is_valid(const char *id);
 /* Within the caller's transaction; its directory is made when the first file comes. */
-bool upload_insert(Db *db, const char *project, const char *id, const char *owner, GError **error);
+bool upload_insert(Db *db, const DataDirectory *data, const char *project, const char *id,
+                   const char *owner, GError **error);
+/* Whether its files are in this data directory. */
+bool upload_is_here(Db *db, const DataDirectory *data, const Upload *upload);
 /* NULL with *error unset: there is none. */
 Upload *upload_load(Db *db, const char *project, const char *id, GError **error);
 bool uploads_count(Db *db, const char *project, int64_t *count, GError **error);

@@ -84,6 +84,24 @@ def test_what_one_node_takes_on_another_does(nodes_at, sources):
     assert nodes.events(model)[0]["evidence"]["worker"] == worker["worker"]
 
 
+def test_an_upload_stays_with_the_server_that_took_it(nodes_at):
+    nodes = nodes_at(2, 1)
+    first, second = nodes.apis
+    upload = first.ask("POST", "/v1/default/uploads").json["upload_id"]
+    place = f"/v1/default/uploads/{upload}/model/config.json"
+    sent = second.ask("PUT", place, b"{}")
+    assert sent.status == 421 and "begun with" in sent.json["error_msg"], str(sent)
+    assert first.ask("PUT", place, b'{"model_type": "Custom", "model_algorithm": "a"}').status in (200, 201)
+    model = second.ask("POST", "/v1/default/models", {"model_name": "m", "model_version": "0.0.1", "model_type": "Custom",
+                                                    "source_location": f"upload://{upload}"}).json["model_id"]
+    time.sleep(1)
+    assert nodes.sql(f"SELECT state, leases FROM jobs WHERE model_id = '{model}'") == ["queued|0"]
+    first.stop()
+    first.arguments = ("--workers", "1", *first.arguments[2:])
+    first.start()
+    wait_for(lambda: second.ask("GET", f"/v1/default/models/{model}").json["model_status"] == "published", 60)
+
+
 def test_five_hundred_imports_of_three_projects(nodes_at, sources):
     nodes = nodes_at(3, 4, settings={"BUILD_MAX_QUEUED_PER_PROJECT": str(IMPORTS)})
     models, lock = {}, threading.Lock()

@@ -5,6 +5,7 @@ ALTER TABLE jobs ADD COLUMN lost BIGINT NOT NULL DEFAULT 0;
 CREATE INDEX jobs_lost ON jobs(model_id) WHERE lost > 0;
 -- The data directory (MACHINE:PATH) that alone has what the job imports from; NULL: every worker can.
 ALTER TABLE jobs ADD COLUMN home TEXT;
+ALTER TABLE uploads ADD COLUMN home TEXT; -- where its files lie
 -- What each worker does now, of a store on a server; `beaten` is by its clock.
 CREATE TABLE workers (
     id TEXT PRIMARY KEY,
