@@ -92,6 +92,7 @@ def test_an_upload_stays_with_the_server_that_took_it(nodes_at):
     sent = second.ask("PUT", place, b"{}")
     assert sent.status == 421 and "begun with" in sent.json["error_msg"], str(sent)
     assert first.ask("PUT", place, b'{"model_type": "Custom", "model_algorithm": "a"}').status in (200, 201)
+    assert first.ask("PUT", f"/v1/default/uploads/{upload}/model/weights.bin", b"w").status in (200, 201)
     model = second.ask("POST", "/v1/default/models", {"model_name": "m", "model_version": "0.0.1", "model_type": "Custom",
                                                     "source_location": f"upload://{upload}"}).json["model_id"]
     time.sleep(1)
@@ -99,7 +100,8 @@ def test_an_upload_stays_with_the_server_that_took_it(nodes_at):
     first.stop()
     first.arguments = ("--workers", "1", *first.arguments[2:])
     first.start()
-    wait_for(lambda: second.ask("GET", f"/v1/default/models/{model}").json["model_status"] == "published", 60)
+    nodes.wait_for_all(60)
+    assert second.ask("GET", f"/v1/default/models/{model}").json["model_status"] == "published", "\n".join(str(e.get("summary", e["reason"])) for e in nodes.events(model))
 
 
 def test_five_hundred_imports_of_three_projects(nodes_at, sources):
