@@ -25,6 +25,9 @@ CREATE FUNCTION trace_attempts() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
 CREATE TRIGGER trace AFTER INSERT OR UPDATE ON jobs FOR EACH ROW EXECUTE FUNCTION trace_jobs();
 CREATE TRIGGER trace AFTER UPDATE OF outcome, image_digest ON attempts FOR EACH ROW EXECUTE FUNCTION trace_attempts();
 """
+# Of table jobs. A new column is of one or of the other.
+TRACED = {"model_id", "attempt", "kind", "state", "leases", "lease_until", "worker", "lost"}
+UNTRACED = {"id", "cache_key", "waits_for", "cancelled_by", "created_at", "served", "held_in", "home"}
 COLUMNS = ("seq", "tx", "who", "at", "model", "attempt", "what", "old_state", "state", "old_leases", "leases",
            "old_until", "until", "worker", "lost")
 Row = collections.namedtuple("Row", COLUMNS)
@@ -93,7 +96,8 @@ class Replay:
             self.add(f"image_record({self.worker(who)})")
         if len(self.steps) > before:
             self.add(*(f"assert(jobs[{job}].state == {row.state} && jobs[{job}].leases == {row.leases} && "
-                       f"(jobs[{job}].until == null) == {'false' if row.until else 'true'})"
+                       f"(jobs[{job}].until == null) == {'false' if row.until else 'true'} && "
+                       f"jobs[{job}].lost == {'true' if row.lost else 'false'})"
                        for job, row in changes.items()))
 
     def worker(self, who):
@@ -108,7 +112,8 @@ class Replay:
         if held and held[2] != row.worker:  # another process of the same node
             self.add(f"worker_killed({w})")
         elif held and self.tokens[held[0]] != held[1]:
-            self.add(f"fenced({w})", f"lease_end({w})")
+            self.add(f"fenced({w})", f"tag_mend({w})", f"if :: workers[{w}].underway -> tag_put({w}) :: else fi",
+                     f"work_lost({w})", f"lease_end({w})")
         elif held:
             self.add(f"workers[{w}].at = leaves", f"lease_end_fails({w})")
         if row.old_until and row.old_until < row.at:  # by the clock of the database

@@ -2,32 +2,47 @@
  * import job and its build job, N workers. tests/integration/test_model_leases.py verifies it, and
  * has real runs go through it (REPLAY).
  *
- * Names are the code's: store/leases.c, store/jobs.c, import/run.c, import/image_build.c. A step is
- * one transaction (those that write exclude each other), one statement, or one request.
+ * Names are the code's: store/leases.c, store/jobs.c, import/run.c, import/tags.c,
+ * import/image_build.c. A step is one transaction (those that write exclude each other), one
+ * statement, or one request.
  *
- * Each taking of the build makes another image, called by its token: the worst case. A late tag of
- * an earlier attempt does the same harm as one of an earlier taking.
+ * Each taking of the build makes another image, called by its token: the worst case.
  *
  * At most FAULTS things go wrong: a pause, a kill, a lease that runs out though its holder lives, a
- * COMMIT without an answer, a stop. Worker 0 goes on in the end; others may be gone for good.
+ * COMMIT without an answer, a stop, a stage that fails, an attempt that seems interrupted. Worker 0
+ * goes on in the end; others may be gone for good.
  *
- * NO_FENCE     nobody asks whether the token is still the job's
- * NO_EXPIRY    a lease of who died stays
- * REPAIR       who looks whether the tag is the store's digest: 0 nobody; 1 who committed the end of
- *              the import, once; 2 and who put a tag and then finds himself fenced; 3 and somebody
- *              later, again and again
- * CHECK_END, CHECK_READ, CHECK_RENEW, CHECK_LOST   what is asserted besides, where it stands
- * ATTENDANT    the threads that renew leases are processes of their own
- * INTERRUPTED  somebody submits the model again when nobody seems to work on it
- * MENDED       with what mends the faults of the code that these and the CHECK_s show */
+ * ATTENDANT   the threads that renew leases are processes of their own
+ * AGAIN       an attempt that failed is followed by another one, once
+ * ABORTED     a request that was given up may be taken by the registry, however late
+ * CHECK_READ, CHECK_STOP   what is asserted besides, where it stands
+ *
+ * What is taken away to see the harm: NO_FENCE, NO_EXPIRY, NO_LOOK (tags_look), NO_MEND (tag_mend by
+ * who is fenced). Faults that the code had: OLD_TAKE_AWAY (jobs_take_away left the tokens), OLD_BEGIN
+ * (leases began, and were ended, before the commit of their taking), OLD_RENEW (what was given back
+ * was renewed), OLD_TAG (a tag was put once). MENDED: as it would be without those it has. */
 #ifndef N
 #define N 2
 #endif
 #ifndef FAULTS
 #define FAULTS 2
 #endif
-#ifndef REPAIR
-#define REPAIR 0
+#ifdef NO_MEND
+#define MEND leaves
+#else
+#define MEND mends
+#endif
+#ifdef OLD_TAG
+#define TRIES 1
+#else
+#define TRIES 3 /* TAG_TRIES */
+#endif
+#ifdef OLD_BEGIN
+#define begun(w) true
+#define UNDONE leaves
+#else
+#define begun(w) (workers[w].at != claims)
+#define UNDONE idle
 #endif
 #ifdef MENDED
 #define mended true
@@ -40,20 +55,21 @@
 
 mtype:state = { absent, queued, running, parked, done }
 mtype:until = { null, over, ahead } /* lease_until, by the database's clock */
-mtype:next = { idle, claims, hands_over, records, puts, waits, finishes_build, finishes, gives_back,
-               fails, repairs, leaves }
+mtype:next = { idle, claims, hands_over, records, puts, reads, finishes_build, finishes, gives_back,
+               fails, mends, mended_it, leaves }
 
 typedef Job {
     mtype:state state;
     mtype:until until;
     byte leases;             /* the token of who took it last */
-    byte holder              /* who took it last: what the token is to tell */
+    byte holder;             /* who took it last: what the token is to tell */
+    bool lost                /* jobs.lost > 0 */
 };
 typedef Worker {
     mtype:next at;           /* what it does next */
-    byte job, token;
+    byte job, token, tries;
     bool up, gone;           /* not up: paused, or killed for good */
-    bool lost;               /* the attendant found another token */
+    bool lost;               /* service->lost: the attendant found another token */
     byte underway;           /* the image whose tag was sent, and not taken yet; 0: none */
     byte read_job, read_token /* what lease_renew read of held_job, held_token; 0: nothing */
 };
@@ -62,37 +78,40 @@ Worker workers[N];
 byte writer = NOBODY;        /* who has the lock of the whole store, between two steps */
 byte faults = FAULTS;
 byte recorded, tag;          /* attempts.image_digest; what the registry has under the version */
+byte late, looked;           /* tags under way: of who is gone; of tags_look */
 bool built, imported;        /* stage `build` is closed; the attempt ended well */
+bool again, lost_before;     /* it is the next attempt; of the one before a lease was lost */
 byte closings;               /* how often it was ended */
 byte at;                     /* a counter */
 
 #define W workers[w]
 #define J jobs[W.job]
 #define claimable(j) ((jobs[j].state == queued || jobs[j].state == running) && jobs[j].until != ahead)
-#define noted(w)     (workers[w].at != idle && workers[w].at != leaves) /* note_held */
-#define renews(w, j) (workers[w].up && noted(w) && workers[w].job == j && workers[w].token == jobs[j].leases)
+#define held(w)      (workers[w].at != idle && begun(w)) /* note_held */
+#define renews(w, j) (workers[w].up && held(w) && workers[w].job == j && workers[w].token == jobs[j].leases)
 #define can(step)    (W.up && W.at == step && writer == NOBODY)
+#define holds(w)     (J.leases == W.token)
 #ifdef NO_FENCE
 #define is_ours true
-#else /* mended: who ends what he does not hold moves no token on, but what has ended is nobody's */
-#define is_ours (J.leases == W.token && (!mended || J.state != done))
+#else
+#define is_ours holds(w)
 #endif
 
 /* Only who took the job last commits for it, and nothing once it has ended. */
 #define COMMIT(what) assert(J.holder == w); assert(J.state != done); what
-/* `then` goes on; `fenced` does when it is another's. A COMMIT without an answer may be done or not;
- * what a trace has was done. */
+/* `then` goes on; who is fenced mends the tag. A COMMIT without an answer may be done or not, and its
+ * worker gives the job back; what a trace has was done. */
 #ifdef REPLAY
 #define unanswered false
-#define TRANSACTION(what, then, fenced) is_ours; COMMIT(what); W.at = then
+#define TRANSACTION(what, then, broken) is_ours; COMMIT(what); W.at = then
 #else
 #define unanswered faults
-#define TRANSACTION(what, then, fenced) \
+#define TRANSACTION(what, then, broken) \
     if \
-    :: !is_ours -> W.at = fenced \
+    :: !is_ours -> W.at = MEND \
     :: is_ours -> COMMIT(what); W.at = then \
-    :: is_ours && unanswered -> faults--; COMMIT(what); W.at = leaves \
-    :: unanswered -> faults--; W.at = leaves \
+    :: is_ours && unanswered -> faults--; COMMIT(what); W.at = broken \
+    :: unanswered -> faults--; W.at = broken \
     fi
 #endif
 
@@ -101,123 +120,181 @@ inline attempt_begins() {
         for (at : 0 .. N - 1) { workers[at].at = idle; workers[at].up = true; workers[at].lost = false;
                                workers[at].underway = 0; workers[at].read_token = 0 };
         for (at : IMPORT .. BUILD) {
-            jobs[at].state = absent; jobs[at].until = null; jobs[at].leases = 0; jobs[at].holder = NOBODY
+            jobs[at].state = absent; jobs[at].until = null; jobs[at].leases = 0;
+            jobs[at].holder = NOBODY; jobs[at].lost = false
         };
-        at = 0; writer = NOBODY; faults = FAULTS; recorded = 0; tag = 0;
+        at = 0; writer = NOBODY; faults = FAULTS; recorded = 0; tag = 0; late = 0; looked = 0;
         built = false; imported = false; closings = 0
     }
 }
 inline job_insert(j) { atomic { jobs[j].state == absent -> jobs[j].state = queued } }
 inline attempt_end() {
     closings++; assert(closings == 1);
-    jobs[IMPORT].state = done; jobs[BUILD].state = (jobs[BUILD].state == absent -> absent : done)
+    jobs[IMPORT].state = done; jobs[BUILD].state = (jobs[BUILD].state == absent -> absent : done);
+    recorded = (imported -> recorded : 0) /* of a failed attempt no image counts */
 }
-/* Within job_claim's transaction; the token is noted before the commit. */
+/* Within job_claim's transaction. */
 inline lease_take(w, j) {
     atomic { can(idle) && claimable(j) ->
-             writer = w; W.job = j; W.token = jobs[j].leases + 1; W.at = claims }
+#ifdef CHECK_STOP
+        assert(!W.lost); /* nobody stops for the loss of what he held before */
+#endif
+        W.lost = false; writer = w; W.job = j; W.token = jobs[j].leases + 1; W.at = claims }
 }
-inline claimed(w) { J.leases = W.token; J.until = ahead; J.holder = w; J.state = running; writer = NOBODY }
+inline claimed(w) {
+    J.lost = J.lost || J.state == running;
+    J.leases = W.token; J.until = ahead; J.holder = w; J.state = running; writer = NOBODY
+}
 inline job_claim(w) {
     atomic { W.up && W.at == claims ->
         if
         :: writer == w -> claimed(w);
             W.at = (W.job == BUILD -> records : (built -> finishes : hands_over))
-        :: writer == w && unanswered -> faults--; claimed(w); W.at = leaves
-        :: writer == w && unanswered -> faults--; writer = NOBODY; W.at = leaves
-        :: writer != w -> W.at = leaves /* it was paused, and rolled back by the server (PAUSED_MS) */
+        :: writer == w && unanswered -> faults--; claimed(w); W.at = UNDONE
+        :: writer == w && unanswered -> faults--; writer = NOBODY; W.at = UNDONE
+        :: writer != w -> W.at = UNDONE /* it was paused, and rolled back by the server (PAUSED_MS) */
         fi }
 }
-/* By the token alone, and one that was rolled back is given again. mended: none is given twice. */
 inline lease_end(w) {
-    atomic { can(leaves) -> W.at = idle; W.lost = false;
+    atomic { can(leaves) -> W.at = idle; W.lost = W.lost && !mended;
         if
-        :: J.leases == W.token && (!mended || J.holder == w) -> J.until = null;
-#ifdef CHECK_END
-            assert(J.holder == w) /* nobody's lease is ended by another */
-#endif
+        :: holds(w) -> J.until = null; assert(J.holder == w) /* nobody's lease is ended by another */
         :: else
         fi }
 }
 /* The database cannot be reached: the lease runs out by itself. */
-inline lease_end_fails(w) { atomic { can(leaves) && faults -> faults--; W.at = idle; W.lost = false } }
-/* Told by the attendant, or by who stops the worker. */
+inline lease_end_fails(w) {
+    atomic { can(leaves) && faults -> faults--; W.at = idle; W.lost = W.lost && !mended }
+}
+#define works(w) (W.at != idle && W.at != claims && W.at != mends && W.at != mended_it && W.at != leaves)
+/* A request that is given up: the registry may have it all the same. */
+inline aborted(w) {
+#ifdef ABORTED
+    tag = (W.underway && late -> late : tag); late = (W.underway -> W.underway : late);
+#endif
+    W.underway = 0
+}
+/* Who lost his lease, or was told to stop. What he has sent he may not wait for. */
 inline stage_stops(w, why, costs) {
-    atomic { W.up && noted(w) && W.at != claims && W.at != repairs && why ->
-             faults = faults - costs; W.at = gives_back }
+    atomic { W.up && works(w) && why -> faults = faults - costs; W.at = gives_back; aborted(w) }
 }
 inline stage_fails(w) {
-    atomic { W.up && faults && (W.at == hands_over || W.at == records || W.at == finishes) ->
-             faults--; W.at = fails }
+    atomic { W.up && faults && (W.at == hands_over || W.at == records || W.at == reads || W.at == finishes) ->
+             faults--; W.at = fails; aborted(w) }
 }
 /* The job is another's: what the transaction says, where a trace has nothing of it. */
-inline fenced(w) { atomic { W.up && noted(w) && !is_ours -> W.at = leaves } }
+inline fenced(w) { atomic { W.up && works(w) && !is_ours -> W.at = mends } }
 inline hand_over(w) {
     atomic { can(hands_over) ->
-             TRANSACTION(jobs[IMPORT].state = parked; jobs[BUILD].state = queued, leaves, leaves) }
+             TRANSACTION(jobs[IMPORT].state = parked; jobs[BUILD].state = queued, leaves, gives_back) }
 }
-inline image_record(w) { atomic { can(records) -> TRANSACTION(recorded = W.token, puts, leaves) } }
-/* The registry asks for no token, and may take what it is sent when the sender is paused or dead. */
-inline tag_send(w) { atomic { W.up && W.at == puts -> W.underway = W.token; W.at = waits } }
+inline image_record(w) {
+    atomic { can(records) -> W.tries = 0; TRANSACTION(recorded = W.token, puts, gives_back) }
+}
+/* image_repository_tag. The registry asks for no token, and may take what it is sent when the sender
+ * is paused or dead. */
+inline tag_send(w) {
+    atomic { W.up && W.at == puts -> W.underway = W.token; W.tries++; W.at = reads }
+}
 inline tag_put(w) { atomic { W.underway -> tag = W.underway; W.underway = 0 } }
-/* image_repository_tag reads it back; another's is a failure of the build. mended: it is put again. */
+/* Who finds another's puts his own again. mended: if the job is still his. */
 inline tag_read(w) {
-    atomic { W.up && W.at == waits && !W.underway ->
-        W.at = (tag == W.token -> finishes_build : (mended && is_ours -> puts : fails));
+    atomic { W.up && W.at == reads && !W.underway ->
+        W.at = (tag == W.token -> finishes_build : (mended && !is_ours -> MEND : (W.tries < TRIES -> puts : fails)));
+        W.tries = (W.at == puts -> W.tries : 0);
 #ifdef CHECK_READ
         assert(W.at != fails || !is_ours) /* no late tag of a former worker ends the import */
 #endif
     }
 }
-#define AFTER_TAG (REPAIR >= 2 -> repairs : leaves)
 inline build_finish(w) {
     atomic { can(finishes_build) ->
-             TRANSACTION(built = true; jobs[BUILD].state = done; jobs[IMPORT].state = queued,
-                         leaves, AFTER_TAG) }
+             TRANSACTION(built = true; jobs[BUILD].state = done; jobs[IMPORT].state = queued, leaves, gives_back) }
 }
 inline stage_finish(w) {
-    atomic { can(finishes) ->
-             TRANSACTION(imported = true; attempt_end(), (REPAIR >= 1 -> repairs : leaves), leaves) }
+    atomic { can(finishes) -> TRANSACTION(imported = true; attempt_end(), leaves, gives_back) }
 }
-inline attempt_fail(w) { atomic { can(fails) -> TRANSACTION(attempt_end(), leaves, AFTER_TAG) } }
+inline attempt_fail(w) { atomic { can(fails) -> TRANSACTION(attempt_end(), leaves, gives_back) } }
 inline job_give_back(w) {
     atomic { can(gives_back) ->
         if
         :: J.state == running -> TRANSACTION(J.state = queued, leaves, leaves)
-        :: else -> W.at = leaves
+        :: else -> W.at = (is_ours -> leaves : MEND)
         fi }
 }
-/* The digest in the store is the truth. Before the attempt ended the tag is still to be put. */
-inline tag_repair(w) { atomic { can(repairs) -> tag = (imported -> recorded : tag); W.at = leaves } }
+#define amiss (recorded && tag != recorded)
+/* work_lost. What it read of the store may be old when the registry takes the tag. */
+inline tag_mend(w) {
+    atomic { W.up && W.at == mends -> W.underway = (amiss -> recorded : 0); W.at = mended_it }
+}
+inline work_lost(w) {
+    atomic { W.up && W.at == mended_it && !W.underway -> W.lost = false; W.at = leaves }
+}
+#define is_looked_at(j) (jobs[j].lost && jobs[j].state == done)
+inline tags_look() {
+    atomic { amiss && !looked && (is_looked_at(IMPORT) || is_looked_at(BUILD) || lost_before || mended && imported) ->
+             looked = recorded }
+}
 inline lease_expires(j) { atomic { jobs[j].until == ahead -> jobs[j].until = over } }
 /* Its transaction is rolled back. What it sent to the registry stays under way. */
 inline worker_killed(w) {
-    atomic { W.at = idle; W.lost = false; W.read_token = 0; writer = (writer == w -> NOBODY : writer) }
+    atomic { W.at = idle; W.lost = false; W.read_token = 0; writer = (writer == w -> NOBODY : writer);
+             tag = (W.underway && late -> late : tag); late = (W.underway -> W.underway : late);
+             W.underway = 0 }
 }
 inline held_read(w) {
-    atomic { W.up && noted(w) && !W.read_token -> W.read_job = W.job; W.read_token = W.token }
+    atomic { W.up && held(w) && !W.read_token -> W.read_job = W.job; W.read_token = W.token }
 }
-/* The row's own lock: who waits for it then sees what was committed. mended: neither what was given
- * back is leased again, nor can be lost what is still being taken. */
+/* The row's own lock: who waits for it then sees what was committed. */
 inline lease_renew(w) {
     atomic { W.up && W.read_token && (writer == NOBODY || jobs[W.read_job].leases != W.read_token) ->
         if
-        :: jobs[W.read_job].leases == W.read_token && (!mended || jobs[W.read_job].until != null) ->
-#ifdef CHECK_RENEW
+#ifdef OLD_RENEW
+        :: jobs[W.read_job].leases == W.read_token ->
+#else
+        :: jobs[W.read_job].leases == W.read_token && jobs[W.read_job].until != null ->
+#endif
             assert(jobs[W.read_job].until != null); /* what nobody holds is not leased */
-#endif
             jobs[W.read_job].until = ahead
-        :: else -> W.lost = W.lost || (noted(w) && W.job == W.read_job && W.token == W.read_token &&
-                                       !(mended && W.at == claims));
-#ifdef CHECK_LOST
-            assert(!W.lost || !is_ours && writer != w) /* what is said to be lost is another's */
-#endif
+        :: else ->
+            if
+            :: held(w) && W.job == W.read_job && W.token == W.read_token -> W.lost = true;
+                assert(!holds(w) && writer != w) /* what is said to be lost is another's */
+            :: else
+            fi
         fi; W.read_token = 0 }
 }
 /* unscheduled.c: a build that nobody takes; job_seize, then the end of all. */
 inline build_end() {
     atomic { writer == NOBODY && jobs[IMPORT].state == parked && claimable(BUILD) ->
-             jobs[BUILD].leases++; jobs[BUILD].holder = NOBODY; jobs[BUILD].until = null; attempt_end() }
+             jobs[BUILD].leases++; jobs[BUILD].holder = NOBODY; jobs[BUILD].until = ahead; attempt_end() }
+}
+inline taken_away(j) {
+    if
+    :: jobs[j].state != absent && jobs[j].state != done ->
+        jobs[j].leases++; jobs[j].holder = NOBODY; jobs[j].lost = true; jobs[j].until = null
+    :: else
+    fi
+}
+/* Its process's session was cut, and with it its attendance. */
+inline submit_interrupted() {
+    atomic { faults && writer == NOBODY && jobs[IMPORT].state != done && jobs[IMPORT].until != ahead &&
+             jobs[BUILD].until != ahead -> faults--;
+#ifndef OLD_TAKE_AWAY
+        taken_away(IMPORT); taken_away(BUILD);
+#endif
+        attempt_end() }
+}
+/* The next attempt has jobs of its own. That its tokens go on tells its images from those before;
+ * whoever still works on a former job finds it another's, as he does there. */
+inline submit_again() {
+    atomic { !again && jobs[IMPORT].state == done && !imported -> again = true;
+        for (at : IMPORT .. BUILD) {
+            lost_before = lost_before || jobs[at].lost;
+            jobs[at].lost = false; jobs[at].until = null; jobs[at].leases++; jobs[at].holder = NOBODY;
+            jobs[at].state = (at == IMPORT -> queued : absent)
+        };
+        at = 0; built = false; closings = 0 }
 }
 
 #ifndef REPLAY
@@ -226,7 +303,7 @@ end: do
     :: lease_take(w, IMPORT) :: lease_take(w, BUILD) :: job_claim(w)
     :: lease_end(w) :: lease_end_fails(w)
     :: hand_over(w) :: image_record(w) :: tag_send(w) :: tag_read(w) :: build_finish(w)
-    :: stage_finish(w) :: attempt_fail(w) :: job_give_back(w) :: tag_repair(w)
+    :: stage_finish(w) :: attempt_fail(w) :: job_give_back(w) :: tag_mend(w) :: work_lost(w)
     :: stage_stops(w, W.lost, 0) :: stage_stops(w, faults, 1) :: stage_fails(w)
     od
 }
@@ -237,11 +314,14 @@ end: do
 }
 
 #if N > 2
+#define EACH(what) what(0) what(1) what(2)
 #define renewed(j) (renews(0, j) || renews(1, j) || renews(2, j))
 #else
+#define EACH(what) what(0) what(1)
 #define renewed(j) (renews(0, j) || renews(1, j))
 #endif
-/* What comes in the end. Somebody may look at the tag later. */
+#define IS_TAKEN(w) :: tag_put(w)
+/* What comes in the end. */
 proctype time() {
 end: do
 #ifndef NO_EXPIRY
@@ -250,11 +330,12 @@ end: do
 #endif
     :: atomic { writer != NOBODY && !workers[writer].up -> writer = NOBODY }
     :: atomic { !workers[0].up -> workers[0].up = true }
-    :: tag_put(0) :: tag_put(1)
-#if N > 2
-    :: tag_put(2)
+    EACH(IS_TAKEN)
+    :: atomic { late -> tag = late; late = 0 }
+#ifndef NO_LOOK
+    :: tags_look()
+    :: atomic { looked -> tag = looked; looked = 0 }
 #endif
-    :: atomic { REPAIR >= 3 && imported && tag != recorded -> tag = recorded }
     od
 }
 #define HARM(w) \
@@ -264,16 +345,13 @@ end: do
                 if :: w > 0 -> workers[w].up = false; workers[w].gone = true :: workers[w].up = true fi }
 proctype harm() {
     do
-    HARM(0) HARM(1)
-#if N > 2
-    HARM(2)
-#endif
+    EACH(HARM)
     :: atomic { faults && jobs[IMPORT].until == ahead -> faults--; lease_expires(IMPORT) }
     :: atomic { faults && jobs[BUILD].until == ahead -> faults--; lease_expires(BUILD) }
     :: build_end()
-#ifdef INTERRUPTED /* submit_interrupted: its process's session was cut, and with it its attendance */
-    :: atomic { faults && writer == NOBODY && jobs[IMPORT].state != done && jobs[IMPORT].until != ahead &&
-                jobs[BUILD].until != ahead -> faults--; attempt_end() }
+    :: submit_interrupted()
+#ifdef AGAIN
+    :: submit_again()
 #endif
     :: break
     od;
