@@ -200,7 +200,8 @@ inline tag_put(w) { atomic { W.underway -> tag = W.underway; W.underway = 0 } }
 /* Who finds another's puts his own again. mended: if the job is still his. */
 inline tag_read(w) {
     atomic { W.up && W.at == reads && !W.underway ->
-        W.at = (tag == W.token -> finishes_build : (mended && !is_ours -> MEND : (W.tries < TRIES -> puts : fails)));
+        W.at = (tag == W.token -> finishes_build :
+                (mended && !is_ours -> MEND : (W.tries < TRIES -> puts : fails)));
         W.tries = (W.at == puts -> W.tries : 0);
 #ifdef CHECK_READ
         assert(W.at != fails || !is_ours) /* no late tag of a former worker ends the import */
@@ -209,7 +210,8 @@ inline tag_read(w) {
 }
 inline build_finish(w) {
     atomic { can(finishes_build) ->
-             TRANSACTION(built = true; jobs[BUILD].state = done; jobs[IMPORT].state = queued, leaves, gives_back) }
+             TRANSACTION(built = true; jobs[BUILD].state = done; jobs[IMPORT].state = queued,
+                         leaves, gives_back) }
 }
 inline stage_finish(w) {
     atomic { can(finishes) -> TRANSACTION(imported = true; attempt_end(), leaves, gives_back) }
@@ -231,8 +233,10 @@ inline work_lost(w) {
     atomic { W.up && W.at == mended_it && !W.underway -> W.lost = false; W.at = leaves }
 }
 #define is_looked_at(j) (jobs[j].lost && jobs[j].state == done)
+/* Each minute until an hour after the last event; what is put later nobody looks at: as NO_LOOK. */
 inline tags_look() {
-    atomic { amiss && !looked && (is_looked_at(IMPORT) || is_looked_at(BUILD) || lost_before || mended && imported) ->
+    atomic { amiss && !looked && (is_looked_at(IMPORT) || is_looked_at(BUILD) || lost_before ||
+                                  mended && imported) ->
              looked = recorded }
 }
 inline lease_expires(j) { atomic { jobs[j].until == ahead -> jobs[j].until = over } }
