@@ -8,8 +8,6 @@
 #include "image/registry_private.h"
 #include "image/registry_push.h"
 
-#define TAG_TRIES 3
-
 #define URL_REGISTRY   "registry://"
 #define URL_PLAIN_HTTP REFERENCE_PLAIN_HTTP
 
@@ -283,21 +281,17 @@ static bool read_tag(Registry *registry, const char *tag, char **digest, GError 
     return named != NULL;
 }
 
-/* Another worker that had the work before may put its own between ours and the look at it. */
 bool image_repository_tag(ImageRepository *repository, const Image *image, const char *tag,
                           GError **error)
 {
     Registry *registry = repository->registry;
     const Descriptor *manifest = image->manifest;
     g_autofree char *digest = NULL;
-    for (int tries = 0; registry && tries < TAG_TRIES; tries++) {
-        g_clear_pointer(&digest, g_free);
-        if (!put_tag(registry, manifest, tag, error) || !read_tag(registry, tag, &digest, error))
-            return false;
-        if (g_strcmp0(digest, manifest->digest) == 0)
-            return true;
-    }
     if (!registry)
+        return true;
+    if (!put_tag(registry, manifest, tag, error) || !read_tag(registry, tag, &digest, error))
+        return false;
+    if (g_strcmp0(digest, manifest->digest) == 0)
         return true;
     g_set_error(error, REGISTRY_ERROR, REGISTRY_ERROR_MALFORMED,
                 "%s has %s name %s, after it took %s under that tag", registry->name, tag, digest,

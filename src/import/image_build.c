@@ -9,6 +9,7 @@
 #include "base/io.h"
 #include "event/timeline.h"
 #include "import/pipeline.h"
+#include "import/tags.h"
 
 typedef struct {
     Service *service;
@@ -286,7 +287,7 @@ static bool build_publish(Build *build, const Image *image, GError **error)
     if (!build_send(build, image, error) ||
         !image_record(service, build->job, image, build->base->layers->len, error) ||
         !service_write_index(service, error) ||
-        !image_repository_tag(build->images, image, build->model->version, error))
+        !tag_put(service, build->images, image, build->model, error))
         return false;
     ImageSource *source = image_repository_source(build->images);
     g_autoptr(GBytes) manifest = source->read(source, image->manifest, false, error);

@@ -431,7 +431,7 @@ static bool work_leave(Service *service, const Job *open, GError **error)
 }
 
 /* Whoever has the lease by now goes on. False: *error, it is something else that failed. */
-static bool work_lost(Work *work, const Job *job, GError *failure, GError **error)
+static bool work_lost(Work *work, const char *model_id, GError *failure, GError **error)
 {
     Service *service = work->service;
     if (!g_error_matches(failure, DB_ERROR, DB_ERROR_FENCED)) {
@@ -440,7 +440,7 @@ static bool work_lost(Work *work, const Job *job, GError *failure, GError **erro
     }
     g_message("%s", failure->message);
     g_error_free(failure);
-    tag_mend(service, job->model_id);
+    tag_mend(service, model_id);
     if (service->lost)
         service->progress.stop = false;
     service->lost = false;
@@ -473,7 +473,11 @@ static bool work_once(Work *work, GError **error)
         job_hand_back(service, job, &failure);
     else if (failure && db_error_passes(failure)) /* nobody died */
         job_hand_back(service, job, NULL);
-    return !failure || work_lost(work, job, failure, error);
+    if (!failure)
+        return true;
+    g_autofree char *model_id = g_strdup(job->model_id);
+    g_clear_pointer(&job, job_free);
+    return work_lost(work, model_id, failure, error);
 }
 
 /* Whether the worker was told to stop by somebody else than a cancel, which it still has to record.

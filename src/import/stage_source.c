@@ -11,6 +11,7 @@
 #include "import/pipeline.h"
 #include "import/source_events.h"
 #include "import/sources.h"
+#include "import/tags.h"
 
 typedef struct {
     Import *import;
@@ -258,7 +259,7 @@ static bool source_publish(const Source *source, GError **error)
            image_record(import->service, import->job, source->image, source->image->layers->len,
                         error) &&
            service_write_index(import->service, error) &&
-           image_repository_tag(images, source->image, import->model->version, error);
+           tag_put(import->service, images, source->image, import->model, error);
 }
 
 static bool source_take(Source *source, ImageTaken *taken, GError **error)

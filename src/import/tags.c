@@ -7,6 +7,8 @@
 /* A connection that a paused worker had open lives on no longer than that. */
 #define LATE_MS INT64_C(3600000)
 
+#define TRIES 3
+
 typedef struct {
     char *digest, *media_type; /* of the manifest; digest NULL: it has none */
     int64_t size;
@@ -69,6 +71,28 @@ void tag_mend(Service *service, const char *model_id)
         g_message("the tag of model %s: %s", model_id, error->message);
 }
 
+static bool is_ours_still(Service *service, const Model *model, GError **error)
+{
+    g_autoptr(DbTransaction) transaction = service_transaction_of(service, model->id, error);
+    return transaction != NULL;
+}
+
+bool tag_put(Service *service, ImageRepository *images, const Image *image, const Model *model,
+             GError **error)
+{
+    for (int tries = 1;; tries++) {
+        g_autoptr(GError) failure = NULL;
+        if (image_repository_tag(images, image, model->version, &failure))
+            return true;
+        if (tries < TRIES && g_error_matches(failure, REGISTRY_ERROR, REGISTRY_ERROR_MALFORMED) &&
+            is_ours_still(service, model, error))
+            continue;
+        if (!error || !*error)
+            g_propagate_error(error, g_steal_pointer(&failure));
+        return false;
+    }
+}
+
 bool tags_look(Service *service, GError **error)
 {
     GError *failure = NULL;
@@ -78,7 +102,8 @@ bool tags_look(Service *service, GError **error)
     g_autoptr(DbRows) rows =
         db_query(service->db, error,
                  "SELECT DISTINCT j.model_id FROM jobs j JOIN models m ON m.id = j.model_id WHERE "
-                 "j.lost > 0 AND j.state = 'done' AND m.last_time > $1",
+                 "(j.lost > 0 OR j.attempt > 1 OR (j.kind = 'image-build' AND j.leases > 1)) AND "
+                 "j.state = 'done' AND m.last_time > $1",
                  "i", clock_now_ms() - LATE_MS);
     while (rows && db_next(rows, &failure))
         g_ptr_array_add(models, g_strdup(db_text(rows, 0)));

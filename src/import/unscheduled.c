@@ -1,5 +1,7 @@
 #include "import/unscheduled.h"
 
+#include <string.h>
+
 #include "base/clock.h"
 #include "base/duration.h"
 #include "import/pipeline.h"
@@ -113,6 +115,9 @@ static bool build_end(Service *service, const Job *seen, int64_t waited_ms, bool
     for (guint i = 0; waiting && i < waiting->len; i++)
         if (!end_for(service, waiting->pdata[i], build, events, error))
             return false;
+    /* Whoever had it may only sleep, and what he sends the registry may still arrive. */
+    if (strcmp(build->state, "running") == 0 && !job_note_lost(db, id, error))
+        return false;
     *ended = waiting && job_end(db, id, error) && db_commit(db, error);
     return *ended;
 }

@@ -9,7 +9,8 @@
 bool upload_keep(Service *service, const ImportRequest *request, const char *model_id, int attempt,
                  GError **error);
 
-/* Within the transaction that submits: only workers of the data directory that has it take the job. */
+/* Within the transaction that submits: only workers of the data directory that has it take the job.
+ */
 bool upload_bind(Service *service, const ImportRequest *request, int64_t job, GError **error);
 /* Within the transaction that ends the attempt as imported. *directory: what upload_clean_up takes
  * when it is committed; the caller frees it. */

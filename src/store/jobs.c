@@ -132,6 +132,11 @@ Job *job_claim(Db *db, DataDirectory *data, int64_t id, const char *worker, bool
     return g_steal_pointer(&job);
 }
 
+bool job_note_lost(Db *db, int64_t id, GError **error)
+{
+    return db_exec(db, error, "UPDATE jobs SET lost = lost + 1 WHERE id = $1", "i", id);
+}
+
 bool jobs_take_away(Db *db, const char *model_id, int attempt, GError **error)
 {
     return db_exec(db, error,

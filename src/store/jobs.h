@@ -51,6 +51,8 @@ Job *job_claim(Db *db, DataDirectory *data, int64_t id, const char *worker, bool
  * the Job is, so that nobody takes it meanwhile. NULL with *error unset: somebody has it, or it has
  * ended. */
 Job *job_seize(Db *db, DataDirectory *data, int64_t id, GError **error);
+/* Its worker was lost, and nobody takes it again. Within the caller's transaction. */
+bool job_note_lost(Db *db, int64_t id, GError **error);
 /* Of an attempt that was interrupted and is not to go on: whoever worked on it, and only sleeps,
  * can write nothing more. */
 bool jobs_take_away(Db *db, const char *model_id, int attempt, GError **error);

@@ -2,7 +2,8 @@
 ALTER TABLE jobs ADD COLUMN lease_until BIGINT;
 -- Workers that died while they worked on it.
 ALTER TABLE jobs ADD COLUMN lost BIGINT NOT NULL DEFAULT 0;
-CREATE INDEX jobs_lost ON jobs(model_id) WHERE lost > 0;
+-- Where something that is no longer wanted may still reach the registry.
+CREATE INDEX jobs_retaken ON jobs(model_id) WHERE lost > 0 OR attempt > 1 OR (kind = 'image-build' AND leases > 1);
 -- The data directory (MACHINE:PATH) that alone has what the job imports from; NULL: every worker can.
 ALTER TABLE jobs ADD COLUMN home TEXT;
 ALTER TABLE uploads ADD COLUMN home TEXT; -- where its files lie
