@@ -44,10 +44,11 @@ bool upload_insert(Db *db, const DataDirectory *data, const char *project, const
 {
     g_autofree char *directory = g_uuid_string_random();
     int64_t now = clock_now_ms();
-    return db_exec(db, error,
-                   "INSERT INTO uploads(project, id, directory, owner, created_at, written_at, home) "
-                   "VALUES ($1, $2, $3, $4, $5, $6, $7)",
-                   "ssssiis", project, id, directory, owner, now, now, data_home(data));
+    return db_exec(
+        db, error,
+        "INSERT INTO uploads(project, id, directory, owner, created_at, written_at, home) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "ssssiis", project, id, directory, owner, now, now, data_home(data));
 }
 
 #define OPEN_USES                                                             \
@@ -59,7 +60,8 @@ Upload *upload_load(Db *db, const char *project, const char *id, GError **error)
     g_autoptr(DbRows) rows = db_query(
         db, error,
         "SELECT directory, created_at, written_at, (SELECT count(*) FROM upload_files f WHERE "
-        "f.directory = u.directory), (SELECT coalesce(sum(CASE WHEN f.size > 0 THEN f.size ELSE 0 END), 0) FROM upload_files f "
+        "f.directory = u.directory), (SELECT coalesce(sum(CASE WHEN f.size > 0 THEN f.size ELSE 0 "
+        "END), 0) FROM upload_files f "
         "WHERE f.directory = u.directory), EXISTS(" OPEN_USES
         "), home FROM uploads u WHERE u.project = $1 AND u.id = $2",
         "ss", project, id);
