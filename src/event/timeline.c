@@ -12,21 +12,36 @@
 
 #define WATCH_STEP_MS 200
 
-/* The next place in the model's timeline, under the lock of its row, which the UPDATE takes. Not by
- * RETURNING: SQLite then keeps a journal for the one statement. *model: NAME:VERSION. */
-static bool timeline_next(Db *db, const char *model_id, EventPlace *place, char **model,
-                          GError **error)
+#define COUNT_ON                                                                            \
+    "UPDATE models SET last_seq = last_seq + 1, last_time = CASE WHEN last_time > $2 THEN " \
+    "last_time ELSE $2 END, changed = "
+#define OF_MODEL " WHERE id = $1"
+#define PLACE    "last_seq, last_time, name, version"
+
+/* Of a server each statement is a way there and back: one does it all. */
+static DbRows *count_on_there(Db *db, const char *model_id, GError **error)
+{
+    return db_query(db, error, COUNT_ON MODEL_CHANGE_THERE OF_MODEL " RETURNING " PLACE, "si",
+                    model_id, clock_now_ms());
+}
+
+/* Not by RETURNING: SQLite then keeps a journal for the one statement. */
+static DbRows *count_on_here(Db *db, const char *model_id, GError **error)
 {
     int64_t change;
     if (!model_changes_next(db, &change, error) ||
-        !db_exec(db, error,
-                 "UPDATE models SET last_seq = last_seq + 1, last_time = CASE "
-                 "WHEN last_time > $2 THEN last_time ELSE $2 END, changed = $3 WHERE id = $1",
-                 "sii", model_id, clock_now_ms(), change))
-        return false;
-    g_autoptr(DbRows) rows =
-        db_query(db, error, "SELECT last_seq, last_time, name, version FROM models WHERE id = $1",
-                 "s", model_id);
+        !db_exec(db, error, COUNT_ON "$3" OF_MODEL, "sii", model_id, clock_now_ms(), change))
+        return NULL;
+    return db_query(db, error, "SELECT " PLACE " FROM models" OF_MODEL, "s", model_id);
+}
+
+/* The next place in the model's timeline, under the lock of its row, which the UPDATE takes.
+ * *model: NAME:VERSION. */
+static bool timeline_next(Db *db, const char *model_id, EventPlace *place, char **model,
+                          GError **error)
+{
+    g_autoptr(DbRows) rows = db_engine(db) == DB_POSTGRES ? count_on_there(db, model_id, error)
+                                                          : count_on_here(db, model_id, error);
     GError *failure = NULL;
     if (!rows || !db_next(rows, &failure)) {
         if (rows && !failure)

@@ -8,8 +8,7 @@
 bool model_changes_next(Db *db, int64_t *number, GError **error)
 {
     if (db_engine(db) == DB_POSTGRES)
-        return db_query_int(db, number, 0, error,
-                            "SELECT " OFFSET " + pg_current_xact_id()::text::bigint", "");
+        return db_query_int(db, number, 0, error, "SELECT " MODEL_CHANGE_THERE, "");
     return db_exec(db, error, "UPDATE model_changes SET number = number + 1", "") &&
            db_query_int(db, number, 0, error, "SELECT " OFFSET, "");
 }

@@ -12,6 +12,8 @@
 
 /* Within the caller's transaction: what models.changed is set to. */
 bool model_changes_next(Db *db, int64_t *number, GError **error);
+/* The same in SQL, of a store on a server. */
+#define MODEL_CHANGE_THERE "(SELECT number FROM model_changes) + pg_current_xact_id()::text::bigint"
 
 /* Of the newest change of any model that no older one can still precede. */
 bool model_changes_last(Db *db, int64_t *number, GError **error);

@@ -16,7 +16,8 @@ WHO = "postgres"  # who installed it made this user; the server refuses to run a
 
 
 class Postgres:
-    def __init__(self):
+    def __init__(self, durable=False):
+        self.durable = durable  # what survives a crash of the machine is no test's question
         self.where = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))  # sockets want a short path
         if os.geteuid() == 0:
             shutil.chown(self.where, WHO)
@@ -31,8 +32,8 @@ class Postgres:
         return done.stdout
 
     def start(self):
-        # fsync: what survives a crash of the machine is no test's question.
-        options = f"-c listen_addresses= -c unix_socket_directories={self.where} -c fsync=off -c max_connections=200"
+        options = f"-c listen_addresses= -c unix_socket_directories={self.where} -c max_connections=200"
+        options += "" if self.durable else " -c fsync=off"
         self.run("pg_ctl", "-D", self.where / "data", "-w", "-l", self.where / "log", "-o", options, "start")
 
     def stop(self, mode="immediate"):
