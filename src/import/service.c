@@ -108,6 +108,12 @@ const SealKey *service_key(Service *service, bool create, GError **error)
     return service->key;
 }
 
+bool service_check_key(Service *service, GError **error)
+{
+    return !*settings_text(service->settings, "security.secret_key") ||
+           service_key(service, false, error);
+}
+
 bool service_audit(Service *service, const char *actor, const char *project, const char *action,
                    const char *object, GError **error)
 {

@@ -44,6 +44,10 @@ void service_committed(Service *service);
 
 /* The key that secrets are sealed with; the service's. `create`: something is to be sealed. */
 const SealKey *service_key(Service *service, bool create, GError **error);
+/* Whether security.secret_key, where it is set, is one: asked at the start, not with the first
+ * secret.
+ */
+bool service_check_key(Service *service, GError **error);
 /* A row of the audit list, that it was done: within the transaction that does it, where one is
  * open. project and object may be NULL (store/audit.h). */
 bool service_audit(Service *service, const char *actor, const char *project, const char *action,

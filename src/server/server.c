@@ -199,7 +199,8 @@ Server *server_start(const ServerOptions *options, GError **error)
         return NULL;
     }
     server->service = service_open(options->directory, true, options->settings, error);
-    if (!server->service || !take_presence(server, error))
+    if (!server->service || !service_check_key(server->service, error) ||
+        !take_presence(server, error))
         return NULL;
     server->pushes = push_sessions_new(server->service->images);
     server->progress = progress_cache_new();

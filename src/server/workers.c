@@ -191,7 +191,7 @@ static bool worker_start(Worker *worker, const WorkersOptions *options, GError *
 static bool watch_start(Workers *workers, const WorkersOptions *options, GError **error)
 {
     workers->watcher = service_make(options, error);
-    if (!workers->watcher)
+    if (!workers->watcher || !service_check_key(workers->watcher, error))
         return false;
     if (options->listens) {
         workers->listener = timeline_watch_new(workers->watcher->data, workers->watcher->db);
