@@ -113,7 +113,7 @@ class Replay:
             self.add(f"worker_killed({w})")
         elif held and self.tokens[held[0]] != held[1]:
             self.add(f"fenced({w})", f"tag_mend({w})", f"if :: workers[{w}].underway -> tag_put({w}) :: else fi",
-                     f"work_lost({w})", f"lease_end({w})")
+                     f"work_lost({w})")
         elif held:
             self.add(f"workers[{w}].at = leaves", f"lease_end_fails({w})")
         if row.old_until and row.old_until < row.at:  # by the clock of the database

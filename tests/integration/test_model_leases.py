@@ -17,22 +17,21 @@ SAFE = "-DSAFETY -DNOCLAIM", ""
 LIVE = "-DNFAIR=4", "-a -f -N "  # weakly fair: whoever could go on at last does
 ENDS, TAGGED = ((LIVE[0], LIVE[1] + claim) for claim in ("ends", "tagged"))
 VERIFICATIONS = {
-    # Who commits holds the newest token, an attempt ends once, nobody ends or renews another's lease.
-    "fencing": ("-DFAULTS=3", SAFE),
-    "fencing, 3 workers": ("-DN=3 -DFAULTS=1", SAFE),
+    # Who commits holds the newest token, an attempt ends once, nobody ends or renews another's lease; and no
+    # late tag ends another's build.
+    "fencing": ("-DFAULTS=3 -DCHECK_READ", SAFE),
+    "fencing, 3 workers": ("-DN=3 -DFAULTS=1 -DCHECK_READ", SAFE),
     "fencing, with attendants": ("-DATTENDANT -DFAULTS=1", SAFE),
-    "fencing, with attendants, and the next attempt": ("-DATTENDANT -DAGAIN -DABORTED -DFAULTS=1", SAFE),
     "every job ends": ("", ENDS),
-    # Of one attempt; the registry takes no request later that was given up in a stop.
-    "the tag is the store's digest": ("", TAGGED),
-    "the tag is the store's digest, by tags_look alone": ("-DNO_MEND", TAGGED),
+    "the tag is the store's digest": ("-DAGAIN -DABORTED", TAGGED),
+    "the tag is the store's digest, by tags_look alone": ("-DNO_MEND -DABORTED", TAGGED),
     # With what would mend what is found below.
-    "mended: the tag, of a next attempt, and given up": ("-DMENDED -DAGAIN -DABORTED", TAGGED),
-    "mended: no late tag ends another's build": ("-DMENDED -DCHECK_READ", SAFE),
+    "mended: fencing, with attendants, and the next attempt": (
+        "-DMENDED -DATTENDANT -DAGAIN -DABORTED -DFAULTS=1", SAFE),
     "mended: nobody stops for what he held before": ("-DMENDED -DATTENDANT -DCHECK_STOP -DFAULTS=1", SAFE),
 }
-LARGE = {"fencing", "fencing, with attendants, and the next attempt", "every job ends",
-         "mended: the tag, of a next attempt, and given up"}
+LARGE = {"fencing", "every job ends", "the tag is the store's digest",
+         "mended: fencing, with attendants, and the next attempt"}
 # That the properties can fail.
 HOLDER, OPEN, CYCLE = r"holder==w", r"job\].state!=", "acceptance cycle"
 BROKEN = {
@@ -44,18 +43,16 @@ BROKEN = {
     "once: a token that was rolled back ends another's lease": ("-DOLD_BEGIN", SAFE, HOLDER),
     "once: what is being taken is said to be lost": ("-DOLD_BEGIN -DATTENDANT", SAFE, r"writer!=w"),
     "once: a lease is renewed that was given back": ("-DOLD_RENEW -DATTENDANT", SAFE, r"until!="),
-    "once: a late tag ends another's build": ("-DOLD_TAG -DCHECK_READ -DFAULTS=1", SAFE, r"at!="),
+    "once: a late tag ends another's build": ("-DTRIES=1 -DCHECK_READ -DFAULTS=1", SAFE, r"at!="),
+    "once: two put their tags in turn": ("-DOLD_PUT -DCHECK_READ", SAFE, r"at!="),
+    "once: a late tag of who gave the job back": ("-DOLD_LOOK -DABORTED -DFAULTS=1", TAGGED, CYCLE),
 }
 # What the code does today and should not; one that is mended in src/ moves to the verifications.
 FOUND = {
-    # build_end takes a running build away and counts no loss: tags_look passes the model by.
-    "a late tag of a build that build_end took": ("-DAGAIN -DFAULTS=1", TAGGED, CYCLE),
-    # A stop, or a request without an answer, is no loss: nobody looks.
-    "a late tag of who gave the job back": ("-DABORTED -DFAULTS=1", TAGGED, CYCLE),
-    # Who lost the build puts his tag three times too, and may always be the last one.
-    "two put their tags in turn": ("-DCHECK_READ", SAFE, r"at!="),
-    # service->lost and progress.stop are set after work_lost has cleared them, before lease_end.
-    "the loss of a former lease stops the next": ("-DATTENDANT -DCHECK_STOP -DFAULTS=1", SAFE, r"\.lost"),
+    # watch_renew sets service->lost and progress.stop after lease_renew let go of held_lock: work_lost may have
+    # cleared them in between. Nor are they cleared (with FAULTS=2) where the lease was lost between the commit and
+    # lease_end: then nothing is fenced. A server's worker begins its next job with stop cleared.
+    "the loss of a former lease stops the next": ("-DATTENDANT -DCHECK_STOP -DFAULTS=1", SAFE, r"\.found"),
 }
 
 def verify(where, name, variant, how, optimized):

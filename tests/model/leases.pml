@@ -18,31 +18,26 @@
  * CHECK_READ, CHECK_STOP   what is asserted besides, where it stands
  *
  * What is taken away to see the harm: NO_FENCE, NO_EXPIRY, NO_LOOK (tags_look), NO_MEND (tag_mend by
- * who is fenced). Faults that the code had: OLD_TAKE_AWAY (jobs_take_away left the tokens), OLD_BEGIN
- * (leases began, and were ended, before the commit of their taking), OLD_RENEW (what was given back
- * was renewed), OLD_TAG (a tag was put once). MENDED: as it would be without those it has. */
+ * who is fenced), TRIES. Faults that the code had: OLD_TAKE_AWAY (jobs_take_away left the tokens),
+ * OLD_BEGIN (leases began, and were ended, before the commit of their taking), OLD_RENEW (what was
+ * given back was renewed), OLD_PUT (a tag was put again by who had lost the lease, too), OLD_LOOK
+ * (tags_look knew of lost leases only). MENDED: as it would be without the one it has: the loss of a
+ * lease is noted under held_lock, and forgotten with the end of the lease. */
 #ifndef N
 #define N 2
 #endif
 #ifndef FAULTS
 #define FAULTS 2
 #endif
-#ifdef NO_MEND
-#define MEND leaves
-#else
-#define MEND mends
-#endif
-#ifdef OLD_TAG
-#define TRIES 1
-#else
-#define TRIES 3 /* TAG_TRIES */
+#ifndef TRIES
+#define TRIES 3
 #endif
 #ifdef OLD_BEGIN
-#define begun(w) true
-#define UNDONE leaves
+#define held(w) (works(w) || workers[w].at == leaves || workers[w].at == claims)
+#define UNDONE  leaves
 #else
-#define begun(w) (workers[w].at != claims)
-#define UNDONE idle
+#define held(w) (works(w) || workers[w].at == leaves) /* note_held */
+#define UNDONE  idle
 #endif
 #ifdef MENDED
 #define mended true
@@ -69,7 +64,7 @@ typedef Worker {
     mtype:next at;           /* what it does next */
     byte job, token, tries;
     bool up, gone;           /* not up: paused, or killed for good */
-    bool lost;               /* service->lost: the attendant found another token */
+    bool found, lost;        /* the attendant found another token; service->lost and progress.stop */
     byte underway;           /* the image whose tag was sent, and not taken yet; 0: none */
     byte read_job, read_token /* what lease_renew read of held_job, held_token; 0: nothing */
 };
@@ -80,14 +75,15 @@ byte faults = FAULTS;
 byte recorded, tag;          /* attempts.image_digest; what the registry has under the version */
 byte late, looked;           /* tags under way: of who is gone; of tags_look */
 bool built, imported;        /* stage `build` is closed; the attempt ended well */
-bool again, lost_before;     /* it is the next attempt; of the one before a lease was lost */
+bool again;                  /* it is the next attempt */
 byte closings;               /* how often it was ended */
 byte at;                     /* a counter */
 
 #define W workers[w]
 #define J jobs[W.job]
 #define claimable(j) ((jobs[j].state == queued || jobs[j].state == running) && jobs[j].until != ahead)
-#define held(w)      (workers[w].at != idle && begun(w)) /* note_held */
+#define works(w)     (workers[w].at != idle && workers[w].at != claims && workers[w].at != mends && \
+                      workers[w].at != mended_it && workers[w].at != leaves)
 #define renews(w, j) (workers[w].up && held(w) && workers[w].job == j && workers[w].token == jobs[j].leases)
 #define can(step)    (W.up && W.at == step && writer == NOBODY)
 #define holds(w)     (J.leases == W.token)
@@ -108,7 +104,7 @@ byte at;                     /* a counter */
 #define unanswered faults
 #define TRANSACTION(what, then, broken) \
     if \
-    :: !is_ours -> W.at = MEND \
+    :: !is_ours -> W.at = mends \
     :: is_ours -> COMMIT(what); W.at = then \
     :: is_ours && unanswered -> faults--; COMMIT(what); W.at = broken \
     :: unanswered -> faults--; W.at = broken \
@@ -118,7 +114,7 @@ byte at;                     /* a counter */
 inline attempt_begins() {
     atomic {
         for (at : 0 .. N - 1) { workers[at].at = idle; workers[at].up = true; workers[at].lost = false;
-                               workers[at].underway = 0; workers[at].read_token = 0 };
+                               workers[at].found = false; workers[at].underway = 0; workers[at].read_token = 0 };
         for (at : IMPORT .. BUILD) {
             jobs[at].state = absent; jobs[at].until = null; jobs[at].leases = 0;
             jobs[at].holder = NOBODY; jobs[at].lost = false
@@ -137,9 +133,10 @@ inline attempt_end() {
 inline lease_take(w, j) {
     atomic { can(idle) && claimable(j) ->
 #ifdef CHECK_STOP
-        assert(!W.lost); /* nobody stops for the loss of what he held before */
+        assert(!W.lost && !W.found); /* nobody stops for the loss of what he held before */
 #endif
-        W.lost = false; writer = w; W.job = j; W.token = jobs[j].leases + 1; W.at = claims }
+        W.lost = false; /* import_work returned, and is called again */
+        writer = w; W.job = j; W.token = jobs[j].leases + 1; W.at = claims }
 }
 inline claimed(w) {
     J.lost = J.lost || J.state == running;
@@ -166,7 +163,6 @@ inline lease_end(w) {
 inline lease_end_fails(w) {
     atomic { can(leaves) && faults -> faults--; W.at = idle; W.lost = W.lost && !mended }
 }
-#define works(w) (W.at != idle && W.at != claims && W.at != mends && W.at != mended_it && W.at != leaves)
 /* A request that is given up: the registry may have it all the same. */
 inline aborted(w) {
 #ifdef ABORTED
@@ -182,7 +178,8 @@ inline stage_fails(w) {
     atomic { W.up && faults && (W.at == hands_over || W.at == records || W.at == reads || W.at == finishes) ->
              faults--; W.at = fails; aborted(w) }
 }
-/* The job is another's: what the transaction says, where a trace has nothing of it. */
+/* The job is another's: what the transaction says, where a trace has nothing of it. He lets go of the
+ * lease with it (lease_end, which then writes nothing). */
 inline fenced(w) { atomic { W.up && works(w) && !is_ours -> W.at = mends } }
 inline hand_over(w) {
     atomic { can(hands_over) ->
@@ -197,11 +194,16 @@ inline tag_send(w) {
     atomic { W.up && W.at == puts -> W.underway = W.token; W.tries++; W.at = reads }
 }
 inline tag_put(w) { atomic { W.underway -> tag = W.underway; W.underway = 0 } }
-/* Who finds another's puts his own again. mended: if the job is still his. */
+#ifdef OLD_PUT
+#define is_ours_still true
+#else
+#define is_ours_still is_ours
+#endif
+/* Who finds another's puts his own again, while the job is his. */
 inline tag_read(w) {
     atomic { W.up && W.at == reads && !W.underway ->
         W.at = (tag == W.token -> finishes_build :
-                (mended && !is_ours -> MEND : (W.tries < TRIES -> puts : fails)));
+                (W.tries == TRIES -> fails : (is_ours_still -> puts : mends)));
         W.tries = (W.at == puts -> W.tries : 0);
 #ifdef CHECK_READ
         assert(W.at != fails || !is_ours) /* no late tag of a former worker ends the import */
@@ -221,33 +223,41 @@ inline job_give_back(w) {
     atomic { can(gives_back) ->
         if
         :: J.state == running -> TRANSACTION(J.state = queued, leaves, leaves)
-        :: else -> W.at = (is_ours -> leaves : MEND)
+        :: else -> W.at = (is_ours -> leaves : mends)
         fi }
 }
 #define amiss (recorded && tag != recorded)
-/* work_lost. What it read of the store may be old when the registry takes the tag. */
+#ifdef NO_MEND
+#define is_mended false
+#else
+#define is_mended amiss
+#endif
+/* What it read of the store may be old when the registry takes the tag. */
 inline tag_mend(w) {
-    atomic { W.up && W.at == mends -> W.underway = (amiss -> recorded : 0); W.at = mended_it }
+    atomic { W.up && W.at == mends -> W.underway = (is_mended -> recorded : 0); W.at = mended_it }
 }
 inline work_lost(w) {
-    atomic { W.up && W.at == mended_it && !W.underway -> W.lost = false; W.at = leaves }
+    atomic { W.up && W.at == mended_it && !W.underway -> W.lost = false; W.at = idle }
 }
-#define is_looked_at(j) (jobs[j].lost && jobs[j].state == done)
-/* Each minute until an hour after the last event; what is put later nobody looks at: as NO_LOOK. */
-inline tags_look() {
-    atomic { amiss && !looked && (is_looked_at(IMPORT) || is_looked_at(BUILD) || lost_before ||
-                                  mended && imported) ->
-             looked = recorded }
-}
+#define lost(j) (jobs[j].state == done && jobs[j].lost)
+#ifdef OLD_LOOK
+#define is_looked_at (lost(IMPORT) || lost(BUILD))
+#else
+#define is_looked_at (lost(IMPORT) || lost(BUILD) || again || \
+                      jobs[BUILD].state == done && jobs[BUILD].leases > 1)
+#endif
+/* Each minute until an hour after the last event; what is put later nobody looks at: as NO_LOOK. Of
+ * a next attempt also before it ends, for the jobs of the one before. */
+inline tags_look() { atomic { amiss && !looked && is_looked_at -> looked = recorded } }
 inline lease_expires(j) { atomic { jobs[j].until == ahead -> jobs[j].until = over } }
 /* Its transaction is rolled back. What it sent to the registry stays under way. */
 inline worker_killed(w) {
-    atomic { W.at = idle; W.lost = false; W.read_token = 0; writer = (writer == w -> NOBODY : writer);
+    atomic { W.at = idle; W.found = false; W.lost = false; W.read_token = 0; writer = (writer == w -> NOBODY : writer);
              tag = (W.underway && late -> late : tag); late = (W.underway -> W.underway : late);
              W.underway = 0 }
 }
 inline held_read(w) {
-    atomic { W.up && held(w) && !W.read_token -> W.read_job = W.job; W.read_token = W.token }
+    atomic { W.up && held(w) && !W.read_token && !W.found -> W.read_job = W.job; W.read_token = W.token }
 }
 /* The row's own lock: who waits for it then sees what was committed. */
 inline lease_renew(w) {
@@ -262,15 +272,19 @@ inline lease_renew(w) {
             jobs[W.read_job].until = ahead
         :: else ->
             if
-            :: held(w) && W.job == W.read_job && W.token == W.read_token -> W.lost = true;
+            :: held(w) && W.job == W.read_job && W.token == W.read_token ->
+                W.lost = W.lost || mended; W.found = !mended;
                 assert(!holds(w) && writer != w) /* what is said to be lost is another's */
             :: else
             fi
         fi; W.read_token = 0 }
 }
+/* watch_renew: without held_lock, and he may hold another lease by now. */
+inline lost_said(w) { atomic { W.up && W.found -> W.found = false; W.lost = true } }
 /* unscheduled.c: a build that nobody takes; job_seize, then the end of all. */
 inline build_end() {
     atomic { writer == NOBODY && jobs[IMPORT].state == parked && claimable(BUILD) ->
+             jobs[BUILD].lost = jobs[BUILD].lost || jobs[BUILD].state == running; /* job_note_lost */
              jobs[BUILD].leases++; jobs[BUILD].holder = NOBODY; jobs[BUILD].until = ahead; attempt_end() }
 }
 inline taken_away(j) {
@@ -294,7 +308,6 @@ inline submit_interrupted() {
 inline submit_again() {
     atomic { !again && jobs[IMPORT].state == done && !imported -> again = true;
         for (at : IMPORT .. BUILD) {
-            lost_before = lost_before || jobs[at].lost;
             jobs[at].lost = false; jobs[at].until = null; jobs[at].leases++; jobs[at].holder = NOBODY;
             jobs[at].state = (at == IMPORT -> queued : absent)
         };
@@ -313,7 +326,7 @@ end: do
 }
 proctype attendant(byte w) {
 end: do
-    :: held_read(w) :: lease_renew(w)
+    :: held_read(w) :: lease_renew(w) :: lost_said(w)
     od
 }
 
