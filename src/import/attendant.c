@@ -67,23 +67,26 @@ static void watch_say(Watch *watch, Service *service)
                   &watch->rate);
 }
 
-/* Several times before it runs out. Who lost it stops: what he does is another's. */
+/* What he does is another's: he stops. */
+static void tell_lost(gpointer data)
+{
+    Service *service = data;
+    service->lost = true;
+    service->progress.stop = true;
+}
+
+/* Several times before it runs out. */
 static void watch_renew(Watch *watch, Service *service)
 {
-    bool lost;
     g_autoptr(GError) error = NULL;
     const int64_t now = clock_monotonic_ms();
     if (db_engine(watch->db) != DB_POSTGRES || now - watch->renewed < service->data->lease_ms / 4)
         return;
     watch->renewed = now;
-    lease_renew(service->data, watch->db, &lost, &error);
+    lease_renew(service->data, watch->db, tell_lost, service, &error);
     if (error && !watch->failing)
         g_warning("a lease could not be renewed: %s", error->message);
     watch->failing = error != NULL;
-    if (!lost)
-        return;
-    service->lost = true;
-    service->progress.stop = true;
 }
 
 /* A store that is away at first is asked again. NULL: the work is over. */

@@ -441,11 +441,16 @@ static bool work_lost(Work *work, const char *model_id, GError *failure, GError 
     g_message("%s", failure->message);
     g_error_free(failure);
     tag_mend(service, model_id);
+    work->wait = true;
+    return true;
+}
+
+/* That a lease was lost stops nothing but the work on its job. */
+static void work_forget_loss(Service *service)
+{
     if (service->lost)
         service->progress.stop = false;
     service->lost = false;
-    work->wait = true;
-    return true;
 }
 
 /* One job, to its end. */
@@ -473,11 +478,10 @@ static bool work_once(Work *work, GError **error)
         job_hand_back(service, job, &failure);
     else if (failure && db_error_passes(failure)) /* nobody died */
         job_hand_back(service, job, NULL);
-    if (!failure)
-        return true;
     g_autofree char *model_id = g_strdup(job->model_id);
     g_clear_pointer(&job, job_free);
-    return work_lost(work, model_id, failure, error);
+    work_forget_loss(service);
+    return !failure || work_lost(work, model_id, failure, error);
 }
 
 /* Whether the worker was told to stop by somebody else than a cancel, which it still has to record.

@@ -158,10 +158,9 @@ bool lease_is_held(Db *db, DataDirectory *data, int64_t job)
     return db_engine(db) == DB_POSTGRES ? row_is_leased(db, job) : byte_is_locked(data, job);
 }
 
-bool lease_renew(DataDirectory *data, Db *db, bool *lost, GError **error)
+bool lease_renew(DataDirectory *data, Db *db, LeaseLost lost, gpointer lost_data, GError **error)
 {
     int64_t found;
-    *lost = false;
     pthread_mutex_lock(&data->held_lock);
     const int64_t job = data->held_job, token = data->held_token;
     pthread_mutex_unlock(&data->held_lock);
@@ -172,9 +171,9 @@ bool lease_renew(DataDirectory *data, Db *db, bool *lost, GError **error)
                       "AND lease_until IS NOT NULL RETURNING leases",
                       "iii", job, token, data->lease_ms))
         return false;
-    /* It may have been given back meanwhile. */
     pthread_mutex_lock(&data->held_lock);
-    *lost = !found && data->held_job == job && data->held_token == token;
+    if (!found && data->held_job == job && data->held_token == token)
+        lost(lost_data);
     pthread_mutex_unlock(&data->held_lock);
     return true;
 }

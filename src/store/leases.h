@@ -25,9 +25,10 @@ void lease_begin(Lease *lease);
 void lease_end(Lease *lease);
 bool lease_is_held(Db *db, DataDirectory *data, int64_t job);
 
-/* Moves on the lease that `data` holds, if it holds one; over any connection. *lost: somebody else
- * has the job since. */
-bool lease_renew(DataDirectory *data, Db *db, bool *lost, GError **error);
+/* Moves on the lease that `data` holds, if it holds one; over any connection. Where somebody else
+ * has the job since, `lost` is called, before the lease can be given back. */
+typedef void (*LeaseLost)(gpointer data);
+bool lease_renew(DataDirectory *data, Db *db, LeaseLost lost, gpointer lost_data, GError **error);
 
 /* Whether OS locks exclude each other there. False without *error: they do not. */
 bool leases_exclude(DataDirectory *data, GError **error);

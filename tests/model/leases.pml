@@ -21,8 +21,8 @@
  * who is fenced), TRIES. Faults that the code had: OLD_TAKE_AWAY (jobs_take_away left the tokens),
  * OLD_BEGIN (leases began, and were ended, before the commit of their taking), OLD_RENEW (what was
  * given back was renewed), OLD_PUT (a tag was put again by who had lost the lease, too), OLD_LOOK
- * (tags_look knew of lost leases only). MENDED: as it would be without the one it has: the loss of a
- * lease is noted under held_lock, and forgotten with the end of the lease. */
+ * (tags_look knew of lost leases only), OLD_STOP (the loss of a lease was not noted under held_lock, nor
+ * forgotten with the end of the lease). */
 #ifndef N
 #define N 2
 #endif
@@ -39,10 +39,10 @@
 #define held(w) (works(w) || workers[w].at == leaves) /* note_held */
 #define UNDONE  idle
 #endif
-#ifdef MENDED
-#define mended true
-#else
+#ifdef OLD_STOP
 #define mended false
+#else
+#define mended true
 #endif
 #define NOBODY 15
 #define IMPORT 0

@@ -234,6 +234,11 @@ static void a_lease_of_a_data_directory_ends_with_its_process(void **state)
     close(pipes[1]);
 }
 
+static void note_lost(gpointer data)
+{
+    *(bool *)data = true;
+}
+
 static void who_lost_a_lease_can_commit_nothing_more(void **state)
 {
     const Scene *scene = *state;
@@ -250,7 +255,7 @@ static void who_lost_a_lease_can_commit_nothing_more(void **state)
     for (int i = 0; i < 4; i++) {
         assert_null(job_claim(db, data, id, "early", NULL, NULL));
         g_usleep(50000);
-        assert_true(lease_renew(scene->data, db, &lost, NULL));
+        assert_true(lease_renew(scene->data, db, note_lost, &lost, NULL));
         assert_false(lost);
     }
     g_usleep(150000);
@@ -263,7 +268,7 @@ static void who_lost_a_lease_can_commit_nothing_more(void **state)
     g_autoptr(GError) error = NULL;
     assert_false(db_begin(scene->db, &error));
     assert_true(g_error_matches(error, DB_ERROR, DB_ERROR_FENCED));
-    assert_true(lease_renew(scene->data, db, &lost, NULL));
+    assert_true(lease_renew(scene->data, db, note_lost, &lost, NULL));
     assert_true(lost);
     g_clear_pointer(&slow, job_free); /* which takes nothing from who has it now */
     assert_true(lease_is_held(db, data, id));
@@ -315,7 +320,7 @@ static void a_taking_that_was_undone_takes_nothing_from_the_next(void **state)
 static void a_lease_that_was_given_back_is_not_renewed(void **state)
 {
     const Scene *scene = *state;
-    bool lost;
+    bool lost = false;
     if (db_engine(scene->db) != DB_POSTGRES)
         return;
     g_autofree char *path = g_build_filename(scene->path, "late", NULL);
@@ -326,7 +331,7 @@ static void a_lease_that_was_given_back_is_not_renewed(void **state)
     late->held_job = scene->data->held_job;
     late->held_token = scene->data->held_token;
     lease_end(lease);
-    assert_true(lease_renew(late, scene->db, &lost, NULL));
+    assert_true(lease_renew(late, scene->db, note_lost, &lost, NULL));
     assert_false(lease_is_held(scene->db, scene->data, id));
 }
 
