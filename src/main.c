@@ -85,6 +85,19 @@ static void turn_help(char **argv, int at)
     argv[at + 1] = option;
 }
 
+/* What a program says beside its work stands as what it complains of does: one line. (GLib's own
+ * writer tells the time by localtime, which is not for several threads.) */
+static GLogWriterOutput log_line(GLogLevelFlags level, const GLogField *fields, gsize count,
+                                 gpointer data G_GNUC_UNUSED)
+{
+    if (level & (G_LOG_LEVEL_INFO | G_LOG_LEVEL_DEBUG))
+        return G_LOG_WRITER_HANDLED;
+    for (gsize i = 0; i < count; i++)
+        if (strcmp(fields[i].key, "MESSAGE") == 0)
+            fprintf(stderr, "waybill: %s\n", (const char *)fields[i].value);
+    return G_LOG_WRITER_HANDLED;
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], SANDBOX_WORD) == 0)
@@ -95,6 +108,7 @@ int main(int argc, char **argv)
         return userns_run_main(argv + 2);
     setlocale(LC_ALL, "");
     g_set_prgname("waybill");
+    g_log_set_writer_func(log_line, NULL, NULL);
     int at = command_position(argc, argv);
     if (at == 0)
         return without_command(argc, argv);

@@ -1,6 +1,7 @@
 #include "store/schema.h"
 
 #include <gio/gio.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,25 +17,32 @@ static const char *schema_text(const char *path)
     return g_bytes_get_data(bytes, NULL); /* static, and GResource puts a NUL behind it */
 }
 
+static Migration all[] = {{1, "spine", NULL},         {2, "file-digests", NULL},
+                          {3, "server", NULL},        {4, "access", NULL},
+                          {5, "keys", NULL},          {6, "maintenance", NULL},
+                          {7, "uploads", NULL},       {8, "progress", NULL},
+                          {9, "idempotency", NULL},   {10, "environments", NULL},
+                          {11, "registry", NULL},     {12, "artifacts", NULL},
+                          {13, "images-place", NULL}, {14, "dynamic", NULL},
+                          {15, "layer-scans", NULL},  {16, "store-home", NULL},
+                          {17, "nodes", NULL},        {18, "gc-runs", NULL},
+                          {19, "partitions", NULL},   {20, "rolling", NULL}};
+
+static void read_texts(void)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(all); i++) {
+        g_autofree char *path =
+            g_strdup_printf("/waybill/store/schema/%04d-%s.sql", all[i].number, all[i].name);
+        all[i].sql = schema_text(path);
+    }
+}
+
 const Migration *schema_migrations(int *count)
 {
-    static Migration migrations[] = {{1, "spine", NULL},         {2, "file-digests", NULL},
-                                     {3, "server", NULL},        {4, "access", NULL},
-                                     {5, "keys", NULL},          {6, "maintenance", NULL},
-                                     {7, "uploads", NULL},       {8, "progress", NULL},
-                                     {9, "idempotency", NULL},   {10, "environments", NULL},
-                                     {11, "registry", NULL},     {12, "artifacts", NULL},
-                                     {13, "images-place", NULL}, {14, "dynamic", NULL},
-                                     {15, "layer-scans", NULL},  {16, "store-home", NULL},
-                                     {17, "nodes", NULL},        {18, "gc-runs", NULL},
-                                     {19, "partitions", NULL},   {20, "rolling", NULL}};
-    for (size_t i = 0; i < G_N_ELEMENTS(migrations); i++) {
-        g_autofree char *path = g_strdup_printf("/waybill/store/schema/%04d-%s.sql",
-                                                migrations[i].number, migrations[i].name);
-        migrations[i].sql = schema_text(path);
-    }
-    *count = G_N_ELEMENTS(migrations);
-    return migrations;
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, read_texts);
+    *count = G_N_ELEMENTS(all);
+    return all;
 }
 
 int schema_newest(void)

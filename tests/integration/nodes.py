@@ -156,10 +156,11 @@ class Nodes:
         return int(self.sql("SELECT count(*) FROM jobs WHERE state <> 'done'")[0])
 
     def stop(self):
+        """A sanitizer that found something says so by the exit status."""
+        statuses = {}
         try:
             for node in [*self.workers, *self.apis]:
-                with contextlib.suppress(Exception):
-                    node.stop()
+                statuses[node.process.pid] = node.stop()
         finally:
             for node in [*self.workers, *self.apis]:
                 if node.process.poll() is None:
@@ -167,8 +168,10 @@ class Nodes:
                     node.process.wait()
             for wire in self.wires:
                 wire.close()
+            said = self.said()
             for log in self.logs:
                 log.close()
+        assert not any(statuses.values()), (statuses, said)
 
     def said(self):
         """What the nodes wrote on standard error, for a failing test to show."""
