@@ -1,6 +1,6 @@
-/* bench-served append DIRECTORY URL CLIENTS EVENTS: so many threads append events to models of their
- * own in a store on a server, each event in a transaction as the pipeline's; says how many seconds
- * that took.
+/* bench-served append DIRECTORY URL CLIENTS EVENTS: so many threads append events to models of
+ * their own in a store on a server, each event in a transaction as the pipeline's; says how many
+ * seconds that took.
  *
  * bench-served tick DIRECTORY URL MODEL EVENTS: appends one event every 20 ms and says, after its
  * commit, its seq and the monotonic time in ms. Makes the model, says "ready", and begins with the
@@ -84,7 +84,8 @@ static void append_all(const char *directory, const char *url, int count, int ev
 {
     Client *clients = g_new0(Client, count);
     for (int i = 0; i < count; i++) {
-        clients[i] = (Client){open_store(directory, url), g_uuid_string_random(), events / count, 0};
+        clients[i] =
+            (Client){open_store(directory, url), g_uuid_string_random(), events / count, 0};
         make_model(clients[i].db, clients[i].id);
         append(clients[i].db, clients[i].id, 0); /* prepares the statements */
     }
