@@ -86,15 +86,18 @@ static void turn_help(char **argv, int at)
 }
 
 /* What a program says beside its work stands as what it complains of does: one line. (GLib's own
- * writer tells the time by localtime, which is not for several threads.) */
+ * writer tells the time by localtime, which is not for several threads.) What a registry says may
+ * hold what a terminal obeys. */
 static GLogWriterOutput log_line(GLogLevelFlags level, const GLogField *fields, gsize count,
                                  gpointer data G_GNUC_UNUSED)
 {
     if (level & (G_LOG_LEVEL_INFO | G_LOG_LEVEL_DEBUG))
         return G_LOG_WRITER_HANDLED;
     for (gsize i = 0; i < count; i++)
-        if (strcmp(fields[i].key, "MESSAGE") == 0)
-            fprintf(stderr, "waybill: %s\n", (const char *)fields[i].value);
+        if (strcmp(fields[i].key, "MESSAGE") == 0) {
+            g_autofree char *message = event_text(fields[i].value);
+            fprintf(stderr, "waybill: %s\n", message);
+        }
     return G_LOG_WRITER_HANDLED;
 }
 

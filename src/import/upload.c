@@ -55,8 +55,12 @@ bool upload_bind(Service *service, const ImportRequest *request, int64_t job, GE
     const char *id = import_request_upload(request);
     if (!id || db_engine(service->db) == DB_SQLITE)
         return true;
-    g_autoptr(Upload) upload = upload_load(service->db, request->project, id, error);
-    return upload && job_set_home(service->db, job, upload->home, error);
+    GError *failure = NULL;
+    g_autoptr(Upload) upload = upload_load(service->db, request->project, id, &failure);
+    if (failure)
+        g_propagate_error(error, failure);
+    /* A rebuild begins behind the copy: the upload is gone, and nobody needs it. */
+    return upload ? job_set_home(service->db, job, upload->home, error) : !failure;
 }
 
 bool upload_imported(Import *import, char **directory, GError **error)

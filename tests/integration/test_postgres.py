@@ -25,7 +25,7 @@ def served(tmp_path, database, base_layout):  # noqa: F811
     return waybill
 
 
-@pytest.mark.parametrize("program", ["store", "keys", "unscheduled", "gc_schedule"])
+@pytest.mark.parametrize("program", ["store", "jobs", "keys", "unscheduled", "gc_schedule"])
 def test_the_store_s_own_tests_hold_on_it(database, program):  # noqa: F811
     done = subprocess.run([UNIT / f"test-{program}"], env=os.environ | {"WAYBILL_TEST_STORE": database},
                           capture_output=True, text=True, timeout=120)

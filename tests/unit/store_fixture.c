@@ -1,7 +1,18 @@
 #include "store_fixture.h"
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
 #include <stdlib.h>
 
+#include "store/attempts.h"
+#include "store/jobs.h"
+#include "store/models.h"
+#include "store/projects.h"
 #include "store/schema.h"
 
 void directory_remove(const char *path)
@@ -49,4 +60,15 @@ int scene_down(void **state)
     g_free(scene->path);
     g_free(scene);
     return 0;
+}
+
+int64_t scene_submit(Db *db, const char *id)
+{
+    int64_t job;
+    assert_true(db_begin(db, NULL));
+    assert_true(model_insert(db, id, PROJECT_DEFAULT, id, "0.0.1", 1, NULL, "", "me", NULL));
+    assert_true(attempt_insert(db, id, 1, "{}", NULL));
+    assert_true(job_insert(db, JOB_IMPORT, id, 1, NULL, &job, NULL));
+    assert_true(db_commit(db, NULL));
+    return job;
 }

@@ -20,3 +20,6 @@ int scene_up(void **state);
 int scene_down(void **state);
 /* With what lies in it. */
 void directory_remove(const char *path);
+
+/* A model of that name with its first attempt, and the import's job: its number. */
+int64_t scene_submit(Db *db, const char *id);
