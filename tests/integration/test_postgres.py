@@ -170,3 +170,24 @@ def test_an_order_that_is_not_that_of_bytes_is_refused(waybill, postgres_server)
         waybill.environment["WAYBILL_STORE_URL"] = postgres_server.url(name)
     refused = waybill.run("models")
     assert refused.returncode == 3 and "LOCALE 'C'" in refused.stderr, refused
+
+
+def test_a_retry_whose_upload_is_gone_says_so(served, tmp_path):
+    server = Server(served, tmp_path)
+    try:
+        upload = server.ask("POST", "/v1/default/uploads").json["upload_id"]
+        place = f"/v1/default/uploads/{upload}"
+        assert server.ask("PUT", place + "/model/config.json", b"{").status in (200, 201)
+        model = server.ask("POST", "/v1/default/models", {
+            "model_name": "m", "model_version": "0.0.1", "model_type": "Custom",
+            "source_location": f"upload://{upload}"}).json["model_id"]
+        assert server.settled(model)["model_status"] == "failed"
+        assert server.ask("DELETE", place).status in (200, 204)
+        retried = server.ask("POST", f"/v1/default/models/{model}/retry", {})
+        assert retried.status == 200, str(retried)
+        assert server.settled(model)["model_status"] == "failed"
+        events = server.get(f"/models/{model}/events?limit=100&attempt=2").json["events"]
+        [cause] = [event for event in events if event["seq"] == events[-1]["cause"]]
+        assert cause["event_type"] == "abnormal" and cause["summary"], cause
+    finally:
+        assert server.stop() == 0
