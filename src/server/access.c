@@ -201,8 +201,9 @@ static HttpReply refuse_asked(HttpRequest *request, Asked asked)
     case ASKED_BY_CALLER:
         break;
     }
-    return refuse(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "ModelArts.0010",
-                  "the server could not do this; its log says why");
+    return http_again(refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "ModelArts.0010",
+                             HTTP_STORE_AWAY),
+                      1);
 }
 
 /* -- what one may -- */

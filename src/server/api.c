@@ -20,17 +20,19 @@ HttpReply api_failed(const GError *error)
     if (g_error_matches(error, IMPORT_ERROR, IMPORT_ERROR_SOURCE))
         return http_error(MHD_HTTP_BAD_REQUEST, "ModelArts.3017", "%s", error->message);
     g_warning("%s", error->message); /* the client sees no path of the server's disk */
+    if (db_error_passes(error))
+        return http_again(http_error(MHD_HTTP_SERVICE_UNAVAILABLE, "ModelArts.0010", "%s",
+                                     HTTP_STORE_AWAY),
+                          1);
     return http_error(MHD_HTTP_INTERNAL_SERVER_ERROR, "ModelArts.0010",
                       "the server could not do this; its log says why");
 }
 
 HttpReply api_login_refused(const HttpRequest *request, int retry_after)
 {
-    g_autofree char *seconds = g_strdup_printf("%d", retry_after);
-    HttpReply reply = http_refuse(request, MHD_HTTP_TOO_MANY_REQUESTS, "ModelArts.0203",
-                                  "too many failed logins: try again in %d s", retry_after);
-    http_set_header(&reply, MHD_HTTP_HEADER_RETRY_AFTER, seconds);
-    return reply;
+    return http_again(http_refuse(request, MHD_HTTP_TOO_MANY_REQUESTS, "ModelArts.0203",
+                                  "too many failed logins: try again in %d s", retry_after),
+                      retry_after);
 }
 
 Service *api_service(const HttpRequest *request, HttpReply *reply)

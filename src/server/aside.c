@@ -126,11 +126,10 @@ void aside_lend(Aside *aside, struct MHD_Connection *connection, void (*run)(gpo
 
 static HttpReply no_room(void)
 {
-    HttpReply reply =
+    return http_again(
         http_error(MHD_HTTP_SERVICE_UNAVAILABLE, "ModelArts.0010",
-                   "the server has too much to do, or stops: ask again in some seconds");
-    http_set_header(&reply, MHD_HTTP_HEADER_RETRY_AFTER, "5");
-    return reply;
+                   "the server has too much to do, or stops: ask again in some seconds"),
+        5);
 }
 
 HttpReply aside_begin(Aside *aside, HttpRequest *request, void (*run)(gpointer data), gpointer data,

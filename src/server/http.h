@@ -114,6 +114,10 @@ HttpReply http_error(unsigned status, const char *code, const char *format, ...)
 HttpReply http_refuse(const HttpRequest *request, unsigned status, const char *code,
                       const char *format, ...) G_GNUC_PRINTF(4, 5);
 void http_set_header(HttpReply *reply, const char *name, const char *value);
+/* Says when to ask again: Retry-After. */
+HttpReply http_again(HttpReply reply, int seconds);
+/* 503, for what db_error_passes: clients ask again by themselves. */
+#define HTTP_STORE_AWAY "the store does not answer at the moment: ask again in a second"
 
 /* -- the server -- */
 

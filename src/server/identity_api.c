@@ -264,6 +264,9 @@ static HttpReply answer(HttpRequest *request, Service *service, const json_t *bo
     g_autofree char *secret = issue(service, &wish, &made, &error);
     if (error) {
         g_warning("%s", error->message);
+        if (db_error_passes(error))
+            return http_again(identity_error(MHD_HTTP_SERVICE_UNAVAILABLE, "%s", HTTP_STORE_AWAY),
+                              1);
         return identity_error(MHD_HTTP_INTERNAL_SERVER_ERROR,
                               "the server could not do this; its log says why");
     }

@@ -104,6 +104,10 @@ HttpReply registry_failed(const GError *error)
     if (full)
         return registry_error(MHD_HTTP_INSUFFICIENT_STORAGE, "UNKNOWN",
                               "the server's disk is full");
+    if (db_error_passes(error))
+        return http_again(registry_error(MHD_HTTP_SERVICE_UNAVAILABLE, "UNKNOWN", "%s",
+                                         HTTP_STORE_AWAY),
+                          1);
     return registry_error(MHD_HTTP_INTERNAL_SERVER_ERROR, "UNKNOWN",
                           "the server could not do this; its log says why");
 }

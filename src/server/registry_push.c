@@ -83,10 +83,9 @@ HttpReply push_failed(const GError *error)
         return registry_error(MHD_HTTP_CONFLICT, "BLOB_UPLOAD_INVALID", "%s", error->message);
     if (error->domain != IO_ERROR || error->code != EBUSY)
         return registry_failed(error);
-    HttpReply reply =
-        registry_error(MHD_HTTP_TOO_MANY_REQUESTS, "TOOMANYREQUESTS", "%s", error->message);
-    http_set_header(&reply, MHD_HTTP_HEADER_RETRY_AFTER, "1");
-    return reply;
+    return http_again(registry_error(MHD_HTTP_TOO_MANY_REQUESTS, "TOOMANYREQUESTS", "%s",
+                                     error->message),
+                      1);
 }
 
 static HttpReply too_large(const Push *push)

@@ -43,12 +43,11 @@ static HttpReply find_session(Service *service, const Repository *repository, co
 
 static HttpReply too_many(int64_t most)
 {
-    HttpReply reply = registry_error(MHD_HTTP_TOO_MANY_REQUESTS, "TOOMANYREQUESTS",
+    return http_again(registry_error(MHD_HTTP_TOO_MANY_REQUESTS, "TOOMANYREQUESTS",
                                      "the project has %" PRId64 " uploads under way "
                                      "(upload.max_open)",
-                                     most);
-    http_set_header(&reply, MHD_HTTP_HEADER_RETRY_AFTER, "10");
-    return reply;
+                                     most),
+                      10);
 }
 
 /* Clients that were killed leave sessions behind, and never come back to most of them. *ended: the

@@ -42,6 +42,13 @@ void http_set_header(HttpReply *reply, const char *name, const char *value)
     MHD_add_response_header(reply->response, name, value);
 }
 
+HttpReply http_again(HttpReply reply, int seconds)
+{
+    g_autofree char *text = g_strdup_printf("%d", seconds);
+    http_set_header(&reply, MHD_HTTP_HEADER_RETRY_AFTER, text);
+    return reply;
+}
+
 HttpReply http_text(unsigned status, const char *media_type, char *text, gsize length)
 {
     HttpReply reply = {status,

@@ -90,7 +90,10 @@ def test_a_server_outlives_a_restart_of_its_store(tmp_path, postgres, base_layou
                                         name=f"p{number}"), f"m{number}").json["model_id"]
                   for number in range(3)]
         postgres.stop()
-        assert server.ask("GET", "/v1/default/models").status == 500  # and nothing is opened meanwhile
+        away = server.ask("GET", "/v1/default/models")  # and nothing is opened meanwhile
+        assert away.status == 503 and away.headers["retry-after"] == "1", str(away)
+        away = server.ask("GET", "/v2/_catalog")
+        assert away.status == 503 and away.json["errors"], str(away)
         time.sleep(1)  # so that what is under way meets it
         postgres.start()
         wait_for(lambda: all(server.ask("GET", "/v1/default/models").status == 200 for _ in range(40)))
