@@ -27,6 +27,8 @@ static const SettingRow TABLE[] = {
     {"store.url", SETTING_TEXT, "",
      "postgresql://[USER[:PASSWORD]@]HOST[:PORT]/DATABASE; DATA/waybill.db when empty"},
     {"store.busy_timeout_ms", SETTING_MS, "5000", "how long a write waits for another process's"},
+    {"store.connections", SETTING_COUNT, "10",
+     "connections to a store in PostgreSQL that a process has at most, and two beside them"},
     {"store.lease_seconds", SETTING_SECONDS, "60",
      "how long nothing may be heard of a worker on a store in PostgreSQL before another goes on"},
     {"store.deleted_days", SETTING_NUMBER, "90",

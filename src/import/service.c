@@ -56,8 +56,10 @@ Service *service_open(const char *directory, bool create, const Settings *settin
     service->worker = g_strdup_printf("%s/%d", g_get_host_name(), getpid());
     service->data =
         data_open(directory, create, (int)settings_int(settings, "store.busy_timeout_ms"), error);
-    if (service->data)
+    if (service->data) {
         service->data->lease_ms = settings_int(settings, "store.lease_seconds") * 1000;
+        service->data->connections = (int)settings_int(settings, "store.connections");
+    }
     service->db =
         service->data && data_use(service->data, settings_text(settings, "store.url"), error)
             ? data_open_store(service->data, error)

@@ -183,6 +183,17 @@ static bool metric_store(Db *db, GString *text, GError **error)
                        error);
 }
 
+static void metric_connections(Db *db, GString *text)
+{
+    int open, taken;
+    if (!db_count_connections(db, &open, &taken))
+        return;
+    metric_head(text, "waybill_store_connections", "gauge",
+                "Connections of this process to the store's server.");
+    g_string_append_printf(text, "waybill_store_connections{state=\"busy\"} %d\n", taken);
+    g_string_append_printf(text, "waybill_store_connections{state=\"idle\"} %d\n", open - taken);
+}
+
 HttpReply metrics_get(HttpRequest *request)
 {
     HttpReply reply;
@@ -206,6 +217,7 @@ HttpReply metrics_get(HttpRequest *request)
     g_string_append_printf(text, "waybill_workers{state=\"idle\"} %d\n", alive - busy);
     metric_head(text, "waybill_streams", "gauge", "Connections that follow a model.");
     g_string_append_printf(text, "waybill_streams %d\n", hub_followers(server->hub));
+    metric_connections(service->db, text);
     RequestCounts counts = request_counts_read(&server->requests);
     metric_requests(text, &counts);
     gsize length = text->len;

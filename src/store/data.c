@@ -64,6 +64,7 @@ static DataDirectory *data_open_locked(const char *path, bool create, bool alone
     data->fd = data->store_lock = -1;
     data->busy_timeout_ms = busy_timeout_ms;
     data->lease_ms = DATA_LEASE_MS;
+    data->connections = DB_CONNECTIONS;
     pthread_mutex_init(&data->held_lock, NULL);
     data->path = g_canonicalize_filename(path, NULL);
     g_autofree char *machine = machine_id();
@@ -159,7 +160,8 @@ static Db *open_elsewhere(DataDirectory *data, GError **error)
 {
     int count;
     const Migration *migrations = schema_migrations(&count);
-    g_autoptr(Db) db = db_open(data->store_url, data->busy_timeout_ms, error);
+    g_autoptr(Db) db =
+        db_open_postgres(data->store_url, data->busy_timeout_ms, data->connections, error);
     if (!db || !schema_migrate(db, migrations, count, NULL, error) ||
         !model_changes_go_on(db, error))
         return NULL;

@@ -34,6 +34,7 @@ typedef struct {
     int busy_timeout_ms;
     bool store_was_opened;
     char *store_url;              /* of a store elsewhere; NULL: DATA_STORE */
+    int connections;              /* to it, of all of the process's threads */
     int64_t lease_ms;             /* of leases there (leases.h) */
     pthread_mutex_t held_lock;    /* of the two that follow */
     int64_t held_job, held_token; /* the lease that is held there; 0: none */
@@ -49,7 +50,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(DataDirectory, data_free)
 
 /* Its store is elsewhere (store.url); "": in the directory. False: *error, the address is none. */
 bool data_use(DataDirectory *data, const char *url, GError **error);
-/* A connection to its store, migrated. Each thread opens its own. */
+/* Its store, migrated. Each thread opens its own. */
 Db *data_open_store(DataDirectory *data, GError **error);
 /* MACHINE:PATH: of all data directories this one. */
 const char *data_home(const DataDirectory *data);

@@ -31,7 +31,7 @@ Db *db_open(const char *url, int busy_timeout_ms, GError **error)
     if (path)
         return db_open_sqlite(path, busy_timeout_ms, error);
     if (db_is_served(url))
-        return db_open_postgres(url, busy_timeout_ms, error);
+        return db_open_postgres(url, busy_timeout_ms, DB_CONNECTIONS, error);
     g_set_error(error, DB_ERROR, DB_ERROR_FAILED,
                 "a store's address is sqlite:PATH or "
                 "postgresql://[USER[:PASSWORD]@]HOST[:PORT]/DATABASE");
@@ -296,6 +296,11 @@ int64_t db_data_version(Db *db)
     return db->driver->data_version(db);
 }
 
+bool db_keep_session(Db *db, GError **error)
+{
+    return !db->driver->keep_session || db->driver->keep_session(db, error);
+}
+
 bool db_listen(Db *db, GError **error)
 {
     return db->driver->listen && db->driver->listen(db, error);
@@ -309,6 +314,14 @@ int db_socket(Db *db)
 bool db_heard(Db *db)
 {
     return db->driver->heard && db->driver->heard(db);
+}
+
+bool db_count_connections(Db *db, int *open, int *taken)
+{
+    if (!db->driver->count_connections)
+        return false;
+    db->driver->count_connections(db, open, taken);
+    return true;
 }
 
 bool db_copy_to(Db *db, const char *path, GError **error)

@@ -35,6 +35,8 @@ typedef struct DbRows DbRows;
 
 typedef enum { DB_SQLITE, DB_POSTGRES } DbEngine;
 
+#define DB_CONNECTIONS 10 /* store.connections, where nothing is set */
+
 /* Whether an address is a server's, and no file's. */
 bool db_is_served(const char *url);
 /* The PATH of sqlite:PATH, a pointer into it; NULL: it is another address. */
@@ -44,9 +46,11 @@ const char *db_path_of(const char *url);
  * is schema_migrate's. */
 Db *db_open_sqlite(const char *path, int busy_timeout_ms, GError **error);
 /* The database that an address names (postgresql://[USER[:PASSWORD]@]HOST[:PORT]/DATABASE, and what
- * else libpq takes there). What it does not say comes from the usual PG* variables and files. */
-Db *db_open_postgres(const char *url, int busy_timeout_ms, GError **error);
-/* Either, by an address: sqlite:PATH, or one of PostgreSQL's. */
+ * else libpq takes there). What it does not say comes from the usual PG* variables and files. All
+ * Dbs of a process share its connections, of which there are that many at most (postgres_pool.h).
+ */
+Db *db_open_postgres(const char *url, int busy_timeout_ms, int connections, GError **error);
+/* Either, by an address: sqlite:PATH, or one of PostgreSQL's, with DB_CONNECTIONS. */
 Db *db_open(const char *url, int busy_timeout_ms, GError **error);
 void db_free(Db *db);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Db, db_free)
@@ -127,6 +131,9 @@ char *db_query_text(Db *db, GError **error, const char *sql, const char *types, 
 /* A number that changes whenever another connection commits: what followers look at before they
  * query. */
 int64_t db_data_version(Db *db);
+/* From here on all statements are of one session, until it is lost: what belongs to one (its locks)
+ * lasts. */
+bool db_keep_session(Db *db, GError **error);
 /* From here on the server tells this connection of commits: its socket (db_socket) can be read
  * then, and db_heard takes what came. An engine without a server tells nothing: false, *error
  * unset. */
@@ -135,6 +142,8 @@ bool db_listen(Db *db, GError **error);
 int db_socket(Db *db);
 /* Whether there was a commit since it was last asked. */
 bool db_heard(Db *db);
+/* Those of this process to a server, and how many of them are in use. False: there is no server. */
+bool db_count_connections(Db *db, int *open, int *taken);
 /* A consistent copy in one file, of a store in use too. */
 bool db_copy_to(Db *db, const char *path, GError **error);
 /* Whether the store's own structures are whole. */

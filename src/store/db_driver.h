@@ -29,9 +29,11 @@ typedef struct {
     const char *(*text)(DbRows *rows, int column);
     void (*rows_free)(DbRows *rows);
     int64_t (*data_version)(Db *db);
-    bool (*listen)(Db *db, GError **error); /* NULL: it tells nothing */
+    bool (*keep_session)(Db *db, GError **error); /* NULL: it has one from the beginning */
+    bool (*listen)(Db *db, GError **error);       /* NULL: it tells nothing */
     int (*socket)(Db *db);
     bool (*heard)(Db *db);
+    void (*count_connections)(Db *db, int *open, int *taken); /* NULL: one each */
     bool (*copy_to)(Db *db, const char *path, GError **error);
     bool (*check)(Db *db, GError **error);
 } DbDriver;

@@ -226,10 +226,11 @@ Attendance *attendance_take(Db *db, DataDirectory *data, int64_t job, GError **e
     *attendance = (Attendance){.db = session ? db : NULL, .job = job, .lock = -1};
     if (!session)
         attendance->lock = byte_lock(data, F_RDLCK, ATTENDANCE + job, error);
-    if (session
-            ? db_exec(db, error, "SELECT pg_advisory_lock_shared(" ATTENDANCE_CLASS ", " OBJECT ")",
-                      "i", job)
-            : attendance->lock >= 0)
+    if (session ? db_keep_session(db, error) &&
+                      db_exec(db, error,
+                              "SELECT pg_advisory_lock_shared(" ATTENDANCE_CLASS ", " OBJECT ")",
+                              "i", job)
+                : attendance->lock >= 0)
         return attendance;
     g_free(attendance);
     return NULL;

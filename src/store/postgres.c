@@ -5,34 +5,33 @@
  * rows shares that lock with others of other models. One that only reads sees one state of it
  * (REPEATABLE READ). Statements are prepared once for a connection, by their text.
  *
- * A connection that broke is made again by the next statement that stands in no transaction, which
- * then sees nothing of it. Inside of one DB_ERROR_LOST ends it: what it had done is undone. */
+ * A connection is the pool's, for one statement or one transaction. Where it broke, a statement
+ * that stands in no transaction is done once more on another, and sees nothing of it. Inside of one
+ * DB_ERROR_LOST ends it: what it had done is undone. */
 #include <libpq-fe.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "store/db_driver.h"
 #include "store/postgres_bell.h"
+#include "store/postgres_pool.h"
 
 #define TYPE_INT8   20 /* pg_type.h: the server would guess from where an argument stands */
 #define TYPE_TEXT   25
 /* Of pg_advisory_xact_lock: "waybill\0" as a number. */
 #define WRITE_LOCK  "8602290226836827136"
 #define MODEL_CLASS "1836016748" /* of the locks of models */
-/* A process that was stopped in the middle of a transaction keeps its locks no longer than that. */
-#define PAUSED_MS   "10000"
 #define FETCH_ROWS  1000
 #define FETCH       "FETCH FORWARD 1000 FROM waybill_rows"
 #define NUMBER_SIZE 24 /* bytes that a number takes as text */
 
 typedef struct {
     Db base;
-    PGconn *connection;
-    int busy_timeout_ms;
-    bool broken;          /* the connection; PQstatus does not always know (a write that failed) */
-    GHashTable *prepared; /* SQL text -> its name on the server */
+    Pool *pool;
+    PoolConnection *connection; /* of the open transaction, or kept; NULL: none is needed */
     Bell *bell;
     bool writing; /* the open transaction */
+    bool keeps;   /* a session of its own, out of the pool */
     bool listens;
 } Postgres;
 
@@ -76,8 +75,8 @@ static bool postgres_fail(Postgres *db, PGresult *result, GError **error)
     const DbError code = code_of(state);
     const char *message = code == DB_ERROR_FULL ? "the disk is full"
                           : primary             ? primary
-                                                : PQerrorMessage(db->connection);
-    db->broken = db->broken || code == DB_ERROR_LOST;
+                                                : PQerrorMessage(db->connection->server);
+    db->connection->broken |= code == DB_ERROR_LOST;
     g_set_error(error, DB_ERROR, code, "store %s: %.*s", db->base.name, (int)strcspn(message, "\n"),
                 message);
     PQclear(result);
@@ -95,67 +94,90 @@ static bool is_good(Postgres *db, PGresult *result, GError **error)
 
 /* -- the connection -- */
 
-static void postgres_free(Db *base)
-{
-    Postgres *db = (Postgres *)base;
-    g_hash_table_unref(db->prepared);
-    PQfinish(db->connection);
-    bell_release(db->bell);
-    g_free(base->name);
-    g_free(db);
-}
-
 static bool run(Postgres *db, const char *sql, GError **error)
 {
-    PGresult *result = PQexec(db->connection, sql);
+    PGresult *result = PQexec(db->connection->server, sql);
     if (!is_good(db, result, error))
         return false;
     PQclear(result);
     return true;
 }
 
-/* What the server tells by the way ("table exists already, skipping") is nobody's. */
-static void hear_nothing(void *user G_GNUC_UNUSED, const PGresult *result G_GNUC_UNUSED)
+/* One that broke is another transaction's no more, and of a session that is kept no longer it. */
+static void let_go(Postgres *db)
 {
+    PoolConnection *connection = db->connection;
+    if (!connection)
+        return;
+    connection->broken |= PQtransactionStatus(connection->server) != PQTRANS_IDLE;
+    if (db->keeps && !connection->broken)
+        return;
+    db->connection = NULL;
+    if (db->keeps)
+        pool_connection_free(connection);
+    else
+        pool_give(db->pool, connection);
 }
 
-static bool settle(Postgres *db, GError **error)
+static bool hold(Postgres *db, GError **error)
 {
-    g_autofree char *settings =
-        g_strdup_printf("SET lock_timeout = %d; SET synchronous_commit = on; SET "
-                        "standard_conforming_strings = on; SET timezone = 'UTC'; "
-                        "SET idle_in_transaction_session_timeout = " PAUSED_MS,
-                        db->busy_timeout_ms);
-    g_hash_table_remove_all(db->prepared);
-    PQsetNoticeReceiver(db->connection, hear_nothing, NULL);
-    db->broken = false;
-    if (PQstatus(db->connection) == CONNECTION_OK)
-        return run(db, settings, error) && (!db->listens || run(db, "LISTEN " BELL_CHANNEL, error));
-    return postgres_fail(db, NULL, error);
-}
-
-/* False: it is there, or cannot be made again now. */
-static bool make_again(Postgres *db)
-{
-    if (db->base.in_transaction || !db->broken)
+    if (db->connection && db->connection->broken && !db->base.in_transaction)
+        let_go(db);
+    if (db->connection)
+        return true;
+    db->connection = pool_take(db->pool, error);
+    if (!db->connection)
         return false;
-    PQreset(db->connection);
-    return settle(db, NULL);
+    if (db->keeps)
+        pool_part(db->pool);
+    if (!db->listens || run(db, "LISTEN " BELL_CHANNEL, error))
+        return true;
+    db->connection->broken = true;
+    let_go(db);
+    return false;
+}
+
+/* After a statement that failed: whether there is another connection for it. *failure is that of
+ * the statement, or of the connection. */
+static bool hold_another(Postgres *db, GError **failure)
+{
+    if (db->base.in_transaction || !db->connection || !db->connection->broken)
+        return false;
+    let_go(db);
+    g_clear_error(failure);
+    return hold(db, failure);
+}
+
+/* What is taken for it is held on. */
+static bool run_held(Postgres *db, const char *sql, GError **error)
+{
+    g_autoptr(GError) failure = NULL;
+    bool done = hold(db, &failure) && run(db, sql, &failure);
+    if (!done && hold_another(db, &failure))
+        done = run(db, sql, &failure);
+    if (failure)
+        g_propagate_error(error, g_steal_pointer(&failure));
+    return done;
 }
 
 static bool postgres_script(Db *base, const char *sql, GError **error)
 {
     Postgres *db = (Postgres *)base;
-    g_autoptr(GError) failure = NULL;
-    bool done = run(db, sql, &failure);
-    if (!done && make_again(db)) {
-        g_clear_error(&failure);
-        done = run(db, sql, &failure);
-    }
-    if (done)
-        return true;
-    g_propagate_error(error, g_steal_pointer(&failure));
-    return false;
+    const bool done = run_held(db, sql, error);
+    if (!base->in_transaction)
+        let_go(db);
+    return done;
+}
+
+static void postgres_free(Db *base)
+{
+    Postgres *db = (Postgres *)base;
+    let_go(db);
+    g_clear_pointer(&db->connection, pool_connection_free); /* a session that was kept */
+    pool_release(db->pool);
+    bell_release(db->bell);
+    g_free(base->name);
+    g_free(db);
 }
 
 /* NULL: *error, which does not tell the address, as libpq would with its password. */
@@ -189,22 +211,20 @@ static char *name_of(const char *url, GError **error)
     return g_string_free(name, FALSE);
 }
 
-Db *db_open_postgres(const char *url, int busy_timeout_ms, GError **error)
+Db *db_open_postgres(const char *url, int busy_timeout_ms, int connections, GError **error)
 {
-    static const char *const NAMES[] = {"dbname", "application_name", "connect_timeout",
-                                        "client_encoding", NULL};
-    const char *const values[] = {url, "waybill", "10", "UTF8", NULL};
     Postgres *db = g_new0(Postgres, 1);
     g_autoptr(Db) base = &db->base;
     base->driver = &DRIVER;
-    db->prepared = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-    db->busy_timeout_ms = busy_timeout_ms;
     base->name = name_of(url, error);
     if (!base->name)
         return NULL;
     db->bell = bell_get(url);
-    db->connection = PQconnectdbParams(NAMES, values, 1);
-    return settle(db, error) ? g_steal_pointer(&base) : NULL;
+    db->pool = pool_get(url, base->name, busy_timeout_ms, connections);
+    if (!hold(db, error))
+        return NULL;
+    let_go(db);
+    return g_steal_pointer(&base);
 }
 
 /* -- transactions -- */
@@ -212,8 +232,9 @@ Db *db_open_postgres(const char *url, int busy_timeout_ms, GError **error)
 static void postgres_rollback(Db *base)
 {
     Postgres *db = (Postgres *)base;
-    if (PQtransactionStatus(db->connection) != PQTRANS_IDLE)
+    if (db->connection && PQtransactionStatus(db->connection->server) != PQTRANS_IDLE)
         run(db, "ROLLBACK", NULL);
+    let_go(db);
 }
 
 /* Two models may share a lock: they wait for each other, and nothing is wrong. */
@@ -236,7 +257,7 @@ static bool postgres_begin(Db *base, DbAccess access, const char *model_id, GErr
     g_autofree char *of_model =
         access == DB_WRITES_MODEL ? g_strdup_printf(WRITE_MODEL, lock_of(model_id)) : NULL;
     db->writing = access != DB_READS;
-    if (postgres_script(base, of_model ? of_model : access == DB_READS ? READ : WRITE, error))
+    if (run_held(db, of_model ? of_model : access == DB_READS ? READ : WRITE, error))
         return true;
     postgres_rollback(base); /* the lock was not to be had */
     return false;
@@ -245,14 +266,15 @@ static bool postgres_begin(Db *base, DbAccess access, const char *model_id, GErr
 /* COMMIT of a transaction in which a statement failed rolls back, and is no error of the server. */
 static bool postgres_commit(Db *base, GError **error)
 {
-    const Postgres *db = (const Postgres *)base;
-    if (PQtransactionStatus(db->connection) == PQTRANS_INERROR) {
+    Postgres *db = (Postgres *)base;
+    if (PQtransactionStatus(db->connection->server) == PQTRANS_INERROR) {
         g_set_error(error, DB_ERROR, DB_ERROR_FAILED,
                     "store %s: a statement of the transaction failed", base->name);
         return false;
     }
-    if (!postgres_script(base, "COMMIT", error))
+    if (!run(db, "COMMIT", error))
         return false;
+    let_go(db);
     if (db->writing)
         bell_ring(db->bell);
     return true;
@@ -262,20 +284,21 @@ static bool postgres_commit(Db *base, GError **error)
 
 static const char *prepare(Postgres *db, const char *sql, const char *types, GError **error)
 {
-    const char *name = g_hash_table_lookup(db->prepared, sql);
+    PoolConnection *connection = db->connection;
+    const char *name = g_hash_table_lookup(connection->prepared, sql);
     if (name)
         return name;
     Oid oids[DB_MAX_ARGUMENTS];
     for (int i = 0; types[i]; i++)
         oids[i] = types[i] == 's' ? TYPE_TEXT : TYPE_INT8;
-    char *fresh = g_strdup_printf("w%u", g_hash_table_size(db->prepared));
-    PGresult *result = PQprepare(db->connection, fresh, sql, (int)strlen(types), oids);
+    char *fresh = g_strdup_printf("w%u", g_hash_table_size(connection->prepared));
+    PGresult *result = PQprepare(connection->server, fresh, sql, (int)strlen(types), oids);
     if (!is_good(db, result, error)) {
         g_free(fresh);
         return NULL;
     }
     PQclear(result);
-    g_hash_table_insert(db->prepared, g_strdup(sql), fresh);
+    g_hash_table_insert(connection->prepared, g_strdup(sql), fresh);
     return fresh;
 }
 
@@ -304,7 +327,7 @@ static PGresult *execute(Postgres *db, const char *sql, const char *types, const
         texts[i] = types[i] == 's' ? values[i].text : values[i].is_null ? NULL : numbers[i];
     }
     PGresult *result =
-        PQexecPrepared(db->connection, name, (int)strlen(types), texts, NULL, NULL, 0);
+        PQexecPrepared(db->connection->server, name, (int)strlen(types), texts, NULL, NULL, 0);
     return is_good(db, result, error) ? result : NULL;
 }
 
@@ -313,11 +336,11 @@ static DbRows *postgres_query(Db *base, const char *sql, const char *types, cons
 {
     Postgres *db = (Postgres *)base;
     g_autoptr(GError) failure = NULL;
-    PGresult *result = execute(db, sql, types, values, &failure);
-    if (!result && make_again(db)) {
-        g_clear_error(&failure);
+    PGresult *result = hold(db, &failure) ? execute(db, sql, types, values, &failure) : NULL;
+    if (!result && hold_another(db, &failure))
         result = execute(db, sql, types, values, &failure);
-    }
+    if (!base->in_transaction)
+        let_go(db);
     if (result)
         return rows_of(base, result, false);
     g_propagate_error(error, g_steal_pointer(&failure));
@@ -330,7 +353,7 @@ static DbRows *postgres_stream(Db *base, const char *sql, GError **error)
     g_autofree char *declare = g_strconcat("DECLARE waybill_rows NO SCROLL CURSOR FOR ", sql, NULL);
     if (!postgres_script(base, declare, error))
         return NULL;
-    PGresult *result = PQexec(db->connection, FETCH);
+    PGresult *result = PQexec(db->connection->server, FETCH);
     return is_good(db, result, error) ? rows_of(base, result, true) : NULL;
 }
 
@@ -343,7 +366,7 @@ static bool postgres_next(DbRows *base, GError **error)
     if (!rows->is_cursor || rows->count < FETCH_ROWS)
         return false;
     PQclear(g_steal_pointer(&rows->result));
-    PGresult *result = PQexec(db->connection, FETCH);
+    PGresult *result = PQexec(db->connection->server, FETCH);
     rows->row = rows->count = 0;
     if (!is_good(db, result, error))
         return false;
@@ -392,7 +415,7 @@ static void postgres_rows_free(DbRows *base)
 {
     PostgresRows *rows = (PostgresRows *)base;
     PQclear(rows->result);
-    if (rows->is_cursor)
+    if (rows->is_cursor && base->db->in_transaction)
         postgres_script(base->db, "CLOSE waybill_rows", NULL);
     g_free(rows);
 }
@@ -407,9 +430,23 @@ static int64_t postgres_data_version(Db *db)
     return version;
 }
 
+static bool postgres_keep_session(Db *base, GError **error)
+{
+    Postgres *db = (Postgres *)base;
+    if (db->keeps)
+        return hold(db, error);
+    if (!hold(db, error))
+        return false;
+    pool_part(db->pool);
+    db->keeps = true;
+    return true;
+}
+
 static bool postgres_listen(Db *base, GError **error)
 {
     Postgres *db = (Postgres *)base;
+    if (!postgres_keep_session(base, error))
+        return false;
     db->listens = true;
     return postgres_script(base, "LISTEN " BELL_CHANNEL, error);
 }
@@ -417,18 +454,26 @@ static bool postgres_listen(Db *base, GError **error)
 static int postgres_socket(Db *base)
 {
     const Postgres *db = (const Postgres *)base;
-    return db->broken ? -1 : PQsocket(db->connection);
+    const bool there = db->listens && db->connection && !db->connection->broken;
+    return there ? PQsocket(db->connection->server) : -1;
 }
 
 static bool postgres_heard(Db *base)
 {
     Postgres *db = (Postgres *)base;
     bool heard = false;
-    if (!db->broken && !PQconsumeInput(db->connection))
-        db->broken = true;
-    for (PGnotify *notify; (notify = PQnotifies(db->connection)); heard = true)
+    if (postgres_socket(base) < 0)
+        return false;
+    if (!PQconsumeInput(db->connection->server))
+        db->connection->broken = true;
+    for (PGnotify *notify; (notify = PQnotifies(db->connection->server)); heard = true)
         PQfreemem(notify);
     return heard;
+}
+
+static void postgres_count_connections(Db *db, int *open, int *taken)
+{
+    pool_count(((Postgres *)db)->pool, open, taken);
 }
 
 static bool postgres_copy_to(Db *db, const char *path G_GNUC_UNUSED, GError **error)
@@ -463,8 +508,10 @@ static const DbDriver DRIVER = {.engine = DB_POSTGRES,
                                 .text = postgres_text,
                                 .rows_free = postgres_rows_free,
                                 .data_version = postgres_data_version,
+                                .keep_session = postgres_keep_session,
                                 .listen = postgres_listen,
                                 .socket = postgres_socket,
                                 .heard = postgres_heard,
+                                .count_connections = postgres_count_connections,
                                 .copy_to = postgres_copy_to,
                                 .check = postgres_check};

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ def served(tmp_path, database, base_layout):  # noqa: F811
     return waybill
 
 
-@pytest.mark.parametrize("program", ["store", "jobs", "keys", "unscheduled", "gc_schedule"])
+@pytest.mark.parametrize("program", ["store", "jobs", "postgres_pool", "keys", "unscheduled", "gc_schedule"])
 def test_the_store_s_own_tests_hold_on_it(database, program):  # noqa: F811
     done = subprocess.run([UNIT / f"test-{program}"], env=os.environ | {"WAYBILL_TEST_STORE": database},
                           capture_output=True, text=True, timeout=120)
@@ -104,6 +105,28 @@ def test_a_server_outlives_a_restart_of_its_store(tmp_path, postgres, base_layou
             assert status == "published", json.dumps(events[-2]["evidence"])
             assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
             assert sum(event["reason"] == "ModelImported" for event in events) == 1
+    finally:
+        assert server.stop() == 0
+
+
+def test_a_process_has_no_more_connections_than_it_may(served, package, tmp_path, postgres_server, database):  # noqa: F811
+    served.environment |= {"WAYBILL_STORE_CONNECTIONS": "2", "WAYBILL_SERVER_WORKERS": "4"}
+    count = ("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name "
+             "LIKE 'waybill%'")
+    server = Server(served, tmp_path)
+    try:
+        models = [server.create(package({"model/x.bin": f"{number}" * 1000}, name=f"p{number}"), f"m{number}").json["model_id"]
+                  for number in range(6)]
+        with ThreadPoolExecutor(12) as threads:
+            asked = [threads.submit(server.ask, "GET", f"/v1/default/models/{model}/events")
+                     for model in models * 20]
+            most = 0
+            while not all(one.done() for one in asked):
+                most = max(most, int(postgres_server.of(database, count)[0]))
+        assert all(one.result().status == 200 for one in asked)
+        assert all(server.settled(model)["model_status"] == "published" for model in models)
+        assert 2 <= most <= 2 + 2  # one listens, one notifies
+        assert 'waybill_store_connections{state="busy"}' in server.ask("GET", "/metrics").body.decode()
     finally:
         assert server.stop() == 0
 
