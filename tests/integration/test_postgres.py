@@ -217,3 +217,29 @@ def test_a_retry_whose_upload_is_gone_says_so(served, tmp_path):
         assert cause["event_type"] == "abnormal" and cause["summary"], cause
     finally:
         assert server.stop() == 0
+
+
+def test_a_rebuild_needs_no_upload_any_more(served, tmp_path):
+    served.environment["WAYBILL_BUILD_NETWORK"] = "none"  # what is to be installed is nowhere
+    server = Server(served, tmp_path)
+    try:
+        upload = server.ask("POST", "/v1/default/uploads").json["upload_id"]
+        place = f"/v1/default/uploads/{upload}"
+        config = json.dumps({"model_type": "Custom", "model_algorithm": "a"}).encode()
+        for path, body in (("config.json", config), ("weights.bin", b"weights")):
+            assert server.ask("PUT", f"{place}/model/{path}", body).status in (200, 201)
+        model = server.ask("POST", "/v1/default/models", {
+            "model_name": "m", "model_version": "0.0.1", "model_type": "Custom",
+            "source_location": f"upload://{upload}"}).json["model_id"]
+        assert server.settled(model)["model_status"] == "published"
+        assert server.ask("GET", place).status == 404  # it is imported, and gone
+        updated = server.ask("PUT", f"/v1/default/models/{model}", {
+            "dependencies": [{"installer": "pip", "packages": [{"package_name": "numpy"}]}]})
+        assert updated.status == 200, str(updated)
+        assert server.settled(model)["model_status"] == "building_failed"
+        events = server.get(f"/models/{model}/events?limit=100&attempt=2").json["events"]
+        assert events[0]["reason"] == "DependenciesUpdated"
+        [cause] = [event for event in events if event["seq"] == events[-1]["cause"]]
+        assert cause["stage"] == "environment", cause
+    finally:
+        assert server.stop() == 0
