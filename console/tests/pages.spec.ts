@@ -221,6 +221,16 @@ test.describe("the settings", () => {
     });
 });
 
+test("a project's storage is a bar of its limit, and a full one says so", async ({ page, waybill }) => {
+    await waybill.stop();
+    await waybill.start("limits.project_storage_gib=0.000018");
+    await waybill.imported(waybill.package("good"));
+    await open(page, waybill, "settings/space");
+    const row = page.getByRole("row", { name: /^default/ });
+    await expect(row).toContainText(/of 1\d\.\d KiB/);
+    await expect(row).toContainText("no new imports");
+});
+
 for (const theme of ["light", "dark"])
     test(`no page is wider than 360 px, and axe finds nothing serious: ${theme}`, async ({ page, waybill }) => {
         await waybill.imported(waybill.package("good"));

@@ -103,6 +103,19 @@ static void print_models(const Terminal *terminal, const json_t *space, const ch
     }
 }
 
+/* "project amber: versions 3, 90 % of 50 GiB" */
+static char *project_title(const json_t *project, bool zh)
+{
+    const int64_t limit = number_of(project, "limit_bytes");
+    g_autofree char *of = limit ? format_bytes(limit) : NULL;
+    g_autofree char *share =
+        limit ? g_strdup_printf(zh ? ",占 %s 的 %d%%" : ", %2$d %% of %1$s", of,
+                                (int)(100 * (double)number_of(project, "bytes") / (double)limit))
+              : g_strdup("");
+    return g_strdup_printf(zh ? "项目 %s:%d 个版本%s" : "project %s: versions %d%s",
+                           text_of(project, "project"), (int)number_of(project, "models"), share);
+}
+
 static void print_projects(const Terminal *terminal, const json_t *space)
 {
     size_t i;
@@ -110,9 +123,7 @@ static void print_projects(const Terminal *terminal, const json_t *space)
     const bool zh = terminal->language == LANGUAGE_ZH;
     json_array_foreach (json_object_get(space, "projects"), i, project) {
         const char *name = text_of(project, "project");
-        g_autofree char *what =
-            g_strdup_printf(zh ? "项目 %s:%d 个版本" : "project %s: versions %d", name,
-                            (int)number_of(project, "models"));
+        g_autofree char *what = project_title(project, zh);
         print_row(terminal, number_of(project, "bytes"), number_of(project, "alone_bytes"),
                   COLOR_BOLD, what);
         print_models(terminal, space, name);

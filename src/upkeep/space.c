@@ -279,6 +279,7 @@ Space *space_read(Service *service, const char *project, GError **error)
     space->models = g_ptr_array_new_with_free_func((GDestroyNotify)space_model_free);
     space->free_bytes = data_free_bytes(service->data);
     space->disk_bytes = data_disk_bytes(service->data);
+    space->project_limit = settings_bytes(service->settings, "limits.project_storage_gib");
     space->registry = image_store_is_registry(service->store);
     g_autofree char *unpacked = data_path(service->data, "unpacked");
     space->unpacked_bytes = tree_bytes(unpacked);

@@ -27,8 +27,9 @@ typedef struct {
 
 typedef struct {
     int64_t disk_bytes, free_bytes; /* of the file system with the data directory */
-    int64_t store_bytes; /* the database, wherever it is, with what is to be merged into it */
-    bool registry;       /* the images of models lie in a registry */
+    int64_t store_bytes;   /* the database, wherever it is, with what is to be merged into it */
+    int64_t project_limit; /* limits.project_storage_gib, of each project; 0: none */
+    bool registry;         /* the images of models lie in a registry */
     int blobs;
     int64_t blob_bytes;  /* of what lies in the layout */
     int64_t kept_bytes;  /* what a model, a runtime, an environment or a pushed image needs; of a

@@ -6,10 +6,12 @@ static json_t *projects_json(const Space *space)
     json_t *rows = json_array();
     for (guint i = 0; i < space->projects->len; i++) {
         const SpaceProject *project = space->projects->pdata[i];
-        json_array_append_new(rows, json_pack("{s:s, s:i, s:I, s:I}", "project", project->project,
-                                              "models", project->models, "bytes",
-                                              (json_int_t)project->bytes, "alone_bytes",
-                                              (json_int_t)project->alone));
+        json_t *row = json_pack("{s:s, s:i, s:I, s:I}", "project", project->project, "models",
+                                project->models, "bytes", (json_int_t)project->bytes, "alone_bytes",
+                                (json_int_t)project->alone);
+        if (space->project_limit)
+            json_object_set_new(row, "limit_bytes", json_integer(space->project_limit));
+        json_array_append_new(rows, row);
     }
     return rows;
 }

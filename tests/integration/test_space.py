@@ -50,6 +50,17 @@ def test_a_project_whose_images_take_its_storage_gets_no_new_import(ready, packa
     assert_store(ready)
 
 
+def test_du_tells_how_much_of_it_a_project_has(ready, package):
+    ready.run("import", packed(package, "first"), "--name", "first", check=True)
+    [row] = [one for one in ready.run("du", "--json", "--set", ONE_MIB, check=True).events if one["kind"] == "project"]
+    assert row["limit_bytes"] == MIB < row["bytes"]
+    share = int(100 * row["bytes"] / MIB)
+    assert f"project default: versions 1, {share} % of 1.0 MiB\n" in ready.run("du", "--set", ONE_MIB, check=True).stdout
+    assert f"项目 default:1 个版本,占 1.0 MiB 的 {share}%\n" in ready.run(
+        "du", "--set", ONE_MIB, "--lang", "zh", check=True).stdout
+    assert "limit_bytes" not in ready.run("du", "--json", check=True).stdout
+
+
 def test_what_two_models_share_counts_once(ready, package):
     """The base and the weights are there once, however many models have them."""
     room = "limits.project_storage_gib=%f" % (1.5 / 1024)

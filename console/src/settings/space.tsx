@@ -14,11 +14,31 @@ interface ModelSpace {
     alone_bytes: number;
 }
 
+/** What has some part of the blobs. */
+interface Use {
+    blobs: number;
+    bytes: number;
+}
+
+interface ProjectSpace {
+    project: string;
+    models: number;
+    bytes: number;
+    limit_bytes?: number;
+}
+
+/** What is optional is told to operators. */
 interface Space {
     disk: { bytes: number; free_bytes: number };
     store_bytes?: number;
-    images?: { blobs: number; bytes: number; kept_bytes: number };
-    projects: { project: string; models: number; bytes: number }[];
+    unpacked_bytes?: number;
+    total_bytes?: number;
+    images?: { blobs: number; bytes: number; kept_bytes: number; registry_bytes?: number };
+    runtimes?: Use;
+    environments?: Use;
+    pushed?: Use;
+    uploads: { count: number; bytes: number };
+    projects: ProjectSpace[];
     models: ModelSpace[];
 }
 
@@ -39,6 +59,28 @@ export function SpacePart() {
     );
 }
 
+/** What gc removes, as far as the sizes tell. Of a registry nobody knows. */
+function unusedOf({ images }: Space): number {
+    if (!images || images.registry_bytes !== undefined) return 0;
+    return Math.max(0, images.bytes - images.kept_bytes);
+}
+
+/** What takes room: those that are there. */
+function partsOf(space: Space): [string, number][] {
+    const parts: [string, number | undefined][] = [
+        [t("of these unused", "其中未使用"), unusedOf(space)],
+        [t("in the registry", "镜像仓库中"), space.images?.registry_bytes],
+        [t("base images of runtimes", "运行时的基础镜像"), space.runtimes?.bytes],
+        [t("environments", "环境"), space.environments?.bytes],
+        [t("pushed images", "推送的镜像"), space.pushed?.bytes],
+        [t("uploads", "上传"), space.uploads.bytes],
+        [t("unpacked layers", "解包的镜像层"), space.unpacked_bytes],
+        [t("Store", "数据库"), space.store_bytes],
+        [t("all of it", "总计"), space.total_bytes],
+    ];
+    return parts.flatMap(([name, size]) => (size ? [[name, size] as [string, number]] : []));
+}
+
 function Disk({ space }: { space: Space }) {
     const { disk, images } = space;
     const used = disk.bytes - disk.free_bytes;
@@ -47,7 +89,7 @@ function Disk({ space }: { space: Space }) {
         `${bytes(disk.free_bytes)} of ${bytes(disk.bytes)} free`,
         `剩余 ${bytes(disk.free_bytes)},共 ${bytes(disk.bytes)}`,
     );
-    const unused = images ? Math.max(0, images.bytes - images.kept_bytes) : 0;
+    const unused = unusedOf(space);
     return (
         <section class="card" aria-labelledby="disk-title">
             <h2 id="disk-title">{t("The disk", "磁盘")}</h2>
@@ -62,10 +104,12 @@ function Disk({ space }: { space: Space }) {
                     <dd>
                         {bytes(images.bytes)} · {t(plural(images.blobs, "blob", "blobs"), `${images.blobs} 个 blob`)}
                     </dd>
-                    <dt>{t("of these unused", "其中未使用")}</dt>
-                    <dd>{bytes(unused)}</dd>
-                    <dt>{t("Store", "数据库")}</dt>
-                    <dd>{bytes(space.store_bytes ?? 0)}</dd>
+                    {partsOf(space).map(([name, size]) => (
+                        <>
+                            <dt>{name}</dt>
+                            <dd>{bytes(size)}</dd>
+                        </>
+                    ))}
                 </dl>
             )}
             {isOperator() && unused > 0 && (
@@ -109,16 +153,32 @@ function Projects({ space }: { space: Space }) {
                                 {row.models}
                             </td>
                             <td>
-                                <span class="bar-row">
-                                    <Bar value={row.bytes} of={most} label={bytes(row.bytes)} />
-                                    <span class="number">{bytes(row.bytes)}</span>
-                                </span>
+                                <ProjectBar row={row} most={most} />
                             </td>
                         </tr>
                     ))}
                 </tbody>
             </table>
         </section>
+    );
+}
+
+/** Of its limit where it has one, else beside the largest. */
+function ProjectBar({ row, most }: { row: ProjectSpace; most: number }) {
+    const { limit_bytes: limit } = row;
+    const label = limit
+        ? t(`${bytes(row.bytes)} of ${bytes(limit)}`, `${bytes(row.bytes)},上限 ${bytes(limit)}`)
+        : bytes(row.bytes);
+    const full = limit !== undefined && row.bytes >= limit;
+    return (
+        <>
+            <span class="bar-row">
+                <Bar value={row.bytes} of={limit ?? most} kind={full ? "bad" : ""} label={label} />
+                <span class="number">{bytes(row.bytes)}</span>
+            </span>
+            {limit !== undefined && <small class="quiet">{t(`of ${bytes(limit)}`, `上限 ${bytes(limit)}`)} </small>}
+            {full && <strong>{t("! no new imports: delete models", "! 不再接受新的导入:请删除模型")}</strong>}
+        </>
     );
 }
 
