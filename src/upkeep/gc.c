@@ -31,7 +31,7 @@
 typedef struct {
     Service *service;
     bool dry_run;
-    bool patient; /* waits for who works in the layout, however long that takes */
+    bool patient; /* waits for who works in a store's layout, however long that takes */
     Kept *kept;
     GPtrArray *garbage; /* of char *: digests, and names that are none */
     GcResult *result;
@@ -206,20 +206,29 @@ static bool data_sweep(Gc *gc, GError **error)
     return stream != NULL;
 }
 
-/* Unpacked layers that no base image and no environment has, and what killed builds left. */
+/* Whoever works on one of these holds a lock on it: nobody is waited for. */
+static bool left_overs_remove(Gc *gc, GError **error)
+{
+    Service *service = gc->service;
+    g_autofree char *scratch = environment_scratch(service->data->path);
+    if (!gc->dry_run) {
+        sandbox_sweep(scratch);
+        bootstrap_sweep(service->data->path);
+    }
+    return layout_sweep_temporary(service->images, gc->dry_run, &gc->result->temporary,
+                                  &gc->result->temporary_bytes, error) &&
+           data_sweep(gc, error);
+}
+
+/* Unpacked layers that no base image and no environment has. */
 static bool unpacked_remove(Gc *gc, GError **error)
 {
     int count;
-    g_autofree char *scratch = environment_scratch(gc->service->data->path);
     g_autoptr(GHashTable) kept = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     for (guint i = 0; i < gc->kept->blobs->len; i++) {
         const KeptBlob *blob = gc->kept->blobs->pdata[i];
         if (blob->runtimes->len)
             g_hash_table_add(kept, unpack_name(blob->blob.digest));
-    }
-    if (!gc->dry_run) {
-        sandbox_sweep(scratch);
-        bootstrap_sweep(gc->service->data->path);
     }
     return unpack_collect(gc->service->data->path, kept, gc->dry_run, &count, error);
 }
@@ -291,14 +300,15 @@ static int lock_before_long(Service *service, GError **error)
 }
 
 /* Alone in the layout. In that of a registry's images nothing lies but what is worked on, or can be
- * fetched: where somebody does, it is left to the next time, and *error is EWOULDBLOCK. */
+ * fetched: where somebody does, whoever asked for gc does not wait; it is left to the next time,
+ * and *error is EWOULDBLOCK. */
 static int lock_layout(const Gc *gc, GError **error)
 {
     Service *service = gc->service;
-    if (image_store_is_registry(service->store))
-        return layout_try_lock(service->images, error);
-    return gc->patient ? layout_lock(service->images, true, error)
-                       : lock_before_long(service, error);
+    if (!gc->patient)
+        return lock_before_long(service, error);
+    return image_store_is_registry(service->store) ? layout_try_lock(service->images, error)
+                                                   : layout_lock(service->images, true, error);
 }
 
 static bool images_collect(Gc *gc, GError **error)
@@ -311,9 +321,7 @@ static bool images_collect(Gc *gc, GError **error)
         return false;
     /* index.json first: it never names a blob that is gone, wherever this ends. */
     return (gc->dry_run || service_write_index(service, error)) && blobs_remove(gc, error) &&
-           unpacked_remove(gc, error) &&
-           layout_sweep_temporary(service->images, gc->dry_run, &gc->result->temporary,
-                                  &gc->result->temporary_bytes, error);
+           unpacked_remove(gc, error);
 }
 
 static bool collect(Service *service, bool dry_run, bool patient, GcResult *result, GError **error)
@@ -333,7 +341,7 @@ static bool collect(Service *service, bool dry_run, bool patient, GcResult *resu
     }
     /* The bucket before the rows that know whose copies lie there. */
     return gc_objects(service, dry_run, result, error) &&
-           (result->busy || images_collect(&gc, error)) && data_sweep(&gc, error) &&
+           (result->busy || images_collect(&gc, error)) && left_overs_remove(&gc, error) &&
            gc_uploads(service, dry_run, result, error);
 }
 

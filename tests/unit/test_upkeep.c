@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "base/digest.h"
+#include "base/io.h"
 #include "image_fixture.h"
 #include "import/service.h"
 #include "store/attempts.h"
@@ -211,6 +212,24 @@ static void gc_removes_nothing_while_a_runtime_cannot_be_read(void **state)
     assert_true(layout_has_blob(service->images, stray, -1));
 }
 
+static void left_overs_go_while_somebody_works_in_the_images(void **state)
+{
+    g_autofree char *stray = put_named("stray", 1, "layer");
+    g_autofree char *left = g_build_filename(directory, "images/tmp/0123456789abcdef", NULL);
+    assert_true(g_file_set_contents(left, "half", -1, NULL));
+    autofd lock = layout_lock(service->images, false, NULL);
+    assert_true(lock >= 0);
+    service->progress.stop = true; /* it does not wait for that one */
+    GcResult result;
+    assert_true(gc_try(service, &result, NULL));
+    assert_true(result.busy);
+    assert_int_equal(result.blobs, 0);
+    assert_true(layout_has_blob(service->images, stray, -1));
+    assert_int_equal(result.temporary, 1);
+    assert_int_equal(result.temporary_bytes, 4);
+    assert_false(g_file_test(left, G_FILE_TEST_EXISTS));
+}
+
 static void directory_opened_alone_excludes_everybody(void **state)
 {
     g_autoptr(GError) error = NULL;
@@ -378,6 +397,7 @@ int main(void)
         TEST(kept_blob_names_those_who_need_it),
         TEST(gc_removes_what_is_not_kept_and_forgets_its_files),
         TEST(gc_removes_nothing_while_a_runtime_cannot_be_read),
+        TEST(left_overs_go_while_somebody_works_in_the_images),
         TEST(directory_opened_alone_excludes_everybody),
         TEST(backup_of_another_format_or_schema_is_refused_by_name),
     };
