@@ -1,0 +1,78 @@
+#include "server/keeper.h"
+
+#include <gio/gio.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "base/pause.h"
+#include "upkeep/gc_schedule.h"
+
+#define LOOK_MS 60000
+
+struct Keeper {
+    Service *service;
+    pthread_t thread;
+    bool started;
+    Pause pause; /* between two looks */
+};
+
+static void expire_uploads(Service *service)
+{
+    GcResult result = {0};
+    g_autoptr(GError) error = NULL;
+    if (!gc_uploads(service, false, &result, &error))
+        g_warning("uploads that expired: %s", error->message);
+}
+
+/* A line says what became of it; one that went wrong is a warning. */
+static void collect_garbage(Service *service)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GcRun) run = NULL;
+    if (!gc_schedule_look(service, &run, &error))
+        g_warning("gc by its schedule: %s", error->message);
+    else if (run && strcmp(run->outcome, GC_RUN_FAILED) == 0)
+        g_warning("gc by its schedule: %s", run->result);
+    else if (run)
+        g_printerr("waybill: gc by its schedule: %s\n", run->result);
+}
+
+static void *keep(void *data)
+{
+    Keeper *keeper = data;
+    do {
+        expire_uploads(keeper->service);
+        collect_garbage(keeper->service);
+    } while (!pause_wait(&keeper->pause, LOOK_MS));
+    return NULL;
+}
+
+Keeper *keeper_start(const char *directory, const Settings *settings, GError **error)
+{
+    g_autoptr(Keeper) keeper = g_new0(Keeper, 1);
+    pause_init(&keeper->pause);
+    keeper->service = service_open(directory, false, settings, error);
+    if (!keeper->service)
+        return NULL;
+    int failed = pthread_create(&keeper->thread, NULL, keep, keeper);
+    keeper->started = !failed;
+    if (keeper->started)
+        return g_steal_pointer(&keeper);
+    g_set_error(error, G_IO_ERROR, g_io_error_from_errno(failed), "a thread: %s",
+                g_strerror(failed));
+    return NULL;
+}
+
+void keeper_stop(Keeper *keeper)
+{
+    if (!keeper)
+        return;
+    pause_end(&keeper->pause);
+    if (keeper->service)
+        keeper->service->progress.stop = true;
+    if (keeper->started)
+        pthread_join(keeper->thread, NULL);
+    service_free(keeper->service);
+    pause_clear(&keeper->pause);
+    g_free(keeper);
+}
