@@ -11,6 +11,7 @@
 
 struct Keeper {
     Service *service;
+    bool of_store;
     pthread_t thread;
     bool started;
     Pause pause; /* between two looks */
@@ -25,33 +26,38 @@ static void expire_uploads(Service *service)
 }
 
 /* A line says what became of it; one that went wrong is a warning. */
-static void collect_garbage(Service *service)
+static void collect_garbage(Service *service, GcPart part)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(GcRun) run = NULL;
-    if (!gc_schedule_look(service, &run, &error))
-        g_warning("gc by its schedule: %s", error->message);
+    const char *what = part == GC_OF_STORE ? "gc by its schedule" : "gc of this data directory";
+    if (!gc_schedule_look(service, part, &run, &error))
+        g_warning("%s: %s", what, error->message);
     else if (run && strcmp(run->outcome, GC_RUN_FAILED) == 0)
-        g_warning("gc by its schedule: %s", run->result);
+        g_warning("%s: %s", what, run->result);
     else if (run)
-        g_printerr("waybill: gc by its schedule: %s\n", run->result);
+        g_printerr("waybill: %s: %s\n", what, run->result);
 }
 
 static void *keep(void *data)
 {
     Keeper *keeper = data;
     do {
-        expire_uploads(keeper->service);
-        collect_garbage(keeper->service);
+        if (keeper->of_store) {
+            expire_uploads(keeper->service);
+            collect_garbage(keeper->service, GC_OF_STORE);
+        }
+        collect_garbage(keeper->service, GC_OF_DIRECTORY);
     } while (!pause_wait(&keeper->pause, LOOK_MS));
     return NULL;
 }
 
-Keeper *keeper_start(const char *directory, const Settings *settings, GError **error)
+Keeper *keeper_start(const KeeperOptions *options, GError **error)
 {
     g_autoptr(Keeper) keeper = g_new0(Keeper, 1);
     pause_init(&keeper->pause);
-    keeper->service = service_open(directory, false, settings, error);
+    keeper->of_store = options->of_store;
+    keeper->service = service_open(options->directory, false, options->settings, error);
     if (!keeper->service)
         return NULL;
     int failed = pthread_create(&keeper->thread, NULL, keep, keeper);

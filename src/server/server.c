@@ -176,7 +176,8 @@ Server *server_start(const ServerOptions *options, GError **error)
     server->aside = server->workers ? aside_new(error) : NULL;
     if (!server->aside || !start_http(server, options->listen, error))
         return NULL;
-    server->keeper = keeper_start(options->directory, options->settings, error);
+    const KeeperOptions keeper = {options->directory, options->settings, .of_store = true};
+    server->keeper = keeper_start(&keeper, error);
     return server->keeper ? g_steal_pointer(&server) : NULL;
 }
 
