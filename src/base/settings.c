@@ -36,7 +36,7 @@ static const SettingRow TABLE[] = {
     {"store.events_days", SETTING_NUMBER, "0",
      "gc removes events that are older, of attempts that others followed; 0: never"},
     {"gc.schedule", SETTING_SCHEDULE, "daily",
-     "when the server runs gc by itself: off, hourly, daily, weekly, or HH:MM of each day"},
+     "when a server or worker runs gc by itself: off, hourly, daily, weekly, or HH:MM of each day"},
     {"store.min_free_gib", SETTING_GIB_OR_NONE, "",
      "no import begins that would take the last so many GiB of the data directory's disk, and no "
      "upload; no limit when empty"},

@@ -1,4 +1,5 @@
 #include "command/serving.h"
+#include "server/keeper.h"
 #include "server/workers.h"
 
 static const char NO_SERVER[] =
@@ -27,8 +28,11 @@ int command_worker(Session *session, int argc, char **argv)
                                     .settings = session->settings,
                                     .count = serving_workers(session, count),
                                     .listens = true};
+    g_autoptr(Keeper) keeper = NULL; /* ends behind the workers: they hand back what they do */
     g_autoptr(Workers) workers = workers_start(&options, &error);
-    if (!workers)
+    const KeeperOptions here = {directory, session->settings, .of_store = false};
+    keeper = workers ? keeper_start(&here, &error) : NULL;
+    if (!keeper)
         return complain_of(error);
     if (!session->quiet)
         printf(session->out.language == LANGUAGE_ZH ? "工作进程 %s 已启动:%d 个\n"

@@ -13,7 +13,6 @@
 #include "server/registry.h"
 #include "server/sign_in.h"
 #include "store/leases.h"
-#include "upkeep/gc_schedule.h"
 
 #define PEM_BYTES (1 << 20)
 #define STOP_MS   10000 /* how long running requests may take to end */
@@ -138,49 +137,6 @@ static bool start_http(Server *server, const char *listen, GError **error)
     return server->http != NULL;
 }
 
-#define UPKEEP_MS 60000
-
-static void expire_uploads(Service *service)
-{
-    GcResult result = {0};
-    g_autoptr(GError) error = NULL;
-    if (!gc_uploads(service, false, &result, &error))
-        g_warning("uploads that expired: %s", error->message);
-}
-
-/* A line says what became of it; one that went wrong is a warning. */
-static void collect_garbage(Service *service)
-{
-    g_autoptr(GError) error = NULL;
-    g_autoptr(GcRun) run = NULL;
-    if (!gc_schedule_look(service, &run, &error))
-        g_warning("gc by its schedule: %s", error->message);
-    else if (run && strcmp(run->outcome, GC_RUN_FAILED) == 0)
-        g_warning("gc by its schedule: %s", run->result);
-    else if (run)
-        g_printerr("waybill: gc by its schedule: %s\n", run->result);
-}
-
-static void *upkeep_run(void *data)
-{
-    Server *server = data;
-    do {
-        expire_uploads(server->keeper);
-        collect_garbage(server->keeper);
-    } while (!pause_wait(&server->pause, UPKEEP_MS));
-    return NULL;
-}
-
-static void upkeep_stop(Server *server)
-{
-    pause_end(&server->pause);
-    if (server->keeper)
-        server->keeper->progress.stop = true;
-    if (server->upkeeping)
-        pthread_join(server->upkeep, NULL);
-    server->upkeeping = false;
-}
-
 Server *server_start(const ServerOptions *options, GError **error)
 {
     g_autoptr(Server) server = g_new0(Server, 1);
@@ -188,7 +144,6 @@ Server *server_start(const ServerOptions *options, GError **error)
     server->directory = g_strdup(options->directory);
     server->presence = -1;
     server->logins = login_limit_new();
-    pause_init(&server->pause);
     server->requests.json = options->log_json;
     g_autofree char *fault = sources_fault(options->settings);
     if (fault) {
@@ -221,11 +176,9 @@ Server *server_start(const ServerOptions *options, GError **error)
     server->aside = server->workers ? aside_new(error) : NULL;
     if (!server->aside || !start_http(server, options->listen, error))
         return NULL;
-    server->keeper = service_open(options->directory, false, options->settings, error);
-    if (!server->keeper)
-        return NULL;
-    server->upkeeping = pthread_create(&server->upkeep, NULL, upkeep_run, server) == 0;
-    return g_steal_pointer(&server);
+    const KeeperOptions keeper = {options->directory, options->settings, .of_store = true};
+    server->keeper = keeper_start(&keeper, error);
+    return server->keeper ? g_steal_pointer(&server) : NULL;
 }
 
 const char *server_address(const Server *server)
@@ -272,7 +225,7 @@ void server_stop(Server *server)
     aside_stop(server->aside);
     for (int waited = 0; server->http && http_busy(server->http) && waited < STOP_MS; waited += 10)
         g_usleep(10000);
-    upkeep_stop(server);
+    keeper_stop(server->keeper);
     http_stop(server->http);
     access_free(server->access);
     if (server->hub)
@@ -285,9 +238,7 @@ void server_stop(Server *server)
     progress_cache_free(server->progress);
     model_frames_free(server->model_frames);
     io_close(&server->presence);
-    service_free(server->keeper);
     service_free(server->service);
-    pause_clear(&server->pause);
     g_free(server->directory);
     g_free(server);
 }

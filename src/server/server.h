@@ -1,11 +1,11 @@
 /* `waybill serve`: the HTTP API and the workers on one data directory. */
 #pragma once
 
-#include "base/pause.h"
 #include "server/access.h"
 #include "server/aside.h"
 #include "server/http.h"
 #include "server/hub.h"
+#include "server/keeper.h"
 #include "server/login_limit.h"
 #include "server/model_frames.h"
 #include "server/progress.h"
@@ -28,11 +28,8 @@ struct Server {
     RequestLog requests;
     LoginLimit *logins;
     PushSessions *pushes;
-    bool loopback;    /* nobody but this machine reaches it */
-    Service *keeper;  /* of the thread that removes what has expired, and runs gc */
-    pthread_t upkeep; /* that thread */
-    bool upkeeping;
-    Pause pause; /* between two looks of it */
+    bool loopback; /* nobody but this machine reaches it */
+    Keeper *keeper;
 };
 
 typedef struct {

@@ -130,17 +130,23 @@ static void make_room(gpointer data)
     data_make_room(data);
 }
 
-/* Making and migrating a store are for one process at a time: SQLite's own lock does not cover the
- * switch to WAL. */
-static int data_lock_opening(DataDirectory *data, GError **error)
+/* Bytes of DATA/lock; the first is data_lock_store's. */
+enum { OPENING = 1, GC = 2 };
+
+static int data_lock_byte(const DataDirectory *data, off_t byte, GError **error)
 {
     int fd = openat(data->fd, "lock", O_RDWR | O_CLOEXEC);
-    struct flock exclusive = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 1, .l_len = 1};
+    struct flock exclusive = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
     if (fd >= 0 && fcntl(fd, F_OFD_SETLKW, &exclusive) == 0)
         return fd;
     io_fail(error, errno, "%s/lock", data->path);
     io_close(&fd);
     return -1;
+}
+
+int data_lock_gc(const DataDirectory *data, GError **error)
+{
+    return data_lock_byte(data, GC, error);
 }
 
 bool data_use(DataDirectory *data, const char *url, GError **error)
@@ -176,7 +182,9 @@ Db *data_open_store(DataDirectory *data, GError **error)
      * what the reserve is kept for. */
     if (!data->store_was_opened)
         data_make_room(data);
-    autofd opening = data_lock_opening(data, error);
+    /* Making and migrating a store are for one process at a time: SQLite's own lock does not cover
+     * the switch to WAL. */
+    autofd opening = data_lock_byte(data, OPENING, error);
     if (opening < 0)
         return NULL;
     g_autofree char *path = data_path(data, DATA_STORE);

@@ -4,6 +4,7 @@
  *   images/                   an OCI image layout
  *   leases                    byte N is locked while job N is worked on (leases.h)
  *   run/                      what each worker does now (heartbeats.h)
+ *   gc.json                   when gc last ran here, where several share a store (gc_runs.h)
  *   lock                      held while the store is opened and migrated; exclusively by `restore`
  *   reserve                   1 MiB, given up when the disk is full, so that the store can be
  *                             opened and the event that says so be written
@@ -52,6 +53,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(DataDirectory, data_free)
 bool data_use(DataDirectory *data, const char *url, GError **error);
 /* Its store, migrated. Each thread opens its own. */
 Db *data_open_store(DataDirectory *data, GError **error);
+/* For a moment, by whoever reads and writes gc.json: of processes and of threads one has it.
+ * Returns a file descriptor that holds it until it is closed. */
+int data_lock_gc(const DataDirectory *data, GError **error);
 /* MACHINE:PATH: of all data directories this one. */
 const char *data_home(const DataDirectory *data);
 char *data_path(const DataDirectory *data, const char *name);

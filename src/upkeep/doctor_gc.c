@@ -1,4 +1,5 @@
-/* When gc last ran, and when a server runs it next. */
+/* When gc last ran, and when it is run next: of the store and, where several nodes share that, of
+ * this data directory. */
 #include <string.h>
 
 #include "base/instant.h"
@@ -19,31 +20,39 @@ static const char *gc_outcome(const Doctor *doctor, const GcRun *run)
     return run->outcome;
 }
 
-void doctor_gc(Doctor *doctor)
+static void said(Doctor *doctor, const char *id, const char *schedule, const GcRun *run)
 {
-    g_autoptr(GError) error = NULL;
-    const char *schedule = settings_text(doctor->settings, "gc.schedule");
-    g_autoptr(GcRun) run = gc_run_load(doctor->db, &error);
-    if (error) {
-        doctor_add(doctor, "gc", DOCTOR_FAIL, NULL, "%s", error->message);
-        return;
-    }
-    if (!run) {
-        doctor_add(doctor, "gc", DOCTOR_OK, NULL,
-                   doctor->zh ? "gc.schedule 为 %s;尚未运行" : "gc.schedule is %s; none ran yet",
-                   schedule);
-        return;
-    }
     const bool failed = strcmp(run->outcome, GC_RUN_FAILED) == 0;
     const int64_t next = gc_schedule_next_run(schedule, run);
     g_autofree char *when = instant_text(run->began_at);
     g_autofree char *then = next ? instant_text(next) : NULL;
-    doctor_add(doctor, "gc", failed ? DOCTOR_WARN : DOCTOR_OK,
-               failed ? g_strdup("waybill gc") : NULL,
+    doctor_add(doctor, id, failed ? DOCTOR_WARN : DOCTOR_OK, failed ? g_strdup("waybill gc") : NULL,
                doctor->zh ? "gc.schedule 为 %s;%s %s%s%s%s%s" : "gc.schedule is %s; %s %s%s%s%s%s",
                schedule, gc_outcome(doctor, run), when, *run->result ? ": " : "", run->result,
                !then        ? ""
                : doctor->zh ? ";下次 "
                             : "; next ",
                then ? then : "");
+}
+
+static void look(Doctor *doctor, const char *id, GcPart part)
+{
+    g_autoptr(GError) error = NULL;
+    const char *schedule = settings_text(doctor->settings, "gc.schedule");
+    g_autoptr(GcRun) run = gc_schedule_last(doctor->db, doctor->data, part, &error);
+    if (error)
+        doctor_add(doctor, id, DOCTOR_FAIL, NULL, "%s", error->message);
+    else if (run)
+        said(doctor, id, schedule, run);
+    else
+        doctor_add(doctor, id, DOCTOR_OK, NULL,
+                   doctor->zh ? "gc.schedule 为 %s;尚未运行" : "gc.schedule is %s; none ran yet",
+                   schedule);
+}
+
+void doctor_gc(Doctor *doctor)
+{
+    look(doctor, "gc", GC_OF_STORE);
+    if (gc_schedule_has(doctor->db, GC_OF_DIRECTORY))
+        look(doctor, "gc-directory", GC_OF_DIRECTORY);
 }

@@ -30,8 +30,9 @@
 
 typedef struct {
     Service *service;
+    GcPart part;
     bool dry_run;
-    bool patient; /* waits for who works in the layout, however long that takes */
+    bool patient; /* waits for who works in a store's layout, however long that takes */
     Kept *kept;
     GPtrArray *garbage; /* of char *: digests, and names that are none */
     GcResult *result;
@@ -125,28 +126,47 @@ static bool events_forget(Gc *gc, GError **error)
     return old != NULL;
 }
 
-/* One transaction: what is kept is what the store said at one moment, and no row outlives its
- * blob. */
-static bool store_look(Gc *gc, GError **error)
+/* Rows of blobs that nobody needs. */
+static bool rows_forget(Gc *gc, GError **error)
 {
     int environments;
-    g_autoptr(DbTransaction) transaction = db_transaction(gc->service->db, error);
-    if (transaction && (!environments_forget(gc->service->db, &environments, error) ||
-                        !pushed_blobs_forget(gc->service->db, uploads_end(gc->service), error)))
-        return false;
     Service *service = gc->service;
-    if (transaction)
-        gc->kept = image_store_is_registry(service->store)
-                       ? kept_read_fetched(service->db, service->images, error)
-                       : kept_read(service->db, service->images, error);
+    return environments_forget(service->db, &environments, error) &&
+           pushed_blobs_forget(service->db, uploads_end(service), error);
+}
+
+/* Where the blobs are a registry's, which keeps what nobody deletes there. */
+static bool rows_forget_alone(Gc *gc, GError **error)
+{
+    Db *db = gc->service->db;
+    g_autoptr(DbTransaction) transaction = db_transaction(db, error);
+    /* A dry run ends in a rollback. */
+    return transaction && rows_forget(gc, error) && (gc->dry_run || db_commit(db, error));
+}
+
+/* One transaction: what is kept is what the store said at one moment, and no row outlives its
+ * blob. */
+static bool kept_look(Gc *gc, GError **error)
+{
+    Service *service = gc->service;
+    g_autoptr(DbTransaction) transaction = db_transaction(service->db, error);
+    if (!transaction || !rows_forget(gc, error))
+        return false;
+    gc->kept = kept_read(service->db, service->images, error);
     if (!gc->kept) {
-        if (transaction)
-            g_prefix_error(error, "nothing was removed: ");
+        g_prefix_error(error, "nothing was removed: ");
         return false;
     }
-    /* A dry run ends in a rollback. A registry keeps what nobody deletes there. */
-    return (image_store_is_registry(service->store) || digests_forget(gc, error)) &&
-           (gc->dry_run || db_commit(gc->service->db, error));
+    /* A dry run ends in a rollback. */
+    return digests_forget(gc, error) && (gc->dry_run || db_commit(service->db, error));
+}
+
+static bool kept_look_fetched(Gc *gc, GError **error)
+{
+    gc->kept = kept_read_fetched(gc->service->db, gc->service->images, error);
+    if (!gc->kept)
+        g_prefix_error(error, "nothing was removed: ");
+    return gc->kept != NULL;
 }
 
 /* -- blobs -- */
@@ -206,20 +226,29 @@ static bool data_sweep(Gc *gc, GError **error)
     return stream != NULL;
 }
 
-/* Unpacked layers that no base image and no environment has, and what killed builds left. */
+/* Whoever works on one of these holds a lock on it: nobody is waited for. */
+static bool left_overs_remove(Gc *gc, GError **error)
+{
+    Service *service = gc->service;
+    g_autofree char *scratch = environment_scratch(service->data->path);
+    if (!gc->dry_run) {
+        sandbox_sweep(scratch);
+        bootstrap_sweep(service->data->path);
+    }
+    return layout_sweep_temporary(service->images, gc->dry_run, &gc->result->temporary,
+                                  &gc->result->temporary_bytes, error) &&
+           data_sweep(gc, error);
+}
+
+/* Unpacked layers that no base image and no environment has. */
 static bool unpacked_remove(Gc *gc, GError **error)
 {
     int count;
-    g_autofree char *scratch = environment_scratch(gc->service->data->path);
     g_autoptr(GHashTable) kept = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     for (guint i = 0; i < gc->kept->blobs->len; i++) {
         const KeptBlob *blob = gc->kept->blobs->pdata[i];
         if (blob->runtimes->len)
             g_hash_table_add(kept, unpack_name(blob->blob.digest));
-    }
-    if (!gc->dry_run) {
-        sandbox_sweep(scratch);
-        bootstrap_sweep(gc->service->data->path);
     }
     return unpack_collect(gc->service->data->path, kept, gc->dry_run, &count, error);
 }
@@ -249,11 +278,11 @@ static GPtrArray *pushes_forget(Db *db, const GPtrArray *listed, const GPtrArray
     return transaction && (dry_run || db_commit(db, error)) ? g_steal_pointer(&garbage) : NULL;
 }
 
-static bool pushes_sweep(Service *service, bool dry_run, GcResult *result, GError **error)
+static bool pushes_sweep(Service *service, int64_t before, bool dry_run, GcResult *result,
+                         GError **error)
 {
     g_autoptr(GPtrArray) listed = layout_partial_names(service->images, error);
-    g_autoptr(GPtrArray) expired =
-        listed ? pushes_expired(service->db, uploads_end(service), error) : NULL;
+    g_autoptr(GPtrArray) expired = listed ? pushes_expired(service->db, before, error) : NULL;
     if (!expired)
         return false;
     if (listed->len == 0 && expired->len == 0)
@@ -266,11 +295,18 @@ static bool pushes_sweep(Service *service, bool dry_run, GcResult *result, GErro
     return garbage != NULL;
 }
 
+/* Those that nobody wrote to since `before`, and files in this directory that belong to none. */
+static bool uploads_remove(Service *service, int64_t before, bool dry_run, GcResult *result,
+                           GError **error)
+{
+    return uploads_sweep(service->db, service->data, before, dry_run, &result->uploads,
+                         &result->upload_bytes, error) &&
+           pushes_sweep(service, before, dry_run, result, error);
+}
+
 bool gc_uploads(Service *service, bool dry_run, GcResult *result, GError **error)
 {
-    return uploads_sweep(service->db, service->data, uploads_end(service), dry_run,
-                         &result->uploads, &result->upload_bytes, error) &&
-           pushes_sweep(service, dry_run, result, error);
+    return uploads_remove(service, uploads_end(service), dry_run, result, error);
 }
 
 /* Who records a blob has it for a moment; a backup may have it for hours. */
@@ -291,58 +327,82 @@ static int lock_before_long(Service *service, GError **error)
 }
 
 /* Alone in the layout. In that of a registry's images nothing lies but what is worked on, or can be
- * fetched: where somebody does, it is left to the next time, and *error is EWOULDBLOCK. */
+ * fetched: where somebody does, whoever asked for gc does not wait; it is left to the next time,
+ * and *error is EWOULDBLOCK. */
 static int lock_layout(const Gc *gc, GError **error)
 {
     Service *service = gc->service;
-    if (image_store_is_registry(service->store))
-        return layout_try_lock(service->images, error);
-    return gc->patient ? layout_lock(service->images, true, error)
-                       : lock_before_long(service, error);
+    if (!gc->patient)
+        return lock_before_long(service, error);
+    return image_store_is_registry(service->store) ? layout_try_lock(service->images, error)
+                                                   : layout_lock(service->images, true, error);
 }
 
+/* -- all of it -- */
+
+/* What all nodes share. */
+static bool store_collect(Gc *gc, GError **error)
+{
+    Service *service = gc->service;
+    const bool registry = image_store_is_registry(service->store);
+    /* The bucket and the registry before the rows that know what is there. */
+    return gc_objects(service, gc->dry_run, gc->result, error) &&
+           (gc->result->busy ||
+            ((!registry || gc_registry(service, gc->dry_run, gc->result, error)) &&
+             deleted_forget(gc, error) && events_forget(gc, error) &&
+             (!registry || rows_forget_alone(gc, error))));
+}
+
+/* Nobody works in the layout. */
 static bool images_collect(Gc *gc, GError **error)
 {
     Service *service = gc->service;
-    /* The registry before the rows that know what is there. */
-    if ((image_store_is_registry(service->store) &&
-         !gc_registry(service, gc->dry_run, gc->result, error)) ||
-        !deleted_forget(gc, error) || !events_forget(gc, error) || !store_look(gc, error))
-        return false;
-    /* index.json first: it never names a blob that is gone, wherever this ends. */
-    return (gc->dry_run || service_write_index(service, error)) && blobs_remove(gc, error) &&
-           unpacked_remove(gc, error) &&
-           layout_sweep_temporary(service->images, gc->dry_run, &gc->result->temporary,
-                                  &gc->result->temporary_bytes, error);
+    /* index.json before the blobs: it never names one that is gone, wherever this ends. */
+    return (image_store_is_registry(service->store) ? kept_look_fetched(gc, error)
+                                                    : kept_look(gc, error)) &&
+           (gc->dry_run || service_write_index(service, error)) && blobs_remove(gc, error) &&
+           unpacked_remove(gc, error);
 }
 
-static bool collect(Service *service, bool dry_run, bool patient, GcResult *result, GError **error)
+/* What this node alone has. When an upload has expired is the store's to say, by the settings of
+ * those that take them: its files are garbage here once it has no row. */
+static bool directory_collect(Gc *gc, GError **error)
 {
-    *result = (GcResult){0};
-    g_auto(Gc) gc = {.service = service,
-                     .dry_run = dry_run,
-                     .patient = patient,
-                     .garbage = g_ptr_array_new_with_free_func(g_free),
-                     .result = result};
+    const int64_t before = gc->part & GC_OF_STORE ? uploads_end(gc->service) : 0;
+    return (gc->result->busy || images_collect(gc, error)) && left_overs_remove(gc, error) &&
+           uploads_remove(gc->service, before, gc->dry_run, gc->result, error);
+}
+
+static bool collect(Gc *gc, GError **error)
+{
     g_autoptr(GError) failure = NULL;
-    autofd lock = lock_layout(&gc, &failure);
-    result->busy = g_error_matches(failure, IO_ERROR, EWOULDBLOCK);
-    if (lock < 0 && !result->busy) {
+    *gc->result = (GcResult){0};
+    autofd lock = lock_layout(gc, &failure);
+    gc->result->busy = g_error_matches(failure, IO_ERROR, EWOULDBLOCK);
+    if (lock < 0 && !gc->result->busy) {
         g_propagate_error(error, g_steal_pointer(&failure));
         return false;
     }
-    /* The bucket before the rows that know whose copies lie there. */
-    return gc_objects(service, dry_run, result, error) &&
-           (result->busy || images_collect(&gc, error)) && data_sweep(&gc, error) &&
-           gc_uploads(service, dry_run, result, error);
+    return (!(gc->part & GC_OF_STORE) || store_collect(gc, error)) &&
+           (!(gc->part & GC_OF_DIRECTORY) || directory_collect(gc, error));
 }
 
 bool gc_run(Service *service, bool dry_run, GcResult *result, GError **error)
 {
-    return collect(service, dry_run, true, result, error);
+    g_auto(Gc) gc = {.service = service,
+                     .part = GC_OF_BOTH,
+                     .dry_run = dry_run,
+                     .patient = true,
+                     .garbage = g_ptr_array_new_with_free_func(g_free),
+                     .result = result};
+    return collect(&gc, error);
 }
 
-bool gc_try(Service *service, GcResult *result, GError **error)
+bool gc_try(Service *service, GcPart part, GcResult *result, GError **error)
 {
-    return collect(service, false, false, result, error);
+    g_auto(Gc) gc = {.service = service,
+                     .part = part,
+                     .garbage = g_ptr_array_new_with_free_func(g_free),
+                     .result = result};
+    return collect(&gc, error);
 }

@@ -10,6 +10,13 @@
 
 #include "import/service.h"
 
+/* What is gc's of a store that several nodes share, and of each node's own data directory. */
+typedef enum {
+    GC_OF_STORE = 1,     /* images in a registry, copies in the bucket, timelines and events */
+    GC_OF_DIRECTORY = 2, /* blobs, unpacked layers, left-overs, files of uploads */
+    GC_OF_BOTH = 3,
+} GcPart;
+
 typedef struct {
     bool busy;  /* somebody works in the layout of a registry's images */
     int images; /* of deleted models, in the registry that keeps them */
@@ -25,12 +32,12 @@ typedef struct {
     int64_t blob_bytes, temporary_bytes, kept_bytes;
 } GcResult;
 
-/* dry_run: counts, and changes nothing. IMAGE_ERROR: a runtime cannot be read, and nothing was
- * removed. */
+/* Both parts. dry_run: counts, and changes nothing. IMAGE_ERROR: a runtime cannot be read, and
+ * nothing was removed. */
 bool gc_run(Service *service, bool dry_run, GcResult *result, GError **error);
-/* The same, but it does not wait long for who works in the layout: result->busy, and what lies
- * there is left as it is. service->progress.stop ends the wait. */
-bool gc_try(Service *service, GcResult *result, GError **error);
+/* The same of that part, but it does not wait long for who works in the layout: result->busy, and
+ * what lies there is left as it is. service->progress.stop ends the wait. */
+bool gc_try(Service *service, GcPart part, GcResult *result, GError **error);
 /* The uploads alone, pushes to the registry too: those that nobody wrote to for upload.expire_hours
  * and no import needs. Adds to the result. What the server does by itself, too. */
 bool gc_uploads(Service *service, bool dry_run, GcResult *result, GError **error);

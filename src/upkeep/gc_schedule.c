@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/io.h"
 #include "base/size.h"
 #include "store/audit.h"
 #include "store/caller.h"
@@ -57,7 +58,17 @@ int64_t gc_schedule_next_run(const char *schedule, const GcRun *run)
 
 /* -- its turn -- */
 
-static bool put(Service *service, int64_t began, int64_t ended, const char *outcome,
+bool gc_schedule_has(const Db *db, GcPart part)
+{
+    return part == GC_OF_STORE || db_engine(db) == DB_POSTGRES;
+}
+
+GcRun *gc_schedule_last(Db *db, const DataDirectory *data, GcPart part, GError **error)
+{
+    return part == GC_OF_DIRECTORY ? gc_run_load_here(data, error) : gc_run_load(db, error);
+}
+
+static bool put(Service *service, GcPart part, int64_t began, int64_t ended, const char *outcome,
                 const char *result, GError **error)
 {
     const GcRun run = {.began_at = began,
@@ -65,40 +76,46 @@ static bool put(Service *service, int64_t began, int64_t ended, const char *outc
                        .outcome = (char *)outcome,
                        .worker = service->worker,
                        .result = (char *)result};
-    return gc_run_put(service->db, &run, error);
+    return part == GC_OF_DIRECTORY ? gc_run_put_here(service->data, &run, error)
+                                   : gc_run_put(service->db, &run, error);
 }
 
-/* *turn: it is this process's, which has noted so. */
-static bool take_turn(Service *service, const char *schedule, int64_t now, bool *turn,
-                      GError **error)
+/* *due: as was noted last; *known: something was. */
+static bool look(Service *service, GcPart part, const char *schedule, int64_t now, bool *known,
+                 bool *due, GError **error)
 {
     g_autoptr(GError) failure = NULL;
-    g_autoptr(DbTransaction) transaction = db_transaction(service->db, error);
-    if (!transaction)
-        return false;
-    g_autoptr(GcRun) last = gc_run_load(service->db, &failure);
-    if (failure) {
-        g_propagate_error(error, g_steal_pointer(&failure));
-        return false;
-    }
-    *turn = last && gc_schedule_next_run(schedule, last) <= now;
-    if (last && !*turn)
-        return true;
-    return put(service, now, 0, *turn ? GC_RUN_RUNNING : GC_RUN_WAITS, "", error) &&
-           db_commit(service->db, error);
-}
-
-/* Looked at without the store's lock first: most of the time there is nothing to do. */
-static bool may_be_due(Service *service, const char *schedule, int64_t now, bool *due,
-                       GError **error)
-{
-    g_autoptr(GError) failure = NULL;
-    g_autoptr(GcRun) last = gc_run_load(service->db, &failure);
-    *due = !last || gc_schedule_next_run(schedule, last) <= now;
+    g_autoptr(GcRun) last = gc_schedule_last(service->db, service->data, part, &failure);
+    *known = last != NULL;
+    *due = last && gc_schedule_next_run(schedule, last) <= now;
     bool read = !failure;
     if (failure)
         g_propagate_error(error, g_steal_pointer(&failure));
     return read;
+}
+
+/* Nobody else reads or writes what was noted meanwhile. */
+static bool take(Service *service, GcPart part, const char *schedule, int64_t now, bool *turn,
+                 GError **error)
+{
+    bool known;
+    if (!look(service, part, schedule, now, &known, turn, error))
+        return false;
+    return (known && !*turn) ||
+           put(service, part, now, 0, *turn ? GC_RUN_RUNNING : GC_RUN_WAITS, "", error);
+}
+
+/* *turn: it is this process's, which has noted so. */
+static bool take_turn(Service *service, GcPart part, const char *schedule, int64_t now, bool *turn,
+                      GError **error)
+{
+    if (part == GC_OF_DIRECTORY) {
+        autofd lock = data_lock_gc(service->data, error);
+        return lock >= 0 && take(service, part, schedule, now, turn, error);
+    }
+    g_autoptr(DbTransaction) transaction = db_transaction(service->db, error);
+    return transaction && take(service, part, schedule, now, turn, error) &&
+           db_commit(service->db, error);
 }
 
 /* -- what became of it -- */
@@ -108,6 +125,21 @@ static void say_count(GString *text, int64_t count, const char *what)
     if (count)
         g_string_append_printf(text, "%s%" G_GINT64_FORMAT " %s", text->len ? ", " : "", count,
                                what);
+}
+
+/* What the turn of that part removed. */
+static GcResult result_of(const GcResult *whole, GcPart part)
+{
+    GcResult result = *whole;
+    if (!(part & GC_OF_STORE)) {
+        result.images = result.copies = result.models = result.attempts = 0;
+        result.copy_bytes = 0;
+    }
+    if (!(part & GC_OF_DIRECTORY)) {
+        result.blobs = result.temporary = result.uploads = 0;
+        result.blob_bytes = result.temporary_bytes = result.upload_bytes = 0;
+    }
+    return result;
 }
 
 /* "removed 3 blobs, 1 uploads: 1.0 GiB" */
@@ -134,50 +166,81 @@ static char *result_text(const GcResult *result)
     return g_string_free(text, FALSE);
 }
 
-static bool end_turn(Service *service, int64_t began, const char *outcome, const char *result,
-                     GError **error)
+static bool audit(Service *service, const char *outcome, GError **error)
 {
+    const bool failed = strcmp(outcome, GC_RUN_FAILED) == 0;
     const AuditRow row = {.actor = ACTOR,
                           .project = CALLER_EVERY_PROJECT,
                           .action = "gc",
                           .object = service->worker,
-                          .outcome =
-                              strcmp(outcome, GC_RUN_FAILED) == 0 ? AUDIT_FAILED : AUDIT_DONE};
-    g_autoptr(DbTransaction) transaction = service_transaction(service, error);
-    return transaction && put(service, began, clock_now_ms(), outcome, result, error) &&
-           audit_add(service->db, &row, error) && db_commit(service->db, error);
+                          .outcome = failed ? AUDIT_FAILED : AUDIT_DONE};
+    return audit_add(service->db, &row, error);
 }
 
-bool gc_schedule_look(Service *service, GcRun **run, GError **error)
+/* The audit list says what was done to what is everybody's: a node's own left-overs are not. */
+static bool end_turn(Service *service, GcPart part, int64_t began, const char *outcome,
+                     const char *result, GError **error)
 {
-    bool due = false;
+    if (part == GC_OF_DIRECTORY)
+        return put(service, part, began, clock_now_ms(), outcome, result, error);
+    g_autoptr(DbTransaction) transaction = service_transaction(service, error);
+    return transaction && put(service, part, began, clock_now_ms(), outcome, result, error) &&
+           audit(service, outcome, error) && db_commit(service->db, error);
+}
+
+/* What is to be done in that turn. */
+static GcPart parts_of(const Service *service, GcPart turn)
+{
+    return gc_schedule_has(service->db, GC_OF_DIRECTORY) ? turn : GC_OF_BOTH;
+}
+
+static bool run_turn(Service *service, GcPart part, int64_t began, GError **error)
+{
+    GcResult result;
+    g_autoptr(GError) failure = NULL;
+    bool ran = gc_try(service, parts_of(service, part), &result, &failure);
+    g_autofree char *text = ran ? result_text(&result) : g_strdup(failure->message);
+    const char *outcome = !ran ? GC_RUN_FAILED : result.busy ? GC_RUN_BUSY : GC_RUN_DONE;
+    return end_turn(service, part, began, outcome, text, error);
+}
+
+bool gc_schedule_look(Service *service, GcPart part, GcRun **run, GError **error)
+{
+    bool known, due = false;
     const char *schedule = settings_text(service->settings, "gc.schedule");
     const int64_t now = clock_now_ms();
     *run = NULL;
-    if (!gc_schedule_next(schedule, now))
+    if (!gc_schedule_next(schedule, now) || !gc_schedule_has(service->db, part))
         return true;
-    if (!may_be_due(service, schedule, now, &due, error) ||
-        (due && !take_turn(service, schedule, now, &due, error)))
+    /* Without keeping others out first: most of the time there is nothing to do. */
+    if (!look(service, part, schedule, now, &known, &due, error))
+        return false;
+    if (known && !due)
+        return true;
+    if (!take_turn(service, part, schedule, now, &due, error))
         return false;
     if (!due)
         return true;
-    GcResult result;
-    g_autoptr(GError) failure = NULL;
-    bool ran = gc_try(service, &result, &failure);
-    g_autofree char *text = ran ? result_text(&result) : g_strdup(failure->message);
-    const char *outcome = !ran ? GC_RUN_FAILED : result.busy ? GC_RUN_BUSY : GC_RUN_DONE;
-    if (!end_turn(service, now, outcome, text, error))
+    if (!run_turn(service, part, now, error))
         return false;
-    *run = gc_run_load(service->db, error);
+    *run = gc_schedule_last(service->db, service->data, part, error);
     return *run != NULL;
+}
+
+static bool note(Service *service, GcPart turn, int64_t began_at, const GcResult *whole,
+                 GError **error)
+{
+    const GcResult result = result_of(whole, parts_of(service, turn));
+    g_autofree char *text = result_text(&result);
+    return put(service, turn, began_at, clock_now_ms(), result.busy ? GC_RUN_BUSY : GC_RUN_DONE,
+               text, error);
 }
 
 bool gc_schedule_note(Service *service, int64_t began_at, const GcResult *result, GError **error)
 {
-    g_autofree char *text = result_text(result);
     g_autoptr(DbTransaction) transaction = service_transaction(service, error);
-    return transaction &&
-           put(service, began_at, clock_now_ms(), result->busy ? GC_RUN_BUSY : GC_RUN_DONE, text,
-               error) &&
-           db_commit(service->db, error);
+    return transaction && note(service, GC_OF_STORE, began_at, result, error) &&
+           db_commit(service->db, error) &&
+           (!gc_schedule_has(service->db, GC_OF_DIRECTORY) ||
+            note(service, GC_OF_DIRECTORY, began_at, result, error));
 }

@@ -1,9 +1,12 @@
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -74,6 +77,119 @@ static void a_run_is_one_row(void **state)
     assert_string_equal(found->result, "removed nothing");
 }
 
+/* -- of a data directory -- */
+
+static void a_run_of_a_directory_is_a_file(void **state)
+{
+    const Scene *scene = *state;
+    g_autoptr(GError) error = NULL;
+    g_autofree char *path = data_path(scene->data, "gc.json");
+    assert_null(gc_run_load_here(scene->data, &error));
+    assert_null(error);
+    const GcRun run = {NOON, NOON + 5, (char *)GC_RUN_FAILED, (char *)"node/1",
+                       (char *)"\xff lost"};
+    assert_true(gc_run_put_here(scene->data, &run, NULL));
+    g_autoptr(GcRun) found = gc_run_load_here(scene->data, NULL);
+    assert_int_equal(found->began_at, NOON);
+    assert_int_equal(found->ended_at, NOON + 5);
+    assert_string_equal(found->outcome, GC_RUN_FAILED);
+    assert_string_equal(found->worker, "node/1");
+    assert_string_equal(found->result, "\xef\xbf\xbd lost"); /* no UTF-8: a sign for that */
+    static const char *const DAMAGED[] = {"", "{", "[]", "{\"began_at\": \"x\"}"};
+    for (size_t i = 0; i < G_N_ELEMENTS(DAMAGED); i++) {
+        assert_true(g_file_set_contents(path, DAMAGED[i], -1, NULL));
+        assert_null(gc_run_load_here(scene->data, &error));
+        assert_null(error);
+    }
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_null(gc_run_load_here(scene->data, &error));
+    assert_non_null(error);
+}
+
+#define ROUNDS  20
+#define LOOKERS 4
+
+/* Processes of a node, here threads. */
+typedef struct {
+    Scene *scene;
+    const Settings *settings;
+    pthread_barrier_t together;
+    int faults, ran;
+} Node;
+
+static void look(Node *node, Service *own)
+{
+    g_autoptr(GcRun) run = NULL;
+    if (!own || !gc_schedule_look(own, GC_OF_DIRECTORY, &run, NULL))
+        g_atomic_int_inc(&node->faults);
+    if (run)
+        g_atomic_int_inc(&node->ran);
+}
+
+static void a_day_passes(const Scene *scene)
+{
+    g_autoptr(GcRun) run = gc_run_load_here(scene->data, NULL);
+    run->began_at -= DAY;
+    assert_true(gc_run_put_here(scene->data, run, NULL));
+}
+
+static gpointer look_again_and_again(gpointer data)
+{
+    Node *node = data;
+    g_autoptr(Service) own = service_open(node->scene->path, true, node->settings, NULL);
+    for (int i = 0; i < ROUNDS; i++) {
+        if (pthread_barrier_wait(&node->together) == PTHREAD_BARRIER_SERIAL_THREAD)
+            a_day_passes(node->scene);
+        pthread_barrier_wait(&node->together);
+        look(node, own);
+    }
+    return NULL;
+}
+
+/* Of four that look at the same moment. The turn of the store is another one. */
+static void one_of_several_takes_the_turn_of_their_directory(void **state)
+{
+    Scene *scene = *state;
+    const char *url = getenv(STORE_OF_TESTS);
+    if (!url)
+        skip();
+    g_autofree char *set = g_strconcat("store.url=", url, NULL);
+    const char *const sets[] = {set, NULL};
+    g_autoptr(Settings) settings = settings_load("/dev/null", sets, NULL);
+    Node node = {.scene = scene, .settings = settings};
+    g_autoptr(Service) first = service_open(scene->path, true, settings, NULL);
+    look(&node, first);
+    g_autoptr(GcRun) waits = gc_run_load_here(scene->data, NULL);
+    assert_string_equal(waits->outcome, GC_RUN_WAITS); /* a day from now on */
+    pthread_barrier_init(&node.together, NULL, LOOKERS);
+    GThread *threads[LOOKERS];
+    for (size_t i = 0; i < LOOKERS; i++)
+        threads[i] = g_thread_new("look", look_again_and_again, &node);
+    for (size_t i = 0; i < LOOKERS; i++)
+        g_thread_join(threads[i]);
+    pthread_barrier_destroy(&node.together);
+    assert_int_equal(node.faults, 0);
+    assert_int_equal(node.ran, ROUNDS);
+    g_autoptr(GcRun) run = gc_run_load_here(scene->data, NULL);
+    assert_string_equal(run->outcome, GC_RUN_DONE);
+    assert_string_equal(run->result, "removed nothing");
+    assert_null(gc_run_load(scene->db, NULL));
+}
+
+static void a_store_of_its_own_has_no_turn_of_its_directory(void **state)
+{
+    Scene *scene = *state;
+    if (getenv(STORE_OF_TESTS))
+        skip();
+    g_autoptr(Settings) settings = settings_load("/dev/null", NULL, NULL);
+    Node node = {.scene = scene, .settings = settings};
+    g_autoptr(Service) own = service_open(scene->path, true, settings, NULL);
+    look(&node, own);
+    assert_int_equal(node.faults + node.ran, 0);
+    assert_null(gc_run_load_here(scene->data, NULL));
+}
+
 /* -- old events -- */
 
 static void add_event(Db *db, int attempt, int64_t seq, int64_t time)
@@ -125,6 +241,11 @@ int main(void)
         cmocka_unit_test(a_time_of_the_day_is_the_next_one),
         cmocka_unit_test(what_went_wrong_is_done_again_sooner),
         cmocka_unit_test_setup_teardown(a_run_is_one_row, scene_up, scene_down),
+        cmocka_unit_test_setup_teardown(a_run_of_a_directory_is_a_file, scene_up, scene_down),
+        cmocka_unit_test_setup_teardown(one_of_several_takes_the_turn_of_their_directory, scene_up,
+                                        scene_down),
+        cmocka_unit_test_setup_teardown(a_store_of_its_own_has_no_turn_of_its_directory, scene_up,
+                                        scene_down),
         cmocka_unit_test_setup_teardown(attempts_that_others_followed_grow_too_old, scene_up,
                                         scene_down),
     };

@@ -7,11 +7,13 @@
 #include <cmocka.h>
 
 #include "base/digest.h"
+#include "base/io.h"
 #include "image_fixture.h"
 #include "import/service.h"
 #include "store/attempts.h"
 #include "store/environments.h"
 #include "store/models.h"
+#include "store/uploads.h"
 #include "store/usage.h"
 #include "upkeep/backup.h"
 #include "upkeep/gc_schedule.h"
@@ -211,6 +213,54 @@ static void gc_removes_nothing_while_a_runtime_cannot_be_read(void **state)
     assert_true(layout_has_blob(service->images, stray, -1));
 }
 
+static void left_overs_go_while_somebody_works_in_the_images(void **state)
+{
+    g_autofree char *stray = put_named("stray", 1, "layer");
+    g_autofree char *left = g_build_filename(directory, "images/tmp/0123456789abcdef", NULL);
+    assert_true(g_file_set_contents(left, "half", -1, NULL));
+    autofd lock = layout_lock(service->images, false, NULL);
+    assert_true(lock >= 0);
+    service->progress.stop = true; /* it does not wait for that one */
+    GcResult result;
+    assert_true(gc_try(service, GC_OF_BOTH, &result, NULL));
+    assert_true(result.busy);
+    assert_int_equal(result.blobs, 0);
+    assert_true(layout_has_blob(service->images, stray, -1));
+    assert_int_equal(result.temporary, 1);
+    assert_int_equal(result.temporary_bytes, 4);
+    assert_false(g_file_test(left, G_FILE_TEST_EXISTS));
+}
+
+/* Of a node: a model that was deleted a year ago is everybody's, a blob that nobody needs and an
+ * upload's files without a row are its own. */
+static void each_part_of_gc_leaves_the_other_alone(void **state)
+{
+    GcResult result;
+    g_autofree char *stray = put_named("stray", 1, "layer");
+    g_autofree char *upload = g_build_filename(directory, "uploads/lost/files", NULL);
+    assert_int_equal(g_mkdir_with_parents(upload, 0700), 0);
+    add_model("gone");
+    delete_model("gone");
+    Db *db = begin();
+    assert_true(db_exec(db, NULL, "UPDATE models SET deleted_at = 1", ""));
+    assert_true(upload_insert(db, service->data, PROJECT_DEFAULT, "u", "me", NULL));
+    assert_true(db_exec(db, NULL, "UPDATE uploads SET written_at = 1", ""));
+    assert_true(db_commit(db, NULL));
+    assert_true(gc_try(service, GC_OF_DIRECTORY, &result, NULL));
+    assert_int_equal(result.models, 0);
+    assert_int_equal(result.blobs, 1);
+    assert_int_equal(result.uploads, 1);
+    assert_false(g_file_test(upload, G_FILE_TEST_EXISTS));
+    int64_t rows;
+    assert_true(db_query_int(db, &rows, 0, NULL, "SELECT count(*) FROM uploads", ""));
+    assert_int_equal(rows, 1); /* when it has expired is the store's to say */
+    g_free(put_named("stray", 1, "layer"));
+    assert_true(gc_try(service, GC_OF_STORE, &result, NULL));
+    assert_int_equal(result.models, 1);
+    assert_int_equal(result.blobs, 0);
+    assert_true(layout_has_blob(service->images, stray, -1));
+}
+
 static void directory_opened_alone_excludes_everybody(void **state)
 {
     g_autoptr(GError) error = NULL;
@@ -335,7 +385,7 @@ static gpointer look(gpointer data)
     for (int i = 0; i < 20; i++) {
         g_autoptr(GcRun) run = NULL;
         g_autoptr(GError) error = NULL;
-        if (!gc_schedule_look(own, &run, &error) &&
+        if (!gc_schedule_look(own, GC_OF_STORE, &run, &error) &&
             !g_error_matches(error, DB_ERROR, DB_ERROR_BUSY))
             g_atomic_int_inc((int *)data);
         ran += run != NULL;
@@ -349,7 +399,7 @@ static void one_of_several_takes_the_turn(void **state)
     GThread *threads[4];
     int faults = 0, ran = 0;
     g_autoptr(GcRun) first = NULL;
-    assert_true(gc_schedule_look(service, &first, NULL));
+    assert_true(gc_schedule_look(service, GC_OF_STORE, &first, NULL));
     assert_null(first); /* it waits a day from now on */
     Db *db = begin();
     assert_true(db_exec(db, NULL, "UPDATE gc_runs SET began_at = began_at - 86400000", ""));
@@ -378,6 +428,8 @@ int main(void)
         TEST(kept_blob_names_those_who_need_it),
         TEST(gc_removes_what_is_not_kept_and_forgets_its_files),
         TEST(gc_removes_nothing_while_a_runtime_cannot_be_read),
+        TEST(each_part_of_gc_leaves_the_other_alone),
+        TEST(left_overs_go_while_somebody_works_in_the_images),
         TEST(directory_opened_alone_excludes_everybody),
         TEST(backup_of_another_format_or_schema_is_refused_by_name),
     };
