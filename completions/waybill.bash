@@ -2,7 +2,7 @@
 # A test holds the options against `waybill COMMAND --help`.
 
 _waybill_commands="import init check events wait models show log try copy diff report explain retry update cancel delete runtime templates workers du gc verify
-    backup restore store token audit serve worker maintenance access-key key credential doctor"
+    backup restore store token audit serve worker maintenance setting access-key key credential doctor"
 _waybill_common="--data --project --server --config-file --set --lang --color --utc --quiet --help"
 _waybill_types="TensorFlow PyTorch MindSpore MXNet Caffe XGBoost Scikit_Learn Spark_MLlib ONNX LLM
     Custom Image"
@@ -28,6 +28,7 @@ _waybill_options() {
     serve) echo "--listen --workers --log-format" ;;
     worker) echo "--workers" ;;
     maintenance) echo "--message --until --json" ;;
+    setting) echo "--all --json" ;;
     gc) echo "--dry-run --json" ;;
     verify) echo "--drop-damaged --json" ;;
     try) echo "--input --path" ;;
@@ -60,6 +61,10 @@ _waybill_runtimes() {
 
 _waybill_templates() {
     _waybill_ask templates --color never | awk '{ print $1 }'
+}
+
+_waybill_settings() {
+    _waybill_ask setting list --all --color never | awk '{ print $1 }'
 }
 
 _waybill_tokens() {
@@ -164,6 +169,13 @@ _waybill_argument() {
     key) [[ $arguments != 0 ]] || _waybill_words "create show" "$1" ;;
     store) [[ $arguments != 0 ]] || _waybill_words "copy" "$1" ;;
     maintenance) [[ $arguments != 0 ]] || _waybill_words "status on off" "$1" ;;
+    setting)
+        if [[ $arguments == 0 ]]; then
+            _waybill_words "list set unset" "$1"
+        elif [[ $verb == set || $verb == unset ]]; then
+            _waybill_words "$(_waybill_settings)" "$1"
+        fi
+        ;;
     access-key) [[ $arguments != 0 ]] || _waybill_words "create list revoke" "$1" ;;
     credential) [[ $arguments != 0 ]] || _waybill_words "add list remove" "$1" ;;
     runtime)

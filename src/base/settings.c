@@ -1,29 +1,32 @@
 #include "base/settings.h"
 
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "base/error_domain.h"
 #include "base/mask.h"
+#include "base/nearest.h"
 
 DEFINE_ERROR_DOMAIN(settings_error);
 
+#define SHARED true
+
 static const SettingRow TABLE[] = {
-    {"limits.model_file_gib", SETTING_GIB, "5", "one model file may be this large"},
-    {"limits.model_gib", SETTING_GIB, "20", "a whole model package may be this large"},
-    {"limits.image_gib", SETTING_GIB, "50", "a custom image may be this large"},
+    {"limits.model_file_gib", SETTING_GIB, "5", "one model file may be this large", SHARED},
+    {"limits.model_gib", SETTING_GIB, "20", "a whole model package may be this large", SHARED},
+    {"limits.image_gib", SETTING_GIB, "50", "a custom image may be this large", SHARED},
     {"limits.project_storage_gib", SETTING_GIB_OR_NONE, "",
-     "a project whose images take as much gets no new import; no limit when empty"},
+     "a project whose images take as much gets no new import; no limit when empty", SHARED},
     {"check.pickle", SETTING_POLICY, "warn",
      "pickles that import what is on no list: warn tells it, deny fails the import, off says "
-     "nothing"},
-    {"image.health_url", SETTING_PATH, "/health", "the health URL that custom images must have"},
+     "nothing",
+     SHARED},
+    {"image.health_url", SETTING_PATH, "/health", "the health URL that custom images must have",
+     SHARED},
     {"build.apt_mirror", SETTING_TEXT, "",
-     "URLs of Debian mirrors, blanks between them; this machine's apt sources when empty"},
+     "URLs of Debian mirrors, blanks between them; this machine's apt sources when empty", SHARED},
     {"image.platform", SETTING_PLATFORM, "",
-     "os/architecture picked from an image index; the host's when empty"},
+     "os/architecture picked from an image index; the host's when empty", SHARED},
     {"store.url", SETTING_TEXT, "",
      "postgresql://[USER[:PASSWORD]@]HOST[:PORT]/DATABASE; DATA/waybill.db when empty"},
     {"store.busy_timeout_ms", SETTING_MS, "5000", "how long a write waits for another process's"},
@@ -32,11 +35,12 @@ static const SettingRow TABLE[] = {
     {"store.lease_seconds", SETTING_SECONDS, "60",
      "how long nothing may be heard of a worker on a store in PostgreSQL before another goes on"},
     {"store.deleted_days", SETTING_NUMBER, "90",
-     "how long gc keeps the timeline of a deleted model; 0: for ever"},
+     "how long gc keeps the timeline of a deleted model; 0: for ever", SHARED},
     {"store.events_days", SETTING_NUMBER, "0",
-     "gc removes events that are older, of attempts that others followed; 0: never"},
+     "gc removes events that are older, of attempts that others followed; 0: never", SHARED},
     {"gc.schedule", SETTING_SCHEDULE, "daily",
-     "when a server or worker runs gc by itself: off, hourly, daily, weekly, or HH:MM of each day"},
+     "when a server or worker runs gc by itself: off, hourly, daily, weekly, or HH:MM of each day",
+     SHARED},
     {"store.min_free_gib", SETTING_GIB_OR_NONE, "",
      "no import begins that would take the last so many GiB of the data directory's disk, and no "
      "upload; no limit when empty"},
@@ -49,12 +53,13 @@ static const SettingRow TABLE[] = {
     {"server.import_roots", SETTING_TEXT, "",
      "directories, separated by colons, that a request may import from"},
     {"compat.terraform_reason", SETTING_BOOL, "false",
-     "a failed model's status says why, to Terraform's provider only"},
+     "a failed model's status says why, to Terraform's provider only", SHARED},
     {"server.public_url", SETTING_TEXT, "",
-     "address that people reach the server at, such as https://waybill.example"},
+     "address that people reach the server at, such as https://waybill.example", SHARED},
     {"sources.allow", SETTING_TEXT, "",
      "prefixes that a request may import from, blanks between them: PREFIX, with {project} in it, "
-     "or PROJECT=PREFIX"},
+     "or PROJECT=PREFIX",
+     SHARED},
     {"templates.dir", SETTING_DIRECTORY, "", "directory of the templates, ID.json each"},
     {"security.secret_key", SETTING_TEXT, "",
      "key that secrets are sealed with: 64 hex digits, base64, or a file; DATA/secret.key when "
@@ -68,12 +73,12 @@ static const SettingRow TABLE[] = {
     {"server.proxy_project", SETTING_TEXT, "default", "the project of users that it names"},
     {"server.proxy_role", SETTING_TEXT, "writer", "their role: reader, writer or admin"},
     {"upload.limit_gib", SETTING_GIB, "20",
-     "all files of one upload together, or a pushed blob, may be this large"},
-    {"upload.max_open", SETTING_COUNT, "16", "uploads that a project may have at once"},
+     "all files of one upload together, or a pushed blob, may be this large", SHARED},
+    {"upload.max_open", SETTING_COUNT, "16", "uploads that a project may have at once", SHARED},
     {"upload.min_free_gib", SETTING_GIB, "1",
      "no upload takes the disk's last so many GiB: 507 answers it"},
     {"upload.expire_hours", SETTING_COUNT, "24",
-     "an upload that nobody wrote to for so long, and no import needs, is removed"},
+     "an upload that nobody wrote to for so long, and no import needs, is removed", SHARED},
     {"server.header_seconds", SETTING_COUNT, "30",
      "how long a connection may take to send a request's head"},
     {"server.body_seconds", SETTING_COUNT, "60", "how long a request's body may take"},
@@ -81,45 +86,50 @@ static const SettingRow TABLE[] = {
      "how long a client may take nothing of what it is sent"},
     {"build.network", SETTING_NETWORK, "",
      "what an environment build may reach: proxy (index and mirror hosts only), none, host; proxy "
-     "when one is known, else none"},
+     "when one is known, else none",
+     SHARED},
     {"build.network_hosts", SETTING_TEXT, "",
-     "further HOST:PORT that the proxy lets through, blanks between them"},
+     "further HOST:PORT that the proxy lets through, blanks between them", SHARED},
     {"build.pip_index_url", SETTING_TEXT, "",
-     "pip's package index; embedded, pip's own environment and pip.conf count when empty"},
-    {"build.pip_extra_index_url", SETTING_TEXT, "", "further ones, blanks between them"},
+     "pip's package index; embedded, pip's own environment and pip.conf count when empty", SHARED},
+    {"build.pip_extra_index_url", SETTING_TEXT, "", "further ones, blanks between them", SHARED},
     {"build.pip_find_links", SETTING_TEXT, "",
-     "directories or URLs that pip looks for files in, blanks between them"},
+     "directories or URLs that pip looks for files in, blanks between them", SHARED},
     {"build.pip_trusted_host", SETTING_TEXT, "",
-     "HOST[:PORT] whose certificate pip does not check, blanks between them"},
+     "HOST[:PORT] whose certificate pip does not check, blanks between them", SHARED},
     {"build.ca_file", SETTING_TEXT, "",
      "certificates, PEM, that index and mirror are checked with"},
-    {"build.http_proxy", SETTING_TEXT, "", "proxy on the way to index and mirror, for http"},
-    {"build.https_proxy", SETTING_TEXT, "", "the same for https"},
-    {"build.no_proxy", SETTING_TEXT, "", "hosts that are reached without it, commas between them"},
-    {"build.timeout_minutes", SETTING_MINUTES, "30", "how long an environment build may take"},
-    {"build.memory_mib", SETTING_MIB, "4096", "memory of a sandbox"},
-    {"build.cpus", SETTING_COUNT, "2", "processors of a sandbox"},
-    {"build.pids", SETTING_COUNT, "512", "processes and threads of a sandbox"},
-    {"build.disk_mib", SETTING_MIB, "10240", "what a sandbox may write"},
+    {"build.http_proxy", SETTING_TEXT, "", "proxy on the way to index and mirror, for http",
+     SHARED},
+    {"build.https_proxy", SETTING_TEXT, "", "the same for https", SHARED},
+    {"build.no_proxy", SETTING_TEXT, "", "hosts that are reached without it, commas between them",
+     SHARED},
+    {"build.timeout_minutes", SETTING_MINUTES, "30", "how long an environment build may take",
+     SHARED},
+    {"build.memory_mib", SETTING_MIB, "4096", "memory of a sandbox", SHARED},
+    {"build.cpus", SETTING_COUNT, "2", "processors of a sandbox", SHARED},
+    {"build.pids", SETTING_COUNT, "512", "processes and threads of a sandbox", SHARED},
+    {"build.disk_mib", SETTING_MIB, "10240", "what a sandbox may write", SHARED},
     {"build.max_queued_per_project", SETTING_COUNT, "100",
-     "builds that a project may have in the queue"},
+     "builds that a project may have in the queue", SHARED},
     {"build.schedule_timeout_seconds", SETTING_SECONDS, "600",
-     "how long a build may wait for a server's worker, before it is given up"},
+     "how long a build may wait for a server's worker, before it is given up", SHARED},
     {"build.max_attempts", SETTING_COUNT, "3",
-     "workers that may die while they work on a build or an import, before it is given up"},
+     "workers that may die while they work on a build or an import, before it is given up", SHARED},
     {"build.max_env_age_days", SETTING_NUMBER, "0",
-     "an environment with unpinned packages is built anew after so many days; 0: never"},
+     "an environment with unpinned packages is built anew after so many days; 0: never", SHARED},
     {"build.verify", SETTING_BOOL, "false",
-     "an image is run, and has to serve, before its import counts"},
-    {"build.ready_seconds", SETTING_COUNT, "60", "how long it may take to be ready"},
+     "an image is run, and has to serve, before its import counts", SHARED},
+    {"build.ready_seconds", SETTING_COUNT, "60", "how long it may take to be ready", SHARED},
     {"build.runtime", SETTING_TEXT, "",
      "the OCI runtime that sandboxes are run with; of runc and crun the one that starts here when "
      "empty"},
     {"image.share_to", SETTING_TEXT, "",
      "[registry+http://]HOST[:PORT]/NAMESPACE that gets every image that is built, blanks between "
-     "them"},
+     "them",
+     SHARED},
     {"image.share_required", SETTING_BOOL, "false",
-     "an image that cannot be shared fails its import"},
+     "an image that cannot be shared fails its import", SHARED},
     {"objects.url", SETTING_TEXT, "",
      "the service's own bucket, where model files are kept: s3://BUCKET/PREFIX or "
      "obs://BUCKET/PREFIX; none are when empty"},
@@ -159,15 +169,51 @@ static const SettingRow TABLE[] = {
 enum { ADVICE, TRAINING, OPEN_SECTIONS };
 static const char *const OPEN_PREFIXES[] = {[ADVICE] = "advice.", [TRAINING] = "training."};
 
+/* What the store held at some time; NULL: not that one. Never changed. */
+typedef struct {
+    char *values[TABLE_COUNT];
+} Share;
+
+/* All that there were: a text that was read stays. */
+typedef struct {
+    pthread_mutex_t lock; /* of who changes it */
+    GPtrArray *all;       /* of Share */
+    Share *newest;        /* is read without the lock; NULL: there was none */
+} Shares;
+
 struct Settings {
     char *values[TABLE_COUNT];
-    char *origins[TABLE_COUNT];
+    char *origins[TABLE_COUNT];     /* NULL: the value is the default */
     GPtrArray *open[OPEN_SECTIONS]; /* of SettingEntry */
+    Shares *shares;
 };
 
 const SettingRow *settings_table(void)
 {
     return TABLE;
+}
+
+static void share_free(gpointer data)
+{
+    Share *share = data;
+    for (size_t i = 0; i < TABLE_COUNT; i++)
+        g_free(share->values[i]);
+    g_free(share);
+}
+
+static Shares *shares_new(void)
+{
+    Shares *shares = g_new0(Shares, 1);
+    pthread_mutex_init(&shares->lock, NULL);
+    shares->all = g_ptr_array_new_with_free_func(share_free);
+    return shares;
+}
+
+static void shares_free(Shares *shares)
+{
+    pthread_mutex_destroy(&shares->lock);
+    g_ptr_array_unref(shares->all);
+    g_free(shares);
 }
 
 void settings_free(Settings *settings)
@@ -180,6 +226,7 @@ void settings_free(Settings *settings)
     }
     for (size_t i = 0; i < OPEN_SECTIONS; i++)
         g_ptr_array_unref(settings->open[i]);
+    shares_free(settings->shares);
     g_free(settings);
 }
 
@@ -203,160 +250,6 @@ static int setting_index(const char *key)
         if (strcmp(TABLE[i].key, key) == 0)
             return (int)i;
     return -1;
-}
-
-/* The shortest decimal that reads back as the same number: 5, 0.001; never 1e-06. */
-static char *decimal_shortest(double number)
-{
-    char text[512];
-    for (int digits = 0; digits <= 20; digits++) {
-        g_snprintf(text, sizeof text, "%.*f", digits, number);
-        if (g_ascii_strtod(text, NULL) == number)
-            break;
-    }
-    return g_strdup(text);
-}
-
-/* NULL: it is no such number. */
-static char *decimal_between(const char *value, double least, double most)
-{
-    char *end = NULL;
-    errno = 0;
-    double number = g_ascii_strtod(value, &end);
-    bool fits = end != value && !*end && !errno && g_ascii_isdigit(*value) && number >= least &&
-                number <= most;
-    return fits ? decimal_shortest(number) : NULL;
-}
-
-bool settings_is_platform(const char *text)
-{
-    g_auto(GStrv) parts = g_strsplit(text, "/", -1);
-    guint count = g_strv_length(parts);
-    for (guint i = 0; i < count; i++)
-        if (!*parts[i] ||
-            strspn(parts[i], "abcdefghijklmnopqrstuvwxyz0123456789_.-") != strlen(parts[i]))
-            return false;
-    return count == 2 || count == 3;
-}
-
-static bool text_prints(const char *text)
-{
-    bool prints = g_utf8_validate(text, -1, NULL);
-    for (; prints && *text; text = g_utf8_next_char(text))
-        prints = !g_unichar_iscntrl(g_utf8_get_char(text));
-    return prints;
-}
-
-/* HH:MM, or a word. */
-static bool text_is_schedule(const char *text)
-{
-    static const char *const WORDS[] = {"off", "hourly", "daily", "weekly", NULL};
-    if (g_strv_contains(WORDS, text))
-        return true;
-    return strlen(text) == 5 && g_ascii_isdigit(text[0]) && g_ascii_isdigit(text[1]) &&
-           text[2] == ':' && g_ascii_isdigit(text[3]) && g_ascii_isdigit(text[4]) &&
-           atoi(text) < 24 && atoi(text + 3) < 60;
-}
-
-/* NULL, or what was expected instead. *normal: the value as it is kept. */
-static const char *setting_check(SettingType type, const char *value, char **normal)
-{
-    char *end = NULL;
-    *normal = NULL;
-    switch (type) {
-    case SETTING_GIB_OR_NONE:
-        if (!*value) {
-            *normal = g_strdup(value);
-            return NULL;
-        }
-        G_GNUC_FALLTHROUGH;
-    case SETTING_GIB:
-        *normal = decimal_between(value, 1 / 1073741824.0, 8e9);
-        return *normal ? NULL : "a number of GiB above 0, such as 5 or 0.5";
-    case SETTING_MINUTES:
-        *normal = decimal_between(value, 0.001, 100000);
-        return *normal ? NULL : "a number of minutes from 0.001, such as 30 or 0.5";
-    case SETTING_MIB: {
-        guint64 number;
-        if (!g_ascii_string_to_unsigned(value, 10, 16, 1 << 24, &number, NULL))
-            return "a whole number of MiB from 16 to 16777216";
-        *normal = g_strdup(value);
-        return NULL;
-    }
-    case SETTING_NETWORK:
-        if (*value && strcmp(value, "none") != 0 && strcmp(value, "proxy") != 0 &&
-            strcmp(value, "host") != 0)
-            return "none, proxy or host";
-        *normal = g_strdup(value);
-        return NULL;
-    case SETTING_POLICY:
-        if (strcmp(value, "warn") != 0 && strcmp(value, "deny") != 0 && strcmp(value, "off") != 0)
-            return "warn, deny or off";
-        *normal = g_strdup(value);
-        return NULL;
-    case SETTING_COUNT:
-    case SETTING_PROCESSORS: {
-        guint64 number;
-        if (!(type == SETTING_PROCESSORS && !*value) &&
-            !g_ascii_string_to_unsigned(value, 10, 1, 4096, &number, NULL))
-            return "a whole number from 1 to 4096";
-        *normal = g_strdup(value);
-        return NULL;
-    }
-    case SETTING_SECONDS: {
-        guint64 number;
-        if (!g_ascii_string_to_unsigned(value, 10, 1, 30 * 86400, &number, NULL))
-            return "a whole number of seconds from 1 to 2592000";
-        *normal = g_strdup(value);
-        return NULL;
-    }
-    case SETTING_NUMBER: {
-        guint64 number;
-        if (!g_ascii_string_to_unsigned(value, 10, 0, 36500, &number, NULL))
-            return "a whole number from 0 to 36500";
-        *normal = g_strdup(value);
-        return NULL;
-    }
-    case SETTING_MS: {
-        errno = 0;
-        guint64 number = g_ascii_strtoull(value, &end, 10);
-        if (!g_ascii_isdigit(*value) || *end || errno || number > G_MAXINT)
-            return "a whole number of milliseconds";
-        *normal = g_strdup(value);
-        return NULL;
-    }
-    case SETTING_BOOL:
-        if (strcmp(value, "true") != 0 && strcmp(value, "false") != 0)
-            return "true or false";
-        *normal = g_strdup(value);
-        return NULL;
-    case SETTING_PATH:
-        if (*value != '/' || !g_utf8_validate(value, -1, NULL))
-            return "a path that begins with /";
-        *normal = g_strdup(value);
-        return NULL;
-    case SETTING_DIRECTORY:
-        if ((*value && *value != '/') || !text_prints(value))
-            return "a directory's absolute path";
-        *normal = g_strdup(value);
-        return NULL;
-    case SETTING_SCHEDULE:
-        if (!text_is_schedule(value))
-            return "off, hourly, daily, weekly, or a time of the day such as 03:30";
-        *normal = g_strdup(value);
-        return NULL;
-    case SETTING_PLATFORM:
-        if (*value && !settings_is_platform(value))
-            return "os/architecture, such as linux/amd64 or linux/arm64";
-        *normal = g_strdup(value);
-        return NULL;
-    case SETTING_TEXT:
-        if (!text_prints(value))
-            return "text in UTF-8 without control characters";
-        *normal = g_strdup(value);
-        return NULL;
-    }
-    g_assert_not_reached();
 }
 
 static void entry_put(GPtrArray *section, const char *key, const char *value, const char *origin)
@@ -383,7 +276,7 @@ static bool setting_put(Settings *settings, const char *key, const char *value, 
         return false;
     }
     char *normal;
-    const char *expected = setting_check(TABLE[at].type, value, &normal);
+    const char *expected = setting_value_check(TABLE[at].type, value, &normal);
     if (expected) {
         g_set_error(error, SETTINGS_ERROR, 0, "%s: %s is \"%s\"; expected %s", origin, key,
                     mask_is_secret_name(key) ? MASK : value, expected);
@@ -506,14 +399,20 @@ static bool settings_read_sets(Settings *settings, const char *const *sets, GErr
     return true;
 }
 
-Settings *settings_load(const char *file, const char *const *sets, GError **error)
+static Settings *settings_new(void)
 {
-    g_autoptr(Settings) settings = g_new0(Settings, 1);
+    Settings *settings = g_new0(Settings, 1);
     for (size_t i = 0; i < OPEN_SECTIONS; i++)
         settings->open[i] = g_ptr_array_new_with_free_func(entry_free);
     for (size_t i = 0; i < TABLE_COUNT; i++)
-        if (!setting_put(settings, TABLE[i].key, TABLE[i].otherwise, "default", error))
-            return NULL;
+        setting_value_check(TABLE[i].type, TABLE[i].otherwise, &settings->values[i]);
+    settings->shares = shares_new();
+    return settings;
+}
+
+Settings *settings_load(const char *file, const char *const *sets, GError **error)
+{
+    g_autoptr(Settings) settings = settings_new();
     g_autofree char *usual = file ? NULL : settings_usual_file();
     const char *chosen = file ? file : usual;
     if (chosen && !settings_read_file(settings, chosen, error))
@@ -523,9 +422,19 @@ Settings *settings_load(const char *file, const char *const *sets, GError **erro
     return g_steal_pointer(&settings);
 }
 
+/* NULL: the store does not hold it, or a node's own value is above that. */
+static const char *value_of_share(const Settings *settings, int at)
+{
+    const Share *share =
+        settings->origins[at] ? NULL : __atomic_load_n(&settings->shares->newest, __ATOMIC_ACQUIRE);
+    return share ? share->values[at] : NULL;
+}
+
 const char *settings_text(const Settings *settings, const char *key)
 {
-    return settings->values[setting_index(key)];
+    const int at = setting_index(key);
+    const char *shared = value_of_share(settings, at);
+    return shared ? shared : settings->values[at];
 }
 
 int64_t settings_int(const Settings *settings, const char *key)
@@ -555,5 +464,83 @@ const GPtrArray *settings_training(const Settings *settings)
 
 const char *settings_origin(const Settings *settings, const char *key)
 {
-    return settings->origins[setting_index(key)];
+    const int at = setting_index(key);
+    if (settings->origins[at])
+        return settings->origins[at];
+    return value_of_share(settings, at) ? SETTINGS_ORIGIN_STORE : "default";
+}
+
+/* -- what the store holds -- */
+
+static char *fault_of_key(const char *key)
+{
+    const char *keys[TABLE_COUNT + 1] = {NULL};
+    for (size_t i = 0; i < TABLE_COUNT; i++)
+        keys[i] = TABLE[i].key;
+    const char *near = text_nearest(key, keys);
+    const int at = setting_index(key);
+    if (at >= 0)
+        return TABLE[at].shared
+                   ? NULL
+                   : g_strdup_printf("%s is each node's own: set it in its waybill.conf, or as a "
+                                     "variable of its environment",
+                                     key);
+    for (size_t i = 0; i < OPEN_SECTIONS; i++)
+        if (g_str_has_prefix(key, OPEN_PREFIXES[i]))
+            return g_strdup_printf("[%.*s] is each node's own: set it in its waybill.conf",
+                                   (int)strlen(OPEN_PREFIXES[i]) - 1, key);
+    return g_strdup_printf("there is no setting %s%s%s%s", key, near ? "; did you mean " : "",
+                           near ? near : "", near ? "?" : "");
+}
+
+char *settings_share_fault(const char *key, const char *value)
+{
+    char *fault = fault_of_key(key);
+    if (fault || !value)
+        return fault;
+    g_autofree char *normal = NULL;
+    const char *expected = setting_value_check(TABLE[setting_index(key)].type, value, &normal);
+    g_autofree char *masked = mask_text(value);
+    if (expected)
+        return g_strdup_printf("%s is \"%s\"; expected %s", key, masked, expected);
+    if (strcmp(masked, value) != 0)
+        return g_strdup_printf("%s has a secret in it, which the store would show: set it in each "
+                               "node's waybill.conf",
+                               key);
+    return NULL;
+}
+
+static Share *share_of(const char *const *keys, const char *const *values, size_t count)
+{
+    Share *share = g_new0(Share, 1);
+    for (size_t i = 0; i < count; i++) {
+        const int at = setting_index(keys[i]);
+        if (at >= 0 && TABLE[at].shared && !share->values[at])
+            setting_value_check(TABLE[at].type, values[i], &share->values[at]);
+    }
+    return share;
+}
+
+static bool share_equals(const Share *a, const Share *b)
+{
+    for (size_t i = 0; i < TABLE_COUNT; i++)
+        if (g_strcmp0(a->values[i], b->values[i]) != 0)
+            return false;
+    return true;
+}
+
+void settings_share(const Settings *settings, const char *const *keys, const char *const *values,
+                    size_t count)
+{
+    static const Share NOTHING;
+    Shares *shares = settings->shares;
+    Share *share = share_of(keys, values, count);
+    pthread_mutex_lock(&shares->lock);
+    if (share_equals(shares->newest ? shares->newest : &NOTHING, share)) {
+        share_free(share);
+    } else {
+        g_ptr_array_add(shares->all, share);
+        __atomic_store_n(&shares->newest, share, __ATOMIC_RELEASE);
+    }
+    pthread_mutex_unlock(&shares->lock);
 }

@@ -1,5 +1,5 @@
-/* The settings: waybill.conf (INI), the environment's WAYBILL_SECTION_KEY above it, --set above
- * both.
+/* The settings: what the store holds for all who work on it, waybill.conf (INI) above it, the
+ * environment's WAYBILL_SECTION_KEY above both, --set above all.
  *
  * Every key stands in one table with its type, its default and its meaning; those of [advice] are
  * the catalogue's reasons, which event/advice.c knows, those of [training] whatever the house calls
@@ -12,41 +12,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/setting_value.h"
+
 #define SETTINGS_ERROR (settings_error_quark())
 GQuark settings_error_quark(void);
-
-typedef enum {
-    SETTING_TEXT,
-    SETTING_PATH,        /* begins with a slash: a URL's path */
-    SETTING_DIRECTORY,   /* begins with a slash, "" is none */
-    SETTING_GIB,         /* a size in GiB, fractions allowed, above 0 */
-    SETTING_GIB_OR_NONE, /* the same; "" is none */
-    SETTING_COUNT,       /* a whole number, 1 or more */
-    SETTING_PROCESSORS,  /* a whole number, 1 or more; "" is how many processors there are */
-    SETTING_MS,          /* a whole number of milliseconds */
-    SETTING_SECONDS,     /* a whole number, 1 or more */
-    SETTING_BOOL,        /* true or false */
-    SETTING_NUMBER,      /* a whole number, 0 or more */
-    SETTING_MIB,         /* a whole number of MiB, 16 or more */
-    SETTING_MINUTES,     /* fractions allowed, above 0 */
-    SETTING_POLICY,      /* warn, deny or off */
-    SETTING_NETWORK,     /* none, proxy, host or "" */
-    SETTING_SCHEDULE,    /* off, hourly, daily, weekly or HH:MM */
-    SETTING_PLATFORM     /* os/architecture[/variant], "" is the host's */
-} SettingType;
 
 typedef struct {
     const char *key; /* section.name */
     SettingType type;
     const char *otherwise; /* the default */
     const char *meaning;
+    bool shared; /* the store may hold it, for all who work on it */
 } SettingRow;
 
 /* All of them, ended by a row whose key is NULL. */
 const SettingRow *settings_table(void);
-
-/* Whether this is os/architecture[/variant], such as linux/arm64/v8. */
-bool settings_is_platform(const char *text);
 
 typedef struct Settings Settings;
 
@@ -73,6 +53,19 @@ typedef struct {
  */
 const GPtrArray *settings_advice(const Settings *settings);
 const GPtrArray *settings_training(const Settings *settings);
-/* Where the value comes from: "default", a file's name and line, the environment's variable or
- * "--set". */
+/* Where the value comes from: "default", SETTINGS_ORIGIN_STORE, a file's name and line, the
+ * environment's variable or "--set". */
 const char *settings_origin(const Settings *settings, const char *key);
+#define SETTINGS_ORIGIN_STORE "the store"
+
+/* -- what the store holds (store/shared_settings.h) -- */
+
+/* Why the store cannot hold this value: there is no such setting, it is a node's own, the value is
+ * none, it has a password in it. NULL: it can. value NULL: of the key alone. The caller frees it.
+ */
+char *settings_share_fault(const char *key, const char *value);
+/* keys and values are all that it holds now. What this program does not know, or the store cannot
+ * hold, is left out. From any thread, while others read: a text that was read stays as long as the
+ * settings. */
+void settings_share(const Settings *settings, const char *const *keys, const char *const *values,
+                    size_t count);

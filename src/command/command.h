@@ -88,6 +88,7 @@ int command_explain(Session *session, int argc, char **argv);
 int command_runtime(Session *session, int argc, char **argv);
 int command_templates(Session *session, int argc, char **argv);
 int command_gc(Session *session, int argc, char **argv);
+int command_setting(Session *session, int argc, char **argv);
 int command_maintenance(Session *session, int argc, char **argv);
 int command_du(Session *session, int argc, char **argv);
 int command_workers(Session *session, int argc, char **argv);

@@ -445,6 +445,12 @@ const Command COMMANDS[] = {
     {"maintenance", "[status | on | off]", "Let nothing begin: imports that would start wait",
      "What runs goes on to its end. off, or the time of --until, lets go what waits.",
      command_maintenance},
+    {"setting", "list | set KEY=VALUE… | unset KEY…",
+     "Settings in the store, for all who work on it",
+     "Running servers and workers go by them within a second. What a node says itself, in its\n"
+     "waybill.conf, its environment or --set, is above them.\n"
+     "  waybill setting set limits.model_gib=40 gc.schedule=03:30",
+     command_setting},
     {"access-key", "create | list | revoke ID",
      "AK/SK pairs that requests to the server are signed with",
      "The secret key is shown once, by create. list: of --project, else of all.\n"

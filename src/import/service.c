@@ -12,6 +12,7 @@
 #include "store/images_place.h"
 #include "store/pushed.h"
 #include "store/schema.h"
+#include "store/shared_settings.h"
 #include "store/store_home.h"
 
 #define BUSY_TRIES 6
@@ -64,7 +65,10 @@ Service *service_open(const char *directory, bool create, const Settings *settin
         service->data && data_use(service->data, settings_text(settings, "store.url"), error)
             ? data_open_store(service->data, error)
             : NULL;
-    return service->db && open_images(service, error) ? g_steal_pointer(&service) : NULL;
+    return service->db && shared_settings_read(service->db, settings, error) &&
+                   open_images(service, error)
+               ? g_steal_pointer(&service)
+               : NULL;
 }
 
 Service *service_open_memory(const Settings *settings, GError **error)

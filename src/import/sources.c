@@ -229,13 +229,18 @@ static bool entry_is_good(const Entry *entry)
     return *entry->prefix && *entry->prefix != '/' && !g_str_has_prefix(entry->prefix, FILE_SCHEME);
 }
 
-char *sources_fault(const Settings *settings)
+char *sources_entry_fault(const char *entries)
 {
-    g_auto(GStrv) texts = g_strsplit_set(settings_text(settings, "sources.allow"), " \t", -1);
+    g_auto(GStrv) texts = g_strsplit_set(entries, " \t", -1);
     for (char **text = texts; *text; text++) {
         g_auto(Entry) entry = entry_read(*text);
         if (**text && !entry_is_good(&entry))
             return g_strdup(*text);
     }
     return NULL;
+}
+
+char *sources_fault(const Settings *settings)
+{
+    return sources_entry_fault(settings_text(settings, "sources.allow"));
 }

@@ -23,6 +23,9 @@
 
 /* NULL, or the entry of sources.allow that is none. The caller frees it. */
 char *sources_fault(const Settings *settings);
+/* The same of a value for it. */
+char *sources_entry_fault(const char *entries);
+#define SOURCES_RULE "a prefix such as file:///DIR, oci:/DIR or s3://BUCKET, or PROJECT=PREFIX"
 
 /* Whether the directory is there and lies beneath one of server.import_roots. */
 bool sources_beneath_roots(const Settings *settings, const char *directory);

@@ -76,6 +76,8 @@ HttpReply log_get(HttpRequest *request);
 HttpReply statistics_get(HttpRequest *request);
 HttpReply metrics_get(HttpRequest *request);
 HttpReply events_catalog(HttpRequest *request);
+HttpReply settings_get(HttpRequest *request);
+HttpReply settings_patch(HttpRequest *request);
 HttpReply maintenance_get(HttpRequest *request);
 HttpReply maintenance_set(HttpRequest *request);
 HttpReply credentials_get(HttpRequest *request);

@@ -35,6 +35,8 @@ const HttpRoute API_ROUTES[] = {
     {"GET", "/v3/auth/domains", identity_domains, 0, HTTP_READER},
     {"GET", "/v3/auth/projects", identity_projects, 0, HTTP_READER},
     {"GET", "/v3/projects", identity_projects, 0, HTTP_READER},
+    {"GET", "/v1/settings", settings_get, 0, HTTP_OPERATOR},
+    {"PATCH", "/v1/settings", settings_patch, HTTP_BODY_BYTES, HTTP_OPERATOR},
     {"GET", "/v1/maintenance", maintenance_get, 0, HTTP_READER},
     {"POST", "/v1/maintenance", maintenance_set, HTTP_BODY_BYTES, HTTP_OPERATOR},
     {"GET", "/v1/workers", workers_list, 0, HTTP_READER},

@@ -147,9 +147,7 @@ Server *server_start(const ServerOptions *options, GError **error)
     server->requests.json = options->log_json;
     g_autofree char *fault = sources_fault(options->settings);
     if (fault) {
-        g_set_error(error, SETTINGS_ERROR, 0,
-                    "sources.allow has \"%s\"; expected a prefix such as file:///DIR, oci:/DIR or "
-                    "s3://BUCKET, or PROJECT=PREFIX",
+        g_set_error(error, SETTINGS_ERROR, 0, "sources.allow has \"%s\"; expected " SOURCES_RULE,
                     fault);
         return NULL;
     }

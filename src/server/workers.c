@@ -9,6 +9,7 @@
 #include "import/attendant.h"
 #include "import/tags.h"
 #include "import/unscheduled.h"
+#include "store/shared_settings.h"
 
 #define TAGS_MS 60000
 #define LOOK_MS 1000 /* how often the queue is looked at when nobody wakes */
@@ -142,9 +143,14 @@ static void *watch_run(void *data)
     int64_t tags_due = 0;
     g_autoptr(Unscheduled) unscheduled = unscheduled_new();
     do {
+        g_autoptr(GError) of_settings = NULL;
         g_autoptr(GError) error = NULL;
         g_autoptr(GError) of_tags = NULL;
         const int64_t now = clock_monotonic_ms();
+        /* Of a store that is away the next one tells. */
+        if (!shared_settings_read(watcher->db, watcher->settings, &of_settings) &&
+            !db_error_passes(of_settings))
+            g_warning("settings of the store: %s", of_settings->message);
         if (!unscheduled_look(unscheduled, watcher, &error))
             g_warning("builds that no worker takes: %s", error->message);
         if (now >= tags_due && !tags_look(watcher, &of_tags))

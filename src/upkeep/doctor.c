@@ -11,6 +11,7 @@
 #include "store/leases.h"
 #include "store/maintenance.h"
 #include "store/schema.h"
+#include "store/shared_settings.h"
 #include "upkeep/doctor_checks.h"
 #include "upkeep/kept.h"
 
@@ -211,6 +212,8 @@ static void check_store(Doctor *doctor)
                       : db_open_sqlite(path, doctor->data->busy_timeout_ms, &error);
     if (!doctor->db || !db_check(doctor->db, &error) ||
         !schema_version(doctor->db, &version, &error))
+        store_fail(doctor, error->message);
+    else if (version == known && !shared_settings_read(doctor->db, doctor->settings, &error))
         store_fail(doctor, error->message);
     else if (version != known)
         store_other_schema(doctor, version, known);

@@ -47,6 +47,7 @@ static const Table TABLES[] = {
     {"images_place", "id"},
     {"layer_scans", "digest"},
     {"gc_runs", "id"},
+    {"settings", "key"},
 };
 
 DEFINE_ERROR_DOMAIN(store_copy_error);

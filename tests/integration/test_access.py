@@ -42,6 +42,8 @@ ROUTES = {
     ("GET", "/v3/auth/domains"): "reader",
     ("GET", "/v3/auth/projects"): "reader",
     ("GET", "/v3/projects"): "reader",
+    ("GET", "/v1/settings"): "operator",
+    ("PATCH", "/v1/settings"): "operator",
     ("GET", "/v1/maintenance"): "reader",
     ("POST", "/v1/maintenance"): "operator",
     ("GET", "/v1/workers"): "reader",

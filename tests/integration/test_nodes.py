@@ -84,6 +84,18 @@ def test_what_one_node_takes_on_another_does(nodes_at, sources):
     assert nodes.events(model)[0]["evidence"]["worker"] == worker["worker"]
 
 
+def test_a_setting_of_the_store_is_every_node_s(nodes_at, sources):
+    nodes = nodes_at(2, 1)
+    [source] = sources(1)
+    changed = nodes.apis[0].ask("PATCH", "/v1/settings", {"limits.model_file_gib": 0.000000001})
+    assert changed.status == 200, str(changed)
+    wait_for(lambda: nodes.apis[1].ask("GET", "/v1/settings").json["count"] == 1)
+    time.sleep(2)  # the worker reads it each second
+    model = nodes.submit(nodes.apis[1], "amber", source, "m")
+    wait_for(lambda: nodes.apis[0].ask("GET", f"/v1/amber/models/{model}").json["model_status"] == "failed", 30)
+    assert "ModelFileTooLarge" in [event["reason"] for event in nodes.events(model)]
+
+
 def test_an_upload_stays_with_the_server_that_took_it(nodes_at):
     nodes = nodes_at(2, 1)
     first, second = nodes.apis
