@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from conftest import wait_for
+from environments import bring, index, python_layout, sdist  # noqa: F401
 from nodes import PROJECTS, Nodes, remove
 from postgres import postgres, postgres_server  # noqa: F401
 from radosgw import rgw  # noqa: F401
 from registries import Registry
+from serving import read_stream
 
 def seeds_of(text):
     first, _, last = text.partition("-")
@@ -35,12 +37,12 @@ def nodes_at(tmp_path, postgres_server, rgw, base_layout):  # noqa: F811
     short = Path(tempfile.mkdtemp(prefix="n-", dir="/tmp"))  # sockets want a short path
     registry = Registry(tmp_path / "registry")
 
-    def at(apis, workers, server=postgres_server, **options):
+    def at(apis, workers, server=postgres_server, layout=base_layout, **options):
         nodes = Nodes(tmp_path, short, server, rgw, registry, **options)
         made.append(nodes)
         for _ in range(apis):
             nodes.add_api()
-        nodes.prepare(base_layout)
+        nodes.prepare(layout)
         for _ in range(workers):
             nodes.add_worker()
         return nodes
@@ -94,6 +96,44 @@ def test_a_setting_of_the_store_is_every_node_s(nodes_at, sources):
     model = nodes.submit(nodes.apis[1], "amber", source, "m")
     wait_for(lambda: nodes.apis[0].ask("GET", f"/v1/amber/models/{model}").json["model_status"] == "failed", 30)
     assert "ModelFileTooLarge" in [event["reason"] for event in nodes.events(model)]
+
+
+def test_a_stream_goes_on_at_another_node(nodes_at, sources):
+    nodes = nodes_at(2, 0)
+    [source] = sources(1)
+    first, second = nodes.apis
+    model = nodes.submit(first, "amber", source, "m")
+    path = f"/v1/amber/models/{model}/events/stream"
+    seen = [next(read_stream(first.connection(30), path))]
+    assert first.stop() == 0
+    nodes.apis.remove(first)
+    nodes.add_worker()
+    seen += read_stream(second.connection(60), path, seen[-1][0])
+    assert [seq for seq, _, _ in seen] == list(range(1, len(seen) + 1))
+    assert [event for _, _, event in seen] == nodes.events(model)
+    assert seen[-1][2]["reason"] == "ModelImported"
+
+
+def test_one_environment_is_built_for_all_nodes(nodes_at, rgw, package, index, python_layout):  # noqa: F811
+    """Two workers, a data directory each: the second import waits for the first one's build, and has it."""
+    index.add(sdist("slowbuilt", before="import time; time.sleep(4)"))
+    nodes = nodes_at(1, 2, layout=python_layout, settings={"BUILD_RUNTIME": "", "BUILD_NETWORK": "", "BUILD_PIP_INDEX_URL": index.url})
+    bucket = rgw.make(f"b{os.urandom(6).hex()}")
+    models = []
+    for name in ("one", "two"):
+        rgw.put_folder(bucket, name, bring(package, ["slowbuilt==1.0"], name=name))
+        models.append(nodes.submit(nodes.apis[0], "amber", f"s3://{bucket}/{name}", name))
+    nodes.wait_for_all(120)
+    nodes.assert_whole(models)
+    told = [nodes.events(model) for model in models]
+    assert len({events[0]["evidence"]["worker"] for events in told}) == 2
+    decisions = [event["evidence"]["decision"] for events in told for event in events
+                 if event["reason"] == "EnvImageExplained"]
+    assert sorted(decisions) == ["build", "join"]
+    assert sum(path.startswith("/files/slowbuilt") for path in index.asked) == 1
+    layers = {nodes.sql(f"SELECT digest FROM layers WHERE model_id = '{model}' AND origin = 'environment'")[0]
+              for model in models}
+    assert len(layers) == 1
 
 
 def test_an_upload_stays_with_the_server_that_took_it(nodes_at):
