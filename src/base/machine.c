@@ -5,14 +5,19 @@
 
 #include "base/io.h"
 
+#define DIGITS 32
+
+char *machine_id_in(const char *path)
+{
+    g_autoptr(GBytes) bytes = io_read_file(AT_FDCWD, path, 256, NULL);
+    gsize size = 0;
+    const char *content = bytes ? g_bytes_get_data(bytes, &size) : NULL;
+    g_autofree char *text = g_strstrip(g_strndup(content ? content : "", size));
+    const bool is_id = strlen(text) == DIGITS && strspn(text, "0123456789abcdef") == DIGITS;
+    return g_strdup(is_id ? text : g_get_host_name());
+}
+
 char *machine_id(void)
 {
-    g_autoptr(GBytes) bytes = io_read_file(AT_FDCWD, "/etc/machine-id", 256, NULL);
-    g_autofree char *id =
-        bytes ? g_strstrip(g_strndup(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes)))
-              : g_strdup("");
-    /* machine-id(5): of an image that many are started from. */
-    if (!*id || strcmp(id, "uninitialized") == 0)
-        return g_strdup(g_get_host_name());
-    return g_steal_pointer(&id);
+    return machine_id_in("/etc/machine-id");
 }

@@ -113,13 +113,19 @@ static RegistryLogin *login_of_auth(const char *auth)
     return login;
 }
 
+/* "auth" is what docker and podman write; Kubernetes takes "username" and "password", too, in a
+ * Secret of the type kubernetes.io/dockerconfigjson. */
 static RegistryLogin *login_of_entry(const json_t *entry)
 {
     const char *token = json_string_value(json_object_get(entry, "identitytoken"));
     const char *auth = json_string_value(json_object_get(entry, "auth"));
+    const char *user = json_string_value(json_object_get(entry, "username"));
+    const char *password = json_string_value(json_object_get(entry, "password"));
     if (token && *token)
         return registry_login_new(NULL, token, "auth_file");
-    return auth && *auth ? login_of_auth(auth) : NULL;
+    if (auth && *auth)
+        return login_of_auth(auth);
+    return user && *user && password ? registry_login_new(user, password, "auth_file") : NULL;
 }
 
 /* Docker's own files name a registry by a URL, too. */

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 import python_base
+from conftest import PROGRAM, ROOT
+from oci_layout import entry
 
 BASE = "localhost/waybill-test-base"
 # runc, cgroupfs and the low limits also work where there is no systemd or root has few rights.
@@ -41,7 +43,8 @@ class Containers:
 
     def base(self):
         """The name of Debian 12: the base image that the tests of environments have anyway, as root."""
-        layout = python_base.derive(self.where / "base", [], User="root")
+        id_of_nobody = entry("etc/machine-id", "5a" * 16 + "\n", mode=0o444)
+        layout = python_base.derive(self.where / "base", [id_of_nobody], User="root")
         self.podman("pull", "--quiet", f"oci:{layout}:latest")
         image = self.podman("images", "--quiet").stdout.split()[0]
         self.podman("tag", image, BASE)
@@ -66,6 +69,9 @@ class Containers:
 def containers():
     if os.geteuid() != 0:
         pytest.skip("building an image without the machine's storage needs root")
+    for program in ("podman", "buildah"):
+        if not shutil.which(program):
+            pytest.skip(f"{program} is not installed")
     why = python_base.can_be_made()
     if why:
         pytest.skip(why)
@@ -75,3 +81,14 @@ def containers():
     finally:
         made.remove()
     assert not made.where.exists() and not made.mounts()
+
+
+@pytest.fixture
+def image(containers, tmp_path):
+    """deploy/Containerfile, with the program that the tests run: compiling it once more takes minutes."""
+    context = tmp_path / "context"
+    (context / "build").mkdir(parents=True)
+    (context / "build/waybill").write_bytes(open(PROGRAM, "rb").read())
+    containers.base()
+    return containers.build(ROOT / "deploy/Containerfile", context, "--build-arg", f"BASE={BASE}",
+                            "--build-arg", "PROGRAM=build/waybill")

@@ -16,8 +16,9 @@ WHO = "postgres"  # who installed it made this user; the server refuses to run a
 
 
 class Postgres:
-    def __init__(self, durable=False):
+    def __init__(self, durable=False, port=None):
         self.durable = durable  # what survives a crash of the machine is no test's question
+        self.port = port  # of loopback, where it is to listen there, too
         self.where = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))  # sockets want a short path
         if os.geteuid() == 0:
             shutil.chown(self.where, WHO)
@@ -32,7 +33,8 @@ class Postgres:
         return done.stdout
 
     def start(self):
-        options = f"-c listen_addresses= -c unix_socket_directories={self.where} -c max_connections=200"
+        listen = f"127.0.0.1 -c port={self.port}" if self.port else ""
+        options = f"-c listen_addresses={listen} -c unix_socket_directories={self.where} -c max_connections=200"
         options += "" if self.durable else " -c fsync=off"
         self.run("pg_ctl", "-D", self.where / "data", "-w", "-l", self.where / "log", "-o", options, "start")
 
@@ -47,7 +49,8 @@ class Postgres:
             shutil.rmtree(self.where, ignore_errors=True)
 
     def url(self, database):
-        return f"postgresql://{WHO}@{quote(str(self.where), safe='')}/{database}"
+        port = f":{self.port}" if self.port else ""
+        return f"postgresql://{WHO}@{quote(str(self.where), safe='')}{port}/{database}"
 
     def ask(self, database, sql):
         """Its rows, as psql writes them."""

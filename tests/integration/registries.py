@@ -5,6 +5,8 @@ that it keeps in a directory of the test's own. It ends with the test, also when
   Registry(where, "basic")    alice / s3cret, by htpasswd
   Registry(where, "token")    the same alice, through a token issuer (token_issuer.js)
   Registry(where, "tls")      a certificate of its own CA, `ca`, which `certificates` holds for skopeo
+
+relative: its answers name no address of its own, for one that is also reached by another.
 """
 import ctypes
 import json
@@ -47,22 +49,22 @@ def wait_for_line(path, pattern, process, seconds=20):
     raise AssertionError(path.read_text())
 
 
-def make_certificate(where):
-    """tls.crt and tls.key of 127.0.0.1; the certificate of their CA, alone in a directory."""
+def make_certificate(where, names="IP:127.0.0.1"):
+    """tls.crt and tls.key of these names; the certificate of their CA, alone in a directory."""
     where = Path(where)
     (where / "certificates").mkdir()
     ca, key = where / "certificates/ca.crt", where / "ca.key"
     new = ["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
     run(*new, "-x509", "-keyout", key, "-out", ca, "-days", "2", "-subj", "/CN=tests' CA")
     run(*new, "-keyout", where / "tls.key", "-out", where / "tls.csr", "-subj", "/CN=registry")
-    (where / "names").write_text("subjectAltName=IP:127.0.0.1\n")
+    (where / "names").write_text(f"subjectAltName={names}\n")
     run("openssl", "x509", "-req", "-in", where / "tls.csr", "-CA", ca, "-CAkey", key, "-CAcreateserial",
         "-out", where / "tls.crt", "-days", "2", "-extfile", where / "names")
     return ca
 
 
 class Registry:
-    def __init__(self, where, mode="plain", token_seconds=300):
+    def __init__(self, where, mode="plain", token_seconds=300, relative=False):
         self.where, self.mode, self.processes = Path(where), mode, []
         self.where.mkdir(parents=True)
         self.ca = self.certificates = None
@@ -71,7 +73,7 @@ class Registry:
                 "version": "0.1", "log": {"level": "info"},
                 "storage": {"filesystem": {"rootdirectory": str(self.where / "data")},
                             "delete": {"enabled": True}},
-                "http": {"addr": "127.0.0.1:0"} | self.make_tls()}
+                "http": {"addr": "127.0.0.1:0", "relativeurls": relative} | self.make_tls()}
             configuration |= self.make_login(token_seconds)
             # JSON is YAML.
             (self.where / "config.yml").write_text(json.dumps(configuration))

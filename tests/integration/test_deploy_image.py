@@ -3,23 +3,10 @@ import json
 import re
 import uuid
 
-import pytest
-
-from conftest import PROGRAM, ROOT, wait_for
-from containers import BASE, LIMITS, containers  # noqa: F401
+from conftest import ROOT, wait_for
+from containers import LIMITS, containers, image  # noqa: F401
 
 PORT = "http://127.0.0.1:8420"
-
-
-@pytest.fixture
-def image(containers, tmp_path):  # noqa: F811
-    """Built with the program that the tests run: compiling it once more takes minutes."""
-    context = tmp_path / "context"
-    (context / "build").mkdir(parents=True)
-    (context / "build/waybill").write_bytes(open(PROGRAM, "rb").read())
-    containers.base()
-    return containers.build(ROOT / "deploy/Containerfile", context, "--build-arg", f"BASE={BASE}",
-                            "--build-arg", "PROGRAM=build/waybill")
 
 
 def sandbox(containers, image, *options):  # noqa: F811

@@ -169,6 +169,15 @@ def test_logins_of_a_file_come_before_the_variables(tmp_path, key):
     assert "'p'" not in repr(given)
 
 
+@pytest.mark.parametrize("entry, expected", [
+    ({"username": "a", "password": "b"}, ("a", "b")), ({"username": "a", "password": "b", "auth": "Yzpk"}, ("c", "d")),
+    ({"username": "a"}, None), ({"username": 1, "password": "b"}, None), ({"auth": 1}, None), ({}, None)])
+def test_an_entry_may_be_a_secret_of_kubernetes(tmp_path, entry, expected):
+    (tmp_path / "auth").write_text(json.dumps({"auths": {"r.example": entry}}))
+    login = find_login(settings.FetchSettings(auth_file=str(tmp_path / "auth")), "r.example", "net")
+    assert (login and (login.user, login.secret)) == expected
+
+
 @pytest.mark.parametrize("source, said", [
     ("mnt/model", "entry 1: expected a directory"), ("http://x", "entry 1: expected a directory"),
     ("/a registry://", "entry 2: expected registry://HOST"), ("s3://", "expected s3://BUCKET"),

@@ -125,10 +125,25 @@ static void login_may_be_an_identity_token(void **state)
               "r.example", "a", NULL, "it");
 }
 
+static void login_may_be_written_as_in_a_secret_of_kubernetes(void **state)
+{
+    assert_in("{\"auths\": {\"r.example\": {\"username\": \"bob\", \"password\": \"a:b\"}}}",
+              "r.example", "a", "bob", "a:b");
+    assert_in("{\"auths\": {\"r.example\": {\"username\": \"bob\", \"password\": \"a:b\", "
+              "\"auth\": " ALICE "}}}",
+              "r.example", "a", "alice", "s3cret");
+}
+
 static void login_is_none_where_an_entry_has_none(void **state)
 {
-    static const char *const ENTRIES[] = {
-        "{}", "null", "[]", "{\"auth\": \"\"}", "{\"auth\": 1}", "{\"auth\": \"YWxpY2U=\"}"};
+    static const char *const ENTRIES[] = {"{}",
+                                          "null",
+                                          "[]",
+                                          "{\"auth\": \"\"}",
+                                          "{\"auth\": 1}",
+                                          "{\"auth\": \"YWxpY2U=\"}",
+                                          "{\"username\": \"bob\"}",
+                                          "{\"username\": \"\", \"password\": \"a\"}"};
     for (size_t i = 0; i < G_N_ELEMENTS(ENTRIES); i++) {
         g_autofree char *file = g_strdup_printf("{\"auths\": {\"r.example\": %s}}", ENTRIES[i]);
         assert_in(file, "r.example", "a", NULL, NULL);
@@ -213,6 +228,7 @@ int main(void)
         cmocka_unit_test(login_is_that_of_the_longest_key),
         cmocka_unit_test(login_is_known_by_dockers_names_too),
         cmocka_unit_test(login_may_be_an_identity_token),
+        cmocka_unit_test(login_may_be_written_as_in_a_secret_of_kubernetes),
         cmocka_unit_test(login_is_none_where_an_entry_has_none),
         cmocka_unit_test(login_comes_from_the_first_file_that_has_one),
         cmocka_unit_test(login_comes_from_a_helper),

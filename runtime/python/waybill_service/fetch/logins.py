@@ -53,8 +53,12 @@ def _login_of_entry(entry):
         return None
     if isinstance(entry.get("identitytoken"), str) and entry["identitytoken"]:
         return Login("", entry["identitytoken"])
+    if not entry.get("auth"):  # as Kubernetes takes it, too
+        user, secret = entry.get("username"), entry.get("password")
+        said = user and isinstance(user, str) and isinstance(secret, str)
+        return Login(user, secret) if said else None
     try:
-        user, colon, secret = base64.b64decode(entry.get("auth") or "").decode().partition(":")
+        user, colon, secret = base64.b64decode(entry["auth"]).decode().partition(":")
     except (ValueError, TypeError):
         return None
     return Login(user, secret) if colon and user else None
