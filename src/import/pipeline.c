@@ -7,6 +7,7 @@
 #include "base/io.h"
 #include "event/timeline.h"
 #include "import/store_events.h"
+#include "import/upload.h"
 
 bool import_is_image(const Import *import)
 {
@@ -43,7 +44,7 @@ static bool close_in_transaction(Import *import, const char *stage, const char *
             return false;
     }
     return stage_close(db, import->model->id, import->job->attempt, stage, result, error) &&
-           db_commit(db, error);
+           upload_unbind(import, stage, error) && db_commit(db, error);
 }
 
 StageResult import_close(Import *import, const char *stage, json_t *result, GPtrArray *events,

@@ -158,8 +158,8 @@ bool rebuild_origin(Service *service, const char *model_id, int *origin, GError 
 /* The attempt's package, stages and layers become those of its origin. */
 bool rebuild_take_over(Service *service, const char *model_id, int origin, int attempt,
                        GError **error);
-/* import_look of a rebuild: config and runtime as its origin saw them, the dependencies as they are
- * now. */
+/* import_look where the source is not looked at: config and runtime as the attempt has them (of a
+ * rebuild its origin), the dependencies as they are now. */
 StageResult rebuild_look(Import *import, const char *stage, GError **error);
 
 /* The base image of a runtime. at_hand: its blobs lie in service->images, to where they are fetched

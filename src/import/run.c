@@ -336,6 +336,8 @@ static StageResult import_stages(Import *import, GError **error)
             return import_stopped(import, stage->stage, error);
         if (result != STAGE_CLOSED || strcmp(stage->name, "finish") == 0)
             return result;
+        if (import->service->home_only && strcmp(stage->name, "copy") == 0)
+            return STAGE_STOPPED; /* others go on with it */
     }
 }
 
@@ -464,6 +466,9 @@ static bool work_once(Work *work, GError **error)
     work->held = false;
     work->ended = strcmp(open->state, "done") == 0;
     if (work->ended)
+        return true;
+    work->wait = service->home_only && g_strcmp0(open->home, data_home(service->data)) != 0;
+    if (work->wait)
         return true;
     g_autoptr(Job) job = work_take(work, open, &failure);
     if (failure) {

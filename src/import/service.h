@@ -20,6 +20,9 @@ typedef struct {
     Progress progress;
     /* What maintenance holds, or somebody else works on, is left; else import_work waits for it. */
     bool leaves;
+    /* Works on nothing but what lies in this data directory alone, and leaves the rest to others:
+     * of a server without workers, which takes uploads. */
+    bool home_only;
     bool held;              /* import_work waits for it at the moment */
     atomic_bool lost;       /* the lease, which is why progress.stop was set */
     Pulse *pulse;           /* says what it does while it works; NULL: nobody is told */

@@ -390,12 +390,31 @@ static bool import_look_again(Import *import, Findings *findings, GError **error
                         &import->package, &import->config, &import->runtime, error);
 }
 
+/* Whether the source need not be there any more: a rebuild's package, and what was uploaded to
+ * another node, which has packed it. False: *error. */
+static bool look_behind_source(const Import *import, bool *behind, GError **error)
+{
+    *behind = import->request->rebuild;
+    if (*behind || !import_request_upload(import->request))
+        return true;
+    GError *failure = NULL;
+    g_autofree char *copied = stage_result(import->service->db, import->model->id,
+                                           import->job->attempt, "copy", &failure);
+    *behind = copied != NULL;
+    if (failure)
+        g_propagate_error(error, failure);
+    return !failure;
+}
+
 StageResult import_look(Import *import, const char *stage, GError **error)
 {
+    bool behind;
     g_autoptr(Findings) findings = findings_new();
     if (import->package || import->config)
         return STAGE_CLOSED;
-    if (import->request->rebuild)
+    if (!look_behind_source(import, &behind, error))
+        return STAGE_ERROR;
+    if (behind)
         return rebuild_look(import, stage, error);
     if (!import_look_again(import, findings, error))
         return STAGE_ERROR;

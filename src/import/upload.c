@@ -2,6 +2,8 @@
  * removed in the transaction that says that it was imported. */
 #include "import/upload.h"
 
+#include <string.h>
+
 #include "import/bucket.h"
 
 bool import_request_resolve(Service *service, ImportRequest *request, GError **error)
@@ -61,6 +63,13 @@ bool upload_bind(Service *service, const ImportRequest *request, int64_t job, GE
         g_propagate_error(error, failure);
     /* A rebuild begins behind the copy: the upload is gone, and nobody needs it. */
     return upload ? job_set_home(service->db, job, upload->home, error) : !failure;
+}
+
+bool upload_unbind(const Import *import, const char *stage, GError **error)
+{
+    Db *db = import->service->db;
+    return strcmp(stage, "copy") != 0 || !import_request_upload(import->request) ||
+           db_engine(db) == DB_SQLITE || job_set_home(db, import->job->id, NULL, error);
 }
 
 bool upload_imported(Import *import, char **directory, GError **error)

@@ -12,6 +12,9 @@ bool upload_keep(Service *service, const ImportRequest *request, const char *mod
 /* Within the transaction that submits: only workers of the data directory that has it take the job.
  */
 bool upload_bind(Service *service, const ImportRequest *request, int64_t job, GError **error);
+/* Within the transaction that closes a stage: behind the copy nothing is read of the upload, and
+ * any node can go on. */
+bool upload_unbind(const Import *import, const char *stage, GError **error);
 /* Within the transaction that ends the attempt as imported. *directory: what upload_clean_up takes
  * when it is committed; the caller frees it. */
 bool upload_imported(Import *import, char **directory, GError **error);

@@ -27,6 +27,7 @@ struct Workers {
     pthread_cond_t woken;
     bool wake, stopping;
     int count;
+    bool home_only; /* it is one that takes nothing from others */
     Worker *all;
     /* Who looks for builds that no worker takes; each of them may be busy. */
     Service *watcher;
@@ -90,7 +91,7 @@ static bool worker_serve(Worker *worker)
     bool had = false;
     Workers *workers = worker->workers;
     Service *service = worker->service;
-    g_autoptr(GArray) jobs = jobs_to_serve(service->db, service->data, NULL);
+    g_autoptr(GArray) jobs = jobs_to_serve(service->db, service->data, service->home_only, NULL);
     for (guint i = 0; jobs && i < jobs->len && !had && !workers->stopping; i++) {
         if (!worker_pick(worker, g_array_index(jobs, int64_t, i)))
             continue;
@@ -188,9 +189,13 @@ static bool worker_start(Worker *worker, const WorkersOptions *options, GError *
     worker->service = service_make(options, error);
     if (!worker->service)
         return false;
-    worker->service->pulse = pulse_begin(worker->service->db, worker->service->data, true, error);
-    worker->started =
-        worker->service->pulse && thread_start(&worker->thread, worker_run, worker, error);
+    /* Who does not take what is in the queue is none of those that it waits for. */
+    worker->service->home_only = worker->workers->home_only;
+    if (!worker->service->home_only)
+        worker->service->pulse =
+            pulse_begin(worker->service->db, worker->service->data, true, error);
+    worker->started = (worker->service->pulse || worker->service->home_only) &&
+                      thread_start(&worker->thread, worker_run, worker, error);
     return worker->started;
 }
 
@@ -214,9 +219,11 @@ Workers *workers_start(const WorkersOptions *options, GError **error)
     pthread_mutex_init(&workers->lock, NULL);
     pthread_cond_init(&workers->woken, NULL);
     pause_init(&workers->pause);
-    workers->all = g_new0(Worker, options->count);
-    workers->count = options->count;
-    for (int i = 0; i < options->count; i++) {
+    workers->home_only =
+        options->count == 0 && db_is_served(settings_text(options->settings, "store.url"));
+    workers->count = workers->home_only ? 1 : options->count;
+    workers->all = g_new0(Worker, workers->count);
+    for (int i = 0; i < workers->count; i++) {
         workers->all[i].workers = workers;
         if (!worker_start(&workers->all[i], options, error))
             return NULL;
@@ -281,8 +288,8 @@ void workers_count(Workers *workers, int *alive, int *busy)
 {
     *busy = 0;
     pthread_mutex_lock(&workers->lock);
-    for (int i = 0; i < workers->count; i++)
+    *alive = workers->home_only ? 0 : workers->count;
+    for (int i = 0; i < *alive; i++)
         *busy += workers->all[i].job != 0;
-    *alive = workers->count;
     pthread_mutex_unlock(&workers->lock);
 }

@@ -8,6 +8,8 @@ typedef struct Workers Workers;
 typedef struct {
     const char *directory;
     const Settings *settings; /* borrowed, as long as they work */
+    /* 0 on a store that nodes share: one for what no other node can do, which is uploads as far as
+     * they are read. */
     int count;
     /* Hears itself of what others commit; else workers_wake is called. */
     bool listens;

@@ -29,6 +29,7 @@ void job_free(Job *job)
     g_free(job->model_id);
     g_free(job->state);
     g_free(job->worker);
+    g_free(job->home);
     g_free(job->cancelled_by);
     g_free(job->cache_key);
     g_free(job);
@@ -36,7 +37,7 @@ void job_free(Job *job)
 
 #define JOB_COLUMNS                                                                       \
     "SELECT id, kind, model_id, attempt, state, coalesce(waits_for, 0), leases, worker, " \
-    "cancelled_by, created_at, served, held_in, cache_key, lost FROM jobs "
+    "cancelled_by, created_at, served, held_in, cache_key, lost, home FROM jobs "
 
 static Job *job_of_row(DbRows *rows)
 {
@@ -55,6 +56,7 @@ static Job *job_of_row(DbRows *rows)
     job->held_in = db_int(rows, 11);
     job->cache_key = g_strdup(db_text(rows, 12));
     job->lost = (int)db_int(rows, 13);
+    job->home = g_strdup(db_text(rows, 14));
     return job;
 }
 
@@ -201,17 +203,18 @@ bool job_set_served(Db *db, int64_t id, bool served, GError **error)
 }
 
 /* A server's store knows itself what is leased, and does not tell of all that waits. */
-#define SERVED(free_of)                                                                         \
-    "SELECT s.id, s.build FROM (SELECT j.id, coalesce(j.waits_for, j.id) AS build, " JOBS_TURN  \
-    " AS turn FROM jobs j JOIN models m ON m.id = j.model_id WHERE j.state <> 'done' AND "      \
-    "j.served = 1 AND j.kind = 'import' AND (j.held_in <> $1 OR $1 = 0 OR j.cancelled_by IS "   \
-    "NOT NULL) AND (j.home IS NULL OR j.home = $2)) s " free_of " ORDER BY s.turn, s.id LIMIT " \
+#define SERVED(free_of)                                                                        \
+    "SELECT s.id, s.build FROM (SELECT j.id, coalesce(j.waits_for, j.id) AS build, " JOBS_TURN \
+    " AS turn FROM jobs j JOIN models m ON m.id = j.model_id WHERE j.state <> 'done' AND "     \
+    "j.served = 1 AND j.kind = 'import' AND (j.held_in <> $1 OR $1 = 0 OR j.cancelled_by IS "  \
+    "NOT NULL) AND (j.home = $2 OR (j.home IS NULL AND $3 = 0))) s " free_of                   \
+    " ORDER BY s.turn, s.id LIMIT "                                                            \
     "1000"
 #define OF_ROWS                                                                               \
     "WHERE NOT EXISTS (SELECT 1 FROM jobs l WHERE l.id IN (s.id, s.build) AND l.lease_until " \
     ">= " LEASES_NOW ")"
 
-GArray *jobs_to_serve(Db *db, DataDirectory *data, GError **error)
+GArray *jobs_to_serve(Db *db, DataDirectory *data, bool home_only, GError **error)
 {
     const bool rows_are_leases = db_engine(db) == DB_POSTGRES;
     g_autoptr(Maintenance) maintenance = maintenance_load(db, error);
@@ -219,8 +222,8 @@ GArray *jobs_to_serve(Db *db, DataDirectory *data, GError **error)
         return NULL;
     g_autoptr(GArray) jobs = g_array_new(FALSE, FALSE, sizeof(int64_t));
     g_autoptr(DbRows) rows =
-        db_query(db, error, rows_are_leases ? SERVED(OF_ROWS) : SERVED(""), "is",
-                 maintenance->on ? maintenance->number : 0, data_home(data));
+        db_query(db, error, rows_are_leases ? SERVED(OF_ROWS) : SERVED(""), "isi",
+                 maintenance->on ? maintenance->number : 0, data_home(data), (int64_t)home_only);
     GError *failure = NULL;
     while (rows && db_next(rows, &failure)) {
         const int64_t id = db_int(rows, 0);

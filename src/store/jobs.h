@@ -29,6 +29,7 @@ typedef struct {
     int64_t
         held_in;  /* the window of maintenance in which its timeline says that it waits; 0: none */
     int lost;     /* workers that died while they worked on it */
+    char *home;   /* job_set_home's; NULL: any node can do it */
     Lease *lease; /* NULL: not held by us */
 } Job;
 
@@ -65,7 +66,8 @@ Job *job_of_model(Db *db, const char *model_id, GError **error);
 bool job_park(Db *db, int64_t id, int64_t waits_for, GError **error);
 bool job_end(Db *db, int64_t id, GError **error);
 /* Hands it back to the queue, as it was before it was taken. */
-/* Only workers of that data directory (data_home) can do it: what it imports from lies there. */
+/* Only workers of that data directory (data_home) can do it: what it imports from lies there. NULL:
+ * any can. */
 bool job_set_home(Db *db, int64_t id, const char *home, GError **error);
 bool job_give_back(Db *db, int64_t id, GError **error);
 /* Wakes every import that waits for this build. */
@@ -81,8 +83,8 @@ bool job_set_served(Db *db, int64_t id, bool served, GError **error);
     "ELSE 0 END, j.id)"
 /* Import jobs that a server's worker could go on with, in the order of their turns: nobody works on
  * them nor on the build that they wait for, and they were not told to wait for the end of
- * maintenance. Array of int64_t. */
-GArray *jobs_to_serve(Db *db, DataDirectory *data, GError **error);
+ * maintenance. home_only: of these those that nobody else can do. Array of int64_t. */
+GArray *jobs_to_serve(Db *db, DataDirectory *data, bool home_only, GError **error);
 /* Builds that an import of a server waits for and nobody works on: queued ones, and those whose
  * worker was lost. None while maintenance is on. Array of Job without a lease. */
 GPtrArray *builds_to_serve(Db *db, DataDirectory *data, GError **error);

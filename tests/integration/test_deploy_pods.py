@@ -213,9 +213,17 @@ def test_pods_build_and_import(cluster_of, python_layout, package, rgw, tmp_path
     version = in_image(cluster, pull(cluster, "tiny"), "python3", "-c", "import tiny; print(tiny.VERSION)")
     assert version == "1.0"
 
-    # They are two machines: files that one of them has, the other has not.
+    # They are two machines: files that one of them has, the other has not. It packs them, and a worker builds.
     upload = apis[0].ask("POST", "/v1/default/uploads").json["upload_id"]
     assert apis[1].ask("PUT", f"/v1/default/uploads/{upload}/model/config.json", b"{}").status == 421
+    sent = bring(package, ["tiny==1.0"], name="sent")
+    for path in (sent / "model").iterdir():
+        put = apis[0].ask("PUT", f"/v1/default/uploads/{upload}/model/{path.name}", path.read_bytes())
+        assert put.status in (200, 201), str(put)
+    events = assert_imported(apis, submit(apis[1], f"upload://{upload}", "sent"), cluster)
+    assert events[0]["evidence"]["worker"] == f"{apis[0].name}/1"
+    [built] = [event["evidence"]["worker"] for event in events if event["reason"] == "ImageBuildStarted"]
+    assert built in [f"{pod.name}/1" for pod in set(workers) - {first}]
     for pod in [*apis, *set(workers) - {first}]:
         assert_ends(cluster, pod)
 

@@ -136,24 +136,36 @@ def test_one_environment_is_built_for_all_nodes(nodes_at, rgw, package, index, p
     assert len(layers) == 1
 
 
-def test_an_upload_stays_with_the_server_that_took_it(nodes_at):
+def test_an_upload_is_read_by_the_server_that_took_it_and_built_by_others(nodes_at):
+    """A server without workers packs what was uploaded to it; nothing else."""
     nodes = nodes_at(2, 1)
     first, second = nodes.apis
     upload = first.ask("POST", "/v1/default/uploads").json["upload_id"]
-    place = f"/v1/default/uploads/{upload}/model/config.json"
-    sent = second.ask("PUT", place, b"{}")
+    place = f"/v1/default/uploads/{upload}/model"
+    sent = second.ask("PUT", f"{place}/config.json", b"{}")
     assert sent.status == 421 and "begun with" in sent.json["error_msg"], str(sent)
-    assert first.ask("PUT", place, b'{"model_type": "Custom", "model_algorithm": "a"}').status in (200, 201)
-    assert first.ask("PUT", f"/v1/default/uploads/{upload}/model/weights.bin", b"w").status in (200, 201)
-    model = second.ask("POST", "/v1/default/models", {"model_name": "m", "model_version": "0.0.1", "model_type": "Custom",
-                                                    "source_location": f"upload://{upload}"}).json["model_id"]
+    for name, body in (("config.json", b'{"model_type": "Custom", "model_algorithm": "a"}'), ("weights.bin", b"w")):
+        assert first.ask("PUT", f"{place}/{name}", body).status in (200, 201)
+    server = first.process.pid
+    first.stop()
+    model = second.ask("POST", "/v1/default/models", {
+        "model_name": "m", "model_version": "0.0.1", "model_type": "Custom",
+        "source_location": f"upload://{upload}"}).json["model_id"]
     time.sleep(1)
     assert nodes.sql(f"SELECT state, leases FROM jobs WHERE model_id = '{model}'") == ["queued|0"]
-    first.stop()
-    first.arguments = ("--workers", "1", *first.arguments[2:])
     first.start()
     nodes.wait_for_all(60)
-    assert second.ask("GET", f"/v1/default/models/{model}").json["model_status"] == "published", "\n".join(str(e.get("summary", e["reason"])) for e in nodes.events(model))
+    nodes.assert_whole([model])
+    assert first.process.pid != server
+    events = nodes.events(model)
+    assert events[0]["evidence"]["worker"].endswith(f"/{first.process.pid}")
+    [built] = [event for event in events if event["reason"] == "ImageBuildStarted"]
+    assert built["evidence"]["worker"].endswith(f"/{nodes.workers[0].process.pid}")
+    assert not [event for event in events if event["reason"] == "ImportResumed"]
+    workers = first.ask("GET", "/v1/workers").json
+    assert workers["workers_alive"] == 1, workers
+    first.waybill.run("gc", check=True)
+    assert not list((first.waybill.data / "uploads").glob("*"))
 
 
 def test_five_hundred_imports_of_three_projects(nodes_at, sources):

@@ -264,7 +264,7 @@ static void projects_take_turns(void **state)
         assert_true(db_exec(db, NULL, "UPDATE models SET project = $2 WHERE id = $1", "ss", name,
                             PROJECTS[i]));
     }
-    g_autoptr(GArray) jobs = jobs_to_serve(db, scene->data, NULL);
+    g_autoptr(GArray) jobs = jobs_to_serve(db, scene->data, false, NULL);
     for (guint i = 0; i < jobs->len; i++) {
         g_autoptr(Job) job = job_load(db, g_array_index(jobs, int64_t, i), NULL);
         g_string_append_printf(order, "%s ", job->model_id);
@@ -278,10 +278,17 @@ static void what_lies_in_one_data_directory_is_imported_there(void **state)
     Db *db = scene->db;
     int64_t id = scene_submit(db, "m");
     assert_true(job_set_served(db, id, true, NULL));
-    for (int here = 0; here < 2; here++) {
-        assert_true(job_set_home(db, id, here ? data_home(scene->data) : "another:/data", NULL));
-        g_autoptr(GArray) jobs = jobs_to_serve(db, scene->data, NULL);
-        assert_int_equal(jobs->len, here);
+    static const struct {
+        const char *home; /* "": this one */
+        guint any, home_only;
+    } CASES[] = {{NULL, 1, 0}, {"another:/data", 0, 0}, {"", 1, 1}};
+    for (size_t i = 0; i < G_N_ELEMENTS(CASES); i++) {
+        const char *home = CASES[i].home;
+        assert_true(job_set_home(db, id, home && !*home ? data_home(scene->data) : home, NULL));
+        g_autoptr(GArray) jobs = jobs_to_serve(db, scene->data, false, NULL);
+        g_autoptr(GArray) own = jobs_to_serve(db, scene->data, true, NULL);
+        assert_int_equal(jobs->len, CASES[i].any);
+        assert_int_equal(own->len, CASES[i].home_only);
     }
 }
 
