@@ -103,7 +103,8 @@ static bool run(Postgres *db, const char *sql, GError **error)
     return true;
 }
 
-/* One that broke is another transaction's no more, and of a session that is kept no longer it. */
+/* Back to the pool, unless a session is kept. One that broke, or stands in a transaction still, is
+ * closed. */
 static void let_go(Postgres *db)
 {
     PoolConnection *connection = db->connection;
