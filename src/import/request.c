@@ -55,6 +55,7 @@ void import_request_free(ImportRequest *request)
 {
     if (!request)
         return;
+    g_free(request->upload_worker);
     for (size_t i = 0; i < G_N_ELEMENTS(FIELDS); i++)
         g_free(*field_of(request, i));
     s3_credentials_free(request->keys);

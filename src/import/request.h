@@ -16,7 +16,11 @@ typedef struct {
     char *source;      /* as it was written: what events name */
     char *source_path; /* a folder's absolute path; NULL of an image reference; of an upload what
                           import_request_resolve found, never kept */
-    char *child;       /* "model" */
+    /* As import_request_resolve found it: another node has the upload's files. upload_worker: who
+     * was seen there last, HOST/PID, or NULL. */
+    bool upload_elsewhere;
+    char *upload_worker;
+    char *child; /* "model" */
     char *project, *name;
     char *version;        /* NULL: the newest if it failed, else the next one */
     char *type, *runtime; /* NULL: as config.json says */

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/digest.h"
+#include "base/duration.h"
 #include "base/io.h"
 #include "event/timeline.h"
 #include "image/reference.h"
@@ -42,6 +43,20 @@ static Event *finding_upload_gone(const ImportRequest *request)
     Event *event = event_with_kind(event_model_files_copy_failed(), "upload_gone");
     event_with_text(event, "path", request->source);
     return event_with(event, "{s:s, s:s}", "found", "nothing", "expected", "an upload");
+}
+
+/* Another node has it, which is not there. */
+static Event *finding_upload_elsewhere(const Look *look)
+{
+    const char *setting = "build.schedule_timeout_seconds";
+    const int64_t seconds = settings_int(look->settings, setting);
+    g_autofree char *waited = duration_text(seconds * 1000);
+    Event *event = event_with_kind(event_model_files_copy_failed(), "upload_elsewhere");
+    event_with_text(event, "path", look->request->source);
+    event_with(event, "{s:s, s:s}", "waited", waited, "setting", setting);
+    return look->request->upload_worker
+               ? event_with_text(event, "worker", look->request->upload_worker)
+               : event;
 }
 
 /* NULL: *error. Who asks over HTTP does not learn whether there is what may not be read. */
@@ -81,7 +96,9 @@ static bool look_at_package(Look *look, Findings *unsafe, GError **error)
         return look->package != NULL;
     }
     if (!look->request->source_path) {
-        findings_add(look->findings, finding_upload_gone(look->request));
+        findings_add(look->findings, look->request->upload_elsewhere
+                                         ? finding_upload_elsewhere(look)
+                                         : finding_upload_gone(look->request));
         return true;
     }
     PackageSource *source = open_folder(look, &failure);

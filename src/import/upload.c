@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "import/bucket.h"
+#include "store/homes.h"
 
 bool import_request_resolve(Service *service, ImportRequest *request, GError **error)
 {
@@ -14,7 +15,14 @@ bool import_request_resolve(Service *service, ImportRequest *request, GError **e
         return bucket_find_keys(service, request, error);
     g_free(request->source_path);
     g_autoptr(Upload) upload = upload_load(service->db, request->project, id, &failure);
-    request->source_path = upload ? upload_files_path(service->data, upload) : NULL;
+    const bool is_here = upload && (db_engine(service->db) == DB_SQLITE ||
+                                    g_strcmp0(upload->home, data_home(service->data)) == 0);
+    request->source_path = is_here ? upload_files_path(service->data, upload) : NULL;
+    g_free(request->upload_worker);
+    request->upload_worker = NULL;
+    if (upload && !is_here && upload->home)
+        request->upload_worker = home_worker(service->db, upload->home, &failure);
+    request->upload_elsewhere = upload && !is_here;
     if (failure)
         g_propagate_error(error, failure);
     return !failure;

@@ -9,6 +9,7 @@
 #include "import/attendant.h"
 #include "import/tags.h"
 #include "import/unscheduled.h"
+#include "store/homes.h"
 #include "store/shared_settings.h"
 
 #define TAGS_MS 60000
@@ -91,7 +92,10 @@ static bool worker_serve(Worker *worker)
     bool had = false;
     Workers *workers = worker->workers;
     Service *service = worker->service;
-    g_autoptr(GArray) jobs = jobs_to_serve(service->db, service->data, service->home_only, NULL);
+    g_autoptr(GArray) jobs =
+        jobs_to_serve(service->db, service->data, service->home_only,
+                      settings_int(service->settings, "build.schedule_timeout_seconds") * 1000,
+                      NULL);
     for (guint i = 0; jobs && i < jobs->len && !had && !workers->stopping; i++) {
         if (!worker_pick(worker, g_array_index(jobs, int64_t, i)))
             continue;
@@ -141,7 +145,7 @@ static void *watch_run(void *data)
 {
     Workers *workers = data;
     Service *watcher = workers->watcher;
-    int64_t tags_due = 0;
+    int64_t tags_due = 0, beat_due = 0;
     g_autoptr(Unscheduled) unscheduled = unscheduled_new();
     do {
         g_autoptr(GError) of_settings = NULL;
@@ -154,6 +158,8 @@ static void *watch_run(void *data)
             g_warning("settings of the store: %s", of_settings->message);
         if (!unscheduled_look(unscheduled, watcher, &error))
             g_warning("builds that no worker takes: %s", error->message);
+        if (now >= beat_due && home_beat(watcher->db, watcher->data, watcher->worker, NULL))
+            beat_due = now + HOME_BEAT_MS;
         if (now >= tags_due && !tags_look(watcher, &of_tags))
             g_warning("tags of images: %s", of_tags->message);
         if (now >= tags_due)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "store/homes.h"
 #include "store/maintenance.h"
 
 static const char *const KINDS[] = {
@@ -202,19 +203,20 @@ bool job_set_served(Db *db, int64_t id, bool served, GError **error)
                    (int64_t)served);
 }
 
-/* A server's store knows itself what is leased, and does not tell of all that waits. */
-#define SERVED(free_of)                                                                        \
+/* A server's store knows itself what is leased, and does not tell of all that waits; and who is
+ * there. $4 is read in any case. */
+#define SERVED(free_of, given_up)                                                              \
     "SELECT s.id, s.build FROM (SELECT j.id, coalesce(j.waits_for, j.id) AS build, " JOBS_TURN \
     " AS turn FROM jobs j JOIN models m ON m.id = j.model_id WHERE j.state <> 'done' AND "     \
     "j.served = 1 AND j.kind = 'import' AND (j.held_in <> $1 OR $1 = 0 OR j.cancelled_by IS "  \
-    "NOT NULL) AND (j.home = $2 OR (j.home IS NULL AND $3 = 0))) s " free_of                   \
-    " ORDER BY s.turn, s.id LIMIT "                                                            \
-    "1000"
+    "NOT NULL) AND (j.home = $2 OR ($3 = 0 AND (j.home IS NULL OR " given_up ")))) s " free_of \
+    " ORDER BY s.turn, s.id LIMIT 1000"
 #define OF_ROWS                                                                               \
     "WHERE NOT EXISTS (SELECT 1 FROM jobs l WHERE l.id IN (s.id, s.build) AND l.lease_until " \
     ">= " LEASES_NOW ")"
 
-GArray *jobs_to_serve(Db *db, DataDirectory *data, bool home_only, GError **error)
+GArray *jobs_to_serve(Db *db, DataDirectory *data, bool home_only, int64_t given_up_ms,
+                      GError **error)
 {
     const bool rows_are_leases = db_engine(db) == DB_POSTGRES;
     g_autoptr(Maintenance) maintenance = maintenance_load(db, error);
@@ -222,8 +224,11 @@ GArray *jobs_to_serve(Db *db, DataDirectory *data, bool home_only, GError **erro
         return NULL;
     g_autoptr(GArray) jobs = g_array_new(FALSE, FALSE, sizeof(int64_t));
     g_autoptr(DbRows) rows =
-        db_query(db, error, rows_are_leases ? SERVED(OF_ROWS) : SERVED(""), "isi",
-                 maintenance->on ? maintenance->number : 0, data_home(data), (int64_t)home_only);
+        db_query(db, error,
+                 rows_are_leases ? SERVED(OF_ROWS, HOME_IS_GIVEN_UP("j.home", "$2", "$4"))
+                                 : SERVED("", "$4 < 0"),
+                 "isii", maintenance->on ? maintenance->number : 0, data_home(data),
+                 (int64_t)home_only, given_up_ms);
     GError *failure = NULL;
     while (rows && db_next(rows, &failure)) {
         const int64_t id = db_int(rows, 0);

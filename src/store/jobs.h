@@ -83,8 +83,10 @@ bool job_set_served(Db *db, int64_t id, bool served, GError **error);
     "ELSE 0 END, j.id)"
 /* Import jobs that a server's worker could go on with, in the order of their turns: nobody works on
  * them nor on the build that they wait for, and they were not told to wait for the end of
- * maintenance. home_only: of these those that nobody else can do. Array of int64_t. */
-GArray *jobs_to_serve(Db *db, DataDirectory *data, bool home_only, GError **error);
+ * maintenance. home_only: of these those that nobody else can do; else, too, those of a home that
+ * was not seen for given_up_ms: somebody has to say so. Array of int64_t. */
+GArray *jobs_to_serve(Db *db, DataDirectory *data, bool home_only, int64_t given_up_ms,
+                      GError **error);
 /* Builds that an import of a server waits for and nobody works on: queued ones, and those whose
  * worker was lost. None while maintenance is on. Array of Job without a lease. */
 GPtrArray *builds_to_serve(Db *db, DataDirectory *data, GError **error);

@@ -17,14 +17,17 @@ static const char *schema_text(const char *path)
     return g_bytes_get_data(bytes, NULL); /* static, and GResource puts a NUL behind it */
 }
 
-static Migration all[] = {
-    {1, "spine", NULL},         {2, "file-digests", NULL}, {3, "server", NULL},
-    {4, "access", NULL},        {5, "keys", NULL},         {6, "maintenance", NULL},
-    {7, "uploads", NULL},       {8, "progress", NULL},     {9, "idempotency", NULL},
-    {10, "environments", NULL}, {11, "registry", NULL},    {12, "artifacts", NULL},
-    {13, "images-place", NULL}, {14, "dynamic", NULL},     {15, "layer-scans", NULL},
-    {16, "store-home", NULL},   {17, "nodes", NULL},       {18, "gc-runs", NULL},
-    {19, "partitions", NULL},   {20, "rolling", NULL},     {21, "settings", NULL, 20}};
+static Migration all[] = {{1, "spine", NULL},         {2, "file-digests", NULL},
+                          {3, "server", NULL},        {4, "access", NULL},
+                          {5, "keys", NULL},          {6, "maintenance", NULL},
+                          {7, "uploads", NULL},       {8, "progress", NULL},
+                          {9, "idempotency", NULL},   {10, "environments", NULL},
+                          {11, "registry", NULL},     {12, "artifacts", NULL},
+                          {13, "images-place", NULL}, {14, "dynamic", NULL},
+                          {15, "layer-scans", NULL},  {16, "store-home", NULL},
+                          {17, "nodes", NULL},        {18, "gc-runs", NULL},
+                          {19, "partitions", NULL},   {20, "rolling", NULL},
+                          {21, "settings", NULL, 20}, {22, "homes", NULL, 20}};
 
 static void read_texts(void)
 {

@@ -33,6 +33,8 @@ ELSEWHERE = {
     ("BucketCreateFailed", "other"): "test_own_bucket_faults.py::test_a_store_that_fails_to_create_it",
     ("ModelFilesCopyFailed", "upload_gone"):
         "test_uploads.py::test_a_failed_import_keeps_its_upload_for_a_retry_and_names_no_path",
+    ("ModelFilesCopyFailed", "upload_elsewhere"):
+        "test_nodes.py::test_an_upload_whose_server_is_gone_ends",
     ("SourceChanged", ""): "test_every_kind.py::test_source_that_was_mended",
     ("SourceImageShareFailed", "broken"): "test_full_disk.py::test_image_whose_layer_cannot_be_read",
     ("ImageTagListFailed", "bad_answer"): "test_registry_faults.py::test_what_is_no_answer_of_a_registry",

@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 
 from conftest import wait_for
+from corpus_runner import assert_answered
 from environments import bring, index, python_layout, sdist  # noqa: F401
 from nodes import PROJECTS, Nodes, remove
 from postgres import postgres, postgres_server  # noqa: F401
 from radosgw import rgw  # noqa: F401
 from registries import Registry
 from serving import read_stream
+from wholeness import assert_timeline
 
 def seeds_of(text):
     first, _, last = text.partition("-")
@@ -167,6 +169,32 @@ def test_an_upload_is_read_by_the_server_that_took_it_and_built_by_others(nodes_
     assert workers["workers_alive"] == 1, workers
     first.waybill.run("gc", check=True)
     assert not list((first.waybill.data / "uploads").glob("*"))
+
+
+def test_an_upload_whose_server_is_gone_ends(nodes_at):
+    nodes = nodes_at(2, 1, settings={"BUILD_SCHEDULE_TIMEOUT_SECONDS": "4"})
+    first, second = nodes.apis
+    upload = first.ask("POST", "/v1/default/uploads").json["upload_id"]
+    place = f"/v1/default/uploads/{upload}/model"
+    for name, body in (("config.json", b'{"model_type": "Custom", "model_algorithm": "a"}'), ("weights.bin", b"w")):
+        assert first.ask("PUT", f"{place}/{name}", body).status in (200, 201)
+    server = first.process.pid
+    first.stop()
+    model = second.ask("POST", "/v1/default/models", {
+        "model_name": "m", "model_version": "0.0.1", "model_type": "Custom",
+        "source_location": f"upload://{upload}"}).json["model_id"]
+    nodes.wait_for_all(60)
+    events = nodes.events(model)
+    assert_timeline(events)
+    [cause] = [event for event in events if event["seq"] == events[-1]["cause"]]
+    assert (cause["reason"], cause["kind"]) == ("ModelFilesCopyFailed", "upload_elsewhere"), cause
+    assert cause["evidence"]["worker"].endswith(f"/{server}") and cause["retryable"]
+    assert_answered(second.waybill, cause)
+    # It comes back with what it had.
+    first.start()
+    assert second.ask("POST", f"/v1/default/models/{model}/retry", {}).status == 200
+    nodes.wait_for_all(60)
+    nodes.assert_whole([model])
 
 
 def test_five_hundred_imports_of_three_projects(nodes_at, sources):

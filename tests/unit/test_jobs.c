@@ -16,6 +16,7 @@
 #include "store/attempts.h"
 #include "store/audit.h"
 #include "store/data.h"
+#include "store/homes.h"
 #include "store/jobs.h"
 #include "store/leases.h"
 #include "store/model_changes.h"
@@ -24,6 +25,8 @@
 #include "store/schema.h"
 #include "store/tokens.h"
 #include "store_fixture.h"
+
+#define HOUR_MS INT64_C(3600000)
 
 static void a_lease_excludes_others_until_it_is_given_back(void **state)
 {
@@ -264,7 +267,7 @@ static void projects_take_turns(void **state)
         assert_true(db_exec(db, NULL, "UPDATE models SET project = $2 WHERE id = $1", "ss", name,
                             PROJECTS[i]));
     }
-    g_autoptr(GArray) jobs = jobs_to_serve(db, scene->data, false, NULL);
+    g_autoptr(GArray) jobs = jobs_to_serve(db, scene->data, false, HOUR_MS, NULL);
     for (guint i = 0; i < jobs->len; i++) {
         g_autoptr(Job) job = job_load(db, g_array_index(jobs, int64_t, i), NULL);
         g_string_append_printf(order, "%s ", job->model_id);
@@ -285,11 +288,49 @@ static void what_lies_in_one_data_directory_is_imported_there(void **state)
     for (size_t i = 0; i < G_N_ELEMENTS(CASES); i++) {
         const char *home = CASES[i].home;
         assert_true(job_set_home(db, id, home && !*home ? data_home(scene->data) : home, NULL));
-        g_autoptr(GArray) jobs = jobs_to_serve(db, scene->data, false, NULL);
-        g_autoptr(GArray) own = jobs_to_serve(db, scene->data, true, NULL);
+        g_autoptr(GArray) jobs = jobs_to_serve(db, scene->data, false, HOUR_MS, NULL);
+        g_autoptr(GArray) own = jobs_to_serve(db, scene->data, true, HOUR_MS, NULL);
         assert_int_equal(jobs->len, CASES[i].any);
         assert_int_equal(own->len, CASES[i].home_only);
     }
+}
+
+static guint count_to_serve(const Scene *scene, int64_t given_up_ms)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GArray) jobs = jobs_to_serve(scene->db, scene->data, false, given_up_ms, &error);
+    assert_null(error);
+    return jobs->len;
+}
+
+/* Of a store that nodes share. */
+static void what_lies_where_nobody_is_seen_is_given_up(void **state)
+{
+    const Scene *scene = *state;
+    Db *db = scene->db;
+    int64_t id = scene_submit(db, "m");
+    if (db_engine(db) == DB_SQLITE)
+        skip();
+    assert_true(job_set_served(db, id, true, NULL));
+    assert_true(job_set_home(db, id, "another:/data", NULL));
+    assert_int_equal(count_to_serve(scene, HOUR_MS), 0); /* nobody knows how long it is away */
+    assert_true(home_beat(db, scene->data, "here/1", NULL));
+    assert_int_equal(count_to_serve(scene, HOUR_MS), 0); /* who looks was away himself */
+    assert_true(db_exec(db, NULL, "UPDATE homes SET since = since - $1", "i", 2 * HOUR_MS));
+    assert_true(home_beat(db, scene->data, "here/1", NULL));
+    assert_int_equal(count_to_serve(scene, HOUR_MS), 1);
+    assert_int_equal(count_to_serve(scene, 3 * HOUR_MS), 0);
+    assert_true(db_exec(db, NULL,
+                        "INSERT INTO homes SELECT 'another:/data', 'there/2', since, seen FROM "
+                        "homes",
+                        ""));
+    assert_int_equal(count_to_serve(scene, HOUR_MS), 0);
+    g_autofree char *worker = home_worker(db, "another:/data", NULL);
+    assert_string_equal(worker, "there/2");
+    assert_true(db_exec(db, NULL, "UPDATE homes SET seen = seen - $1", "i", 2 * HOUR_MS));
+    assert_int_equal(count_to_serve(scene, HOUR_MS), 1);
+    assert_true(home_beat(db, scene->data, "here/1", NULL)); /* the store was away for all */
+    assert_int_equal(count_to_serve(scene, HOUR_MS), 0);
 }
 
 static void job_is_claimed_once_and_again_when_its_worker_was_lost(void **state)
@@ -358,6 +399,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(numbers_go_on_behind_those_of_a_copied_store, scene_up,
                                         scene_down),
         cmocka_unit_test_setup_teardown(projects_take_turns, scene_up, scene_down),
+        cmocka_unit_test_setup_teardown(what_lies_where_nobody_is_seen_is_given_up, scene_up,
+                                        scene_down),
         cmocka_unit_test_setup_teardown(what_lies_in_one_data_directory_is_imported_there, scene_up,
                                         scene_down),
         cmocka_unit_test_setup_teardown(job_is_claimed_once_and_again_when_its_worker_was_lost,
