@@ -17,9 +17,10 @@ typedef struct {
     char *source_path; /* a folder's absolute path; NULL of an image reference; of an upload what
                           import_request_resolve found, never kept */
     /* As import_request_resolve found it: another node has the upload's files. upload_worker: who
-     * was seen there last, HOST/PID, or NULL. */
+     * was seen there last, HOST/PID, or NULL; upload_unseen_ms: how long ago. */
     bool upload_elsewhere;
     char *upload_worker;
+    int64_t upload_unseen_ms;
     char *child; /* "model" */
     char *project, *name;
     char *version;        /* NULL: the newest if it failed, else the next one */

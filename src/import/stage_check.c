@@ -6,15 +6,13 @@
 
 #include "base/clock.h"
 #include "base/digest.h"
-#include "base/duration.h"
 #include "base/io.h"
 #include "event/timeline.h"
 #include "image/reference.h"
-#include "import/bucket.h"
 #include "import/dependencies.h"
 #include "import/pipeline.h"
+#include "import/source_package.h"
 #include "import/sources.h"
-#include "object/folder.h"
 #include "store/runtimes.h"
 
 typedef struct {
@@ -28,89 +26,10 @@ typedef struct {
     char *runtime;
 } Look;
 
-/* The source itself cannot be opened: it was there when the request was made. */
-static Event *finding_source_gone(const ImportRequest *request, const GError *error)
-{
-    Event *event = event_with_kind(event_model_files_copy_failed(),
-                                   error->code == ENOENT ? "gone" : "unreadable");
-    event_with_text(event, "path", request->source);
-    return event_with(event, "{s:i, s:s}", "errno", error->code, "error", g_strerror(error->code));
-}
-
-/* It expired, or was imported meanwhile. */
-static Event *finding_upload_gone(const ImportRequest *request)
-{
-    Event *event = event_with_kind(event_model_files_copy_failed(), "upload_gone");
-    event_with_text(event, "path", request->source);
-    return event_with(event, "{s:s, s:s}", "found", "nothing", "expected", "an upload");
-}
-
-/* Another node has it, which is not there. */
-static Event *finding_upload_elsewhere(const Look *look)
-{
-    const char *setting = "build.schedule_timeout_seconds";
-    const int64_t seconds = settings_int(look->settings, setting);
-    g_autofree char *waited = duration_text(seconds * 1000);
-    Event *event = event_with_kind(event_model_files_copy_failed(), "upload_elsewhere");
-    event_with_text(event, "path", look->request->source);
-    event_with(event, "{s:s, s:s}", "waited", waited, "setting", setting);
-    return look->request->upload_worker
-               ? event_with_text(event, "worker", look->request->upload_worker)
-               : event;
-}
-
-/* NULL: *error. Who asks over HTTP does not learn whether there is what may not be read. */
-static PackageSource *open_folder(const Look *look, GError **error)
-{
-    const ImportRequest *request = look->request;
-    PackageSource *source = folder_source_new(request->source_path, request->dereference, error);
-    g_autofree char *place = source ? folder_source_place(source, error) : NULL;
-    if (place && sources_allow_folder(look->settings, request, place))
-        return source;
-    if (place)
-        io_fail(error, ENOENT, "%s", request->source);
-    package_source_free(source);
-    return NULL;
-}
-
-/* It was allowed when the request was made. */
-static Event *finding_bucket_refused(const ImportRequest *request)
-{
-    Event *event = event_with_kind(event_model_files_copy_failed(), "gone");
-    event_with_text(event, "path", request->source);
-    return event_with(event, "{s:s}", "error", "nothing that this project may import from");
-}
-
 static bool look_at_package(Look *look, Findings *unsafe, GError **error)
 {
-    g_autoptr(GError) failure = NULL;
-    if (import_request_is_bucket(look->request)) {
-        if (!sources_allow_bucket(look->settings, look->request)) {
-            findings_add(look->findings, finding_bucket_refused(look->request));
-            return true;
-        }
-        PackageSource *bucket = bucket_open(look->settings, look->request, look->progress, error);
-        if (bucket)
-            look->package =
-                package_open(bucket, look->request->source, look->request->child, unsafe, error);
-        return look->package != NULL;
-    }
-    if (!look->request->source_path) {
-        findings_add(look->findings, look->request->upload_elsewhere
-                                         ? finding_upload_elsewhere(look)
-                                         : finding_upload_gone(look->request));
-        return true;
-    }
-    PackageSource *source = open_folder(look, &failure);
-    if (!source) {
-        findings_add(look->findings, finding_source_gone(look->request, failure));
-        return true;
-    }
-    if (import_request_upload(look->request))
-        folder_source_set_name(source, look->request->source);
-    look->package =
-        package_open(source, look->request->source, look->request->child, unsafe, error);
-    return look->package != NULL;
+    const PlaceOfSource place = {look->request, look->settings, look->progress};
+    return source_open_package(&place, look->findings, unsafe, &look->package, error);
 }
 
 static Event *finding_no_config(const Package *package)

@@ -21,7 +21,8 @@ bool import_request_resolve(Service *service, ImportRequest *request, GError **e
     g_free(request->upload_worker);
     request->upload_worker = NULL;
     if (upload && !is_here && upload->home)
-        request->upload_worker = home_worker(service->db, upload->home, &failure);
+        request->upload_worker =
+            home_worker(service->db, upload->home, &request->upload_unseen_ms, &failure);
     request->upload_elsewhere = upload && !is_here;
     if (failure)
         g_propagate_error(error, failure);

@@ -149,6 +149,7 @@ static void *watch_run(void *data)
     g_autoptr(Unscheduled) unscheduled = unscheduled_new();
     do {
         g_autoptr(GError) of_settings = NULL;
+        g_autoptr(GError) of_home = NULL;
         g_autoptr(GError) error = NULL;
         g_autoptr(GError) of_tags = NULL;
         const int64_t now = clock_monotonic_ms();
@@ -158,8 +159,12 @@ static void *watch_run(void *data)
             g_warning("settings of the store: %s", of_settings->message);
         if (!unscheduled_look(unscheduled, watcher, &error))
             g_warning("builds that no worker takes: %s", error->message);
-        if (now >= beat_due && home_beat(watcher->db, watcher->data, watcher->worker, NULL))
+        if (now >= beat_due) {
             beat_due = now + HOME_BEAT_MS;
+            if (!home_beat(watcher->db, watcher->data, watcher->worker, &of_home) &&
+                !db_error_passes(of_home))
+                g_warning("that this node is there: %s", of_home->message);
+        }
         if (now >= tags_due && !tags_look(watcher, &of_tags))
             g_warning("tags of images: %s", of_tags->message);
         if (now >= tags_due)

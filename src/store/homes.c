@@ -18,9 +18,13 @@ bool home_beat(Db *db, const DataDirectory *data, const char *worker, GError **e
                     ""));
 }
 
-char *home_worker(Db *db, const char *home, GError **error)
+char *home_worker(Db *db, const char *home, int64_t *unseen_ms, GError **error)
 {
-    g_autofree char *worker =
-        db_query_text(db, error, "SELECT worker FROM homes WHERE home = $1", "s", home);
-    return worker && *worker ? g_steal_pointer(&worker) : NULL;
+    g_autoptr(DbRows) rows =
+        db_query(db, error, "SELECT worker, " LEASES_NOW " - seen FROM homes WHERE home = $1", "s",
+                 home);
+    if (!rows || !db_next(rows, error))
+        return NULL;
+    *unseen_ms = db_int(rows, 1);
+    return g_strdup(db_text(rows, 0));
 }

@@ -8,9 +8,9 @@
 
 /* This node lives: to be said every HOME_BEAT_MS. worker: HOST/PID. Nothing, in SQLite. */
 bool home_beat(Db *db, const DataDirectory *data, const char *worker, GError **error);
-/* HOST/PID of who was seen last on that data directory; NULL with *error unset: nobody, for a
- * month. The caller frees it. */
-char *home_worker(Db *db, const char *home, GError **error);
+/* HOST/PID of who was seen last on that data directory, and how long ago; NULL with *error unset:
+ * nobody, for a month. The caller frees it. */
+char *home_worker(Db *db, const char *home, int64_t *unseen_ms, GError **error);
 
 /* Of PostgreSQL: a node whose home is `home` was not seen for `ms`. The looker, whose home is
  * `own`, was seen all that time: that the store was away gives nobody up. */

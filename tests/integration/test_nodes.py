@@ -139,21 +139,24 @@ def test_one_environment_is_built_for_all_nodes(nodes_at, rgw, package, index, p
     assert len(layers) == 1
 
 
+def uploaded(api):
+    """The id of a package that was uploaded there."""
+    upload = api.ask("POST", "/v1/default/uploads").json["upload_id"]
+    for name, body in (("config.json", b'{"model_type": "Custom", "model_algorithm": "a"}'), ("weights.bin", b"w")):
+        assert api.ask("PUT", f"/v1/default/uploads/{upload}/model/{name}", body).status in (200, 201)
+    return upload
+
+
 def test_an_upload_is_read_by_the_server_that_took_it_and_built_by_others(nodes_at):
     """A server without workers packs what was uploaded to it; nothing else."""
     nodes = nodes_at(2, 1)
     first, second = nodes.apis
-    upload = first.ask("POST", "/v1/default/uploads").json["upload_id"]
-    place = f"/v1/default/uploads/{upload}/model"
-    sent = second.ask("PUT", f"{place}/config.json", b"{}")
+    upload = uploaded(first)
+    sent = second.ask("PUT", f"/v1/default/uploads/{upload}/model/config.json", b"{}")
     assert sent.status == 421 and "begun with" in sent.json["error_msg"], str(sent)
-    for name, body in (("config.json", b'{"model_type": "Custom", "model_algorithm": "a"}'), ("weights.bin", b"w")):
-        assert first.ask("PUT", f"{place}/{name}", body).status in (200, 201)
     server = first.process.pid
     first.stop()
-    model = second.ask("POST", "/v1/default/models", {
-        "model_name": "m", "model_version": "0.0.1", "model_type": "Custom",
-        "source_location": f"upload://{upload}"}).json["model_id"]
+    model = nodes.submit(second, "default", f"upload://{upload}", "m")
     time.sleep(1)
     assert nodes.sql(f"SELECT state, leases FROM jobs WHERE model_id = '{model}'") == ["queued|0"]
     first.start()
@@ -174,22 +177,25 @@ def test_an_upload_is_read_by_the_server_that_took_it_and_built_by_others(nodes_
 def test_an_upload_whose_server_is_gone_ends(nodes_at):
     nodes = nodes_at(2, 1, settings={"BUILD_SCHEDULE_TIMEOUT_SECONDS": "4"})
     first, second = nodes.apis
-    upload = first.ask("POST", "/v1/default/uploads").json["upload_id"]
-    place = f"/v1/default/uploads/{upload}/model"
-    for name, body in (("config.json", b'{"model_type": "Custom", "model_algorithm": "a"}'), ("weights.bin", b"w")):
-        assert first.ask("PUT", f"{place}/{name}", body).status in (200, 201)
+    upload = uploaded(first)
     server = first.process.pid
     first.stop()
-    model = second.ask("POST", "/v1/default/models", {
-        "model_name": "m", "model_version": "0.0.1", "model_type": "Custom",
-        "source_location": f"upload://{upload}"}).json["model_id"]
+    model = nodes.submit(second, "default", f"upload://{upload}", "m")
     nodes.wait_for_all(60)
     events = nodes.events(model)
     assert_timeline(events)
     [cause] = [event for event in events if event["seq"] == events[-1]["cause"]]
     assert (cause["reason"], cause["kind"]) == ("ModelFilesCopyFailed", "upload_elsewhere"), cause
     assert cause["evidence"]["worker"].endswith(f"/{server}") and cause["retryable"]
+    # It was away for some seconds, which the event does not call longer than it was.
+    assert "waited" not in cause["evidence"] and "not seen" not in cause["summary"], cause
     assert_answered(second.waybill, cause)
+    nodes.sql(f"UPDATE homes SET seen = seen - 600000 WHERE worker LIKE '%/{server}'")
+    assert second.ask("POST", f"/v1/default/models/{model}/retry", {}).status == 200
+    nodes.wait_for_all(60)
+    events = nodes.events(model)
+    [cause] = [event for event in events if event["seq"] == events[-1]["cause"]]
+    assert cause["evidence"]["waited"] == "10 min" and "not seen for 10 min" in cause["summary"], cause
     # It comes back with what it had.
     first.start()
     assert second.ask("POST", f"/v1/default/models/{model}/retry", {}).status == 200

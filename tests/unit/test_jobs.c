@@ -325,8 +325,10 @@ static void what_lies_where_nobody_is_seen_is_given_up(void **state)
                         "homes",
                         ""));
     assert_int_equal(count_to_serve(scene, HOUR_MS), 0);
-    g_autofree char *worker = home_worker(db, "another:/data", NULL);
+    int64_t unseen_ms = -1;
+    g_autofree char *worker = home_worker(db, "another:/data", &unseen_ms, NULL);
     assert_string_equal(worker, "there/2");
+    assert_in_range(unseen_ms, 0, HOUR_MS);
     assert_true(db_exec(db, NULL, "UPDATE homes SET seen = seen - $1", "i", 2 * HOUR_MS));
     assert_int_equal(count_to_serve(scene, HOUR_MS), 1);
     assert_true(home_beat(db, scene->data, "here/1", NULL)); /* the store was away for all */
