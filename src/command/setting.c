@@ -118,12 +118,12 @@ static int setting_change(Session *session, char **words, bool put)
     g_autoptr(GArray) changes = g_array_new(FALSE, FALSE, sizeof(SettingChange));
     if (!changes_read(words, put, changes))
         return EXIT_USAGE;
-    if (!session_open(session, true))
+    if (!session_open(session, put))
         return EXIT_UNREACHABLE;
     const SettingChange *all = (const SettingChange *)(const void *)changes->data;
     if (!settings_change(session->service, all, changes->len, session_actor(), &error))
         return complain_of(error);
-    for (guint i = 0; i < changes->len; i++)
+    for (guint i = 0; put && i < changes->len; i++)
         warn_of_own(session, all[i].key);
     return EXIT_DONE;
 }

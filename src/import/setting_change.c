@@ -2,13 +2,16 @@
 
 #include <string.h>
 
+#include "import/import.h"
 #include "import/sources.h"
 #include "store/shared_settings.h"
 
 char *setting_change_fault(const SettingChange *change)
 {
+    if (!change->value) /* settings_change asks the store */
+        return NULL;
     char *fault = settings_share_fault(change->key, change->value);
-    if (fault || !change->value || strcmp(change->key, "sources.allow") != 0)
+    if (fault || strcmp(change->key, "sources.allow") != 0)
         return fault;
     g_autofree char *entry = sources_entry_fault(change->value);
     return entry ? g_strdup_printf("sources.allow has \"%s\"; expected " SOURCES_RULE, entry)
@@ -25,8 +28,14 @@ static bool change_one(Service *service, const SettingChange *change, const char
     if (value ? !shared_setting_put(service->db, key, value, actor, error)
               : !shared_setting_remove(service->db, key, &found, error))
         return false;
-    return !found || service_audit(service, actor, NULL, value ? "setting.set" : "setting.unset",
-                                   object, error);
+    /* What a program of another version wrote can be removed, too. */
+    g_autofree char *fault = found ? NULL : settings_share_fault(key, NULL);
+    if (fault)
+        g_set_error(error, IMPORT_ERROR, IMPORT_ERROR_USAGE, "%s", fault);
+    if (!found)
+        return !fault;
+    return service_audit(service, actor, NULL, value ? "setting.set" : "setting.unset", object,
+                         error);
 }
 
 bool settings_change(Service *service, const SettingChange *changes, size_t count,

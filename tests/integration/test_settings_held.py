@@ -126,5 +126,7 @@ def test_what_a_newer_program_wrote_does_nothing_here(ready):
     rows = rows_of(ready)
     assert "expected a number of GiB" in rows["limits.model_gib"]["fault"]
     assert "there is no setting" in rows["limits.next"]["fault"]
+    ready.run("setting", "unset", "limits.next", check=True)
+    assert list(rows_of(ready)) == ["limits.model_gib"]
     every = ready.run("setting", "list", "--all", "--json", check=True).stdout
     assert json.loads(every.splitlines()[1]) == {"key": "limits.model_gib", "value": "20", "origin": "default"}
