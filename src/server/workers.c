@@ -213,7 +213,9 @@ static bool worker_start(Worker *worker, const WorkersOptions *options, GError *
 static bool watch_start(Workers *workers, const WorkersOptions *options, GError **error)
 {
     workers->watcher = service_make(options, error);
-    if (!workers->watcher || !service_check_key(workers->watcher, error))
+    /* Seen before it listens: what waits for this node is not given up any more. */
+    if (!workers->watcher || !service_check_key(workers->watcher, error) ||
+        !home_beat(workers->watcher->db, workers->watcher->data, workers->watcher->worker, error))
         return false;
     if (options->listens) {
         workers->listener = timeline_watch_new(workers->watcher->data, workers->watcher->db);
